@@ -1,0 +1,20 @@
+//! JSON values and the expression languages of the Amazon States Language: JSONPath with Step Functions'
+//! semantics, the intrinsic functions, and JSONata in AWS's dialect.
+//!
+//! This crate knows how to compile an expression once and evaluate it many times against an [`Environment`].
+//! It knows nothing of states, executions or histories, reads no clock and draws no random number: both come
+//! in through the [`Environment`].
+
+pub mod intrinsic;
+pub mod json;
+pub mod jsonata;
+pub mod jsonpath;
+
+mod environment;
+mod error;
+mod evaluator;
+
+pub use environment::{Entropy, Environment};
+pub use error::EvalError;
+pub use evaluator::{CompileError, PathExpression, QueryLanguage, Template};
+pub use json::{Map, Number, Payload, Value};
