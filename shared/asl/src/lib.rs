@@ -1,1 +1,14 @@
-//! asl
+//! The Amazon States Language: what a definition is, how it is read, and what is wrong with it.
+//!
+//! This crate turns JSON or YAML text into a [`Definition`] in which every transition resolves and every expression is
+//! compiled, or into all its [`Diagnostic`]s. It does not know what an execution is.
+
+mod diagnostic;
+mod error_name;
+mod model;
+mod parse;
+
+pub use diagnostic::{Code, Diagnostic, Severity};
+pub use error_name::ErrorName;
+pub use model::*;
+pub use parse::{Format, MachineType, Parsed, parse};
