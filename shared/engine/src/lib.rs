@@ -1,1 +1,10 @@
-//! engine
+//! Drives the interpreter: loads, decides, commits, performs (DESIGN §3–4), over six ports that adapters provide.
+//!
+//! This crate knows the commit protocol and the stored form of pages. It does not know which database, queue or
+//! wire stands behind the ports, nor how a task's call is made.
+
+pub mod message;
+pub mod meta;
+pub mod port;
+
+pub use port::Ports;

@@ -1,1 +1,45 @@
-//! interpreter
+//! What a state machine does next, as pure functions over values.
+//!
+//! [`apply`] says what a [`Trigger`] means for an [`Execution`], [`advance`] does everything that is ready, and
+//! [`evolve`] alone changes an execution, by one [`Record`]. This crate reads no clock, draws no random number, does no
+//! I/O and awaits nothing: time and randomness come in as [`Now`], and what is taken from them is recorded.
+
+mod advance;
+mod apply;
+mod choice;
+mod context;
+mod decision;
+mod effect;
+mod evolve;
+mod execution;
+mod failure;
+mod history;
+mod io;
+mod record;
+mod resource;
+mod state;
+mod trigger;
+pub use effect::CallTask;
+pub use execution::Progress;
+
+pub use advance::advance;
+pub use apply::apply;
+pub use decision::{Decision, Now, RECORDS_MAX};
+pub use effect::Effect;
+pub use evolve::evolve;
+pub use execution::{Branch, Call, Execution, Fork, Phase, Status, Step, Timer, TimerPurpose};
+pub use history::{Detail, HistoryEvent, history};
+pub use record::EventBody;
+pub use record::{
+    AttemptId, BranchId, Claimant, ErrorOutput, Event, EventId, ExecutionInfo, Family, MapItem, Record,
+    StateType, TimerId, Timestamp,
+};
+pub use resource::{Pattern, Resource};
+pub use trigger::{Outcome, Trigger};
+
+/// Largest state input, output, task result or variable, in bytes of UTF-8; more fails with
+/// `States.DataLimitExceeded` (Developer Guide, "Service quotas").
+pub const PAYLOAD_BYTES_MAX: usize = 262_144;
+
+/// Events a Standard execution's history may hold (Developer Guide, "Service quotas").
+pub const HISTORY_EVENTS_MAX: u64 = 25_000;

@@ -20,7 +20,10 @@ impl Number {
     /// Reads a number that the JSON grammar has already accepted.
     pub(super) fn from_json(text: &str) -> Self {
         let integral = !text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E'));
-        if integral && text != "-0" && let Ok(value) = text.parse::<i64>() {
+        if integral
+            && text != "-0"
+            && let Ok(value) = text.parse::<i64>()
+        {
             return Number::Int(value);
         }
         match text.parse::<f64>() {
@@ -119,8 +122,22 @@ mod tests {
     #[test]
     fn spelling_survives() {
         for text in [
-            "0", "-1", "9223372036854775807", "9223372036854775808", "-0", "-0.0", "1.5", "1.50", "1.0", "1e3", "1E400",
-            "0.1", "123456789012345678901234567890", "1.0E10", "1.0E-5", "12345678.9",
+            "0",
+            "-1",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-0",
+            "-0.0",
+            "1.5",
+            "1.50",
+            "1.0",
+            "1e3",
+            "1E400",
+            "0.1",
+            "123456789012345678901234567890",
+            "1.0E10",
+            "1.0E-5",
+            "12345678.9",
         ] {
             assert_eq!(Number::from_json(text).to_string(), text);
         }

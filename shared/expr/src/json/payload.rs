@@ -66,6 +66,13 @@ impl Payload {
     }
 }
 
+/// The document `null`.
+impl Default for Payload {
+    fn default() -> Self {
+        Payload::of(Value::Null)
+    }
+}
+
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
         Payload::of(value)

@@ -100,7 +100,13 @@ pub trait Build {
     /// One more element.
     fn push(&mut self, array: &mut Self::Array, item: Self::Node);
     /// One more member. False where `key` was there already.
-    fn insert(&mut self, object: &mut Self::Object, key: Cow<'_, str>, key_span: Range<usize>, member: Self::Node) -> bool;
+    fn insert(
+        &mut self,
+        object: &mut Self::Object,
+        key: Cow<'_, str>,
+        key_span: Range<usize>,
+        member: Self::Node,
+    ) -> bool;
     /// The array is complete.
     fn array(&mut self, array: Self::Array, span: Range<usize>) -> Self::Node;
     /// The object is complete.
@@ -163,7 +169,8 @@ struct Reader<'a> {
 }
 
 const EXPECTED: &str = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
-const EXPECTED_VALUE: &str = "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
+const EXPECTED_VALUE: &str =
+    "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
 
 impl<'a> Reader<'a> {
     fn peek(&self) -> Option<u8> {
@@ -211,7 +218,9 @@ impl<'a> Reader<'a> {
         }
         loop {
             if self.after_blanks().is_none() {
-                return Err(self.ended("Unexpected end-of-input: expected close marker for Array", "start marker"));
+                return Err(
+                    self.ended("Unexpected end-of-input: expected close marker for Array", "start marker")
+                );
             }
             let item = self.value(build, depth)?;
             build.push(&mut array, item);
@@ -222,7 +231,10 @@ impl<'a> Reader<'a> {
                     return Ok(build.array(array, start..self.at));
                 }
                 Some(_) => return Err(self.unexpected("was expecting comma to separate Array entries")),
-                None => return Err(self.ended("Unexpected end-of-input: expected close marker for Array", "start marker")),
+                None => {
+                    return Err(self
+                        .ended("Unexpected end-of-input: expected close marker for Array", "start marker"));
+                }
             }
         }
     }
@@ -248,7 +260,9 @@ impl<'a> Reader<'a> {
             let key_span = key_start..self.at;
             match self.after_blanks() {
                 Some(b':') => self.at += 1,
-                Some(_) => return Err(self.unexpected("was expecting a colon to separate field name and value")),
+                Some(_) => {
+                    return Err(self.unexpected("was expecting a colon to separate field name and value"));
+                }
                 None => return Err(self.ended(UNCLOSED, "start marker")),
             }
             if self.after_blanks().is_none() {
@@ -318,11 +332,18 @@ impl<'a> Reader<'a> {
             Some(b'0') => {
                 self.at += 1;
                 if matches!(self.peek(), Some(b'0'..=b'9')) {
-                    return Err(self.error(JsonErrorKind::Syntax, "Invalid numeric value: Leading zeroes not allowed".into()));
+                    return Err(self.error(
+                        JsonErrorKind::Syntax,
+                        "Invalid numeric value: Leading zeroes not allowed".into(),
+                    ));
                 }
             }
             Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.number_error("expected digit (0-9) to follow minus sign, for valid numeric value")),
+            _ => {
+                return Err(
+                    self.number_error("expected digit (0-9) to follow minus sign, for valid numeric value")
+                );
+            }
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -370,7 +391,12 @@ impl<'a> Reader<'a> {
                 Some(b'\\') => return self.escaped(start),
                 Some(0..=0x1f) => return Err(self.control()),
                 Some(_) => self.at += 1,
-                None => return Err(self.ended("Unexpected end-of-input: was expecting closing quote for a string value", "")),
+                None => {
+                    return Err(self.ended(
+                        "Unexpected end-of-input: was expecting closing quote for a string value",
+                        "",
+                    ));
+                }
             }
         }
     }
@@ -393,7 +419,12 @@ impl<'a> Reader<'a> {
                 }
                 Some(0..=0x1f) => return Err(self.control()),
                 Some(_) => self.at += 1,
-                None => return Err(self.ended("Unexpected end-of-input: was expecting closing quote for a string value", "")),
+                None => {
+                    return Err(self.ended(
+                        "Unexpected end-of-input: was expecting closing quote for a string value",
+                        "",
+                    ));
+                }
             }
         }
     }
@@ -506,11 +537,7 @@ impl<'a> Reader<'a> {
 /// A character as Jackson shows it: `'x' (code 120)`.
 fn named(c: char) -> String {
     let code = u32::from(c);
-    if code < 32 {
-        format!("(CTRL-CHAR, code {code})")
-    } else {
-        format!("'{c}' (code {code})")
-    }
+    if code < 32 { format!("(CTRL-CHAR, code {code})") } else { format!("'{c}' (code {code})") }
 }
 
 #[cfg(test)]
@@ -537,7 +564,12 @@ mod tests {
             ("[1,\n 2 3]", 2, 4, "Unexpected character ('3' (code 51)): was expecting comma"),
             ("{a:1}", 1, 2, "Unexpected character ('a' (code 97)): was expecting double-quote"),
             ("[01]", 1, 3, "Invalid numeric value: Leading zeroes not allowed"),
-            ("[1.]", 1, 4, "Unexpected character (']' (code 93)) in numeric value: Decimal point not followed"),
+            (
+                "[1.]",
+                1,
+                4,
+                "Unexpected character (']' (code 93)) in numeric value: Decimal point not followed",
+            ),
             ("\"a", 1, 3, "Unexpected end-of-input: was expecting closing quote"),
             ("\"\\x\"", 1, 3, "Unrecognized character escape 'x'"),
             ("\"\n\"", 1, 2, "Illegal unquoted character ((CTRL-CHAR, code 10))"),

@@ -1,0 +1,70 @@
+//! Messages: what wakes an execution, and why (PROTOCOL §3).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{AttemptId, ErrorOutput, TimerId, Timestamp};
+
+use crate::meta::{Meta, RunId};
+
+/// A wake-up. It carries its own trigger: whoever receives it first applies that, for everyone else it is a no-op.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// The execution's ARN.
+    pub execution: Arc<str>,
+    /// Which start of that name.
+    pub run: RunId,
+    /// Which redrive of that run.
+    pub epoch: u32,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// What it says.
+    pub body: MessageBody,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MessageBody {
+    /// Start the execution. `None` where queue and journal are one store and the message is void without its META.
+    Start(Option<Arc<Meta>>),
+    /// A task has ended, says a callback.
+    TaskResult {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Its nonce.
+        nonce: u128,
+        /// What was said of it.
+        result: Callback,
+    },
+    /// A timer is due.
+    TimerFired {
+        /// Which.
+        timer: TimerId,
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// Stop the execution.
+    Stop {
+        /// The request's random id.
+        request: u64,
+        /// `error` and `cause`.
+        error: ErrorOutput,
+    },
+    /// Something is ready that the sender could not do.
+    Continue {
+        /// The last page that the sender saw.
+        after: u64,
+        /// A message whose first driver is to be buried before.
+        bury: Option<Arc<str>>,
+    },
+}
+
+/// What SendTaskSuccess or SendTaskFailure said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Callback {
+    /// SendTaskSuccess
+    Success(Payload),
+    /// SendTaskFailure
+    Failure(ErrorOutput),
+}

@@ -1,0 +1,40 @@
+//! The six ports, declared by the side that calls them.
+
+mod clock;
+mod journal;
+mod queue;
+mod registry;
+mod scheduler;
+mod tasks;
+
+use std::sync::Arc;
+
+pub use clock::Clock;
+pub use journal::{
+    AppendError, FinishError, Journal, JournalError, ListQuery, Listed, Loaded, Page, PutMetaError, Seq,
+    Writer,
+};
+pub use queue::{Queue, QueueError};
+pub use registry::{MachineStatus, Registry, RegistryError, StateMachine};
+pub use scheduler::Scheduler;
+pub use tasks::{TaskAnswer, TaskCall, Tasks};
+
+/// What an engine stands on. The ports travel together.
+#[derive(Clone)]
+pub struct Ports {
+    /// Executions.
+    pub journal: Arc<dyn Journal>,
+    /// Wake-ups.
+    pub queue: Arc<dyn Queue>,
+    /// Wake-ups that are far off.
+    pub scheduler: Arc<dyn Scheduler>,
+    /// Calls of Task states.
+    pub tasks: Arc<dyn Tasks>,
+    /// State machines.
+    pub registry: Arc<dyn Registry>,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// An error of whatever stands behind a port.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

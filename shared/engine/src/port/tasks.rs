@@ -1,0 +1,37 @@
+//! Calls of Task states.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stepwell_expr::Payload;
+use stepwell_interpreter::{CallTask, ExecutionInfo, Outcome, Resource};
+
+/// Makes the calls of Task states. One attempt is one request: nothing here retries what may have run.
+#[async_trait]
+pub trait Tasks: Send + Sync {
+    /// Makes a call. The caller gives up at its timeout by dropping the future.
+    async fn call(&self, call: TaskCall) -> TaskAnswer;
+
+    /// Whether a call of `resource` whose outcome is unknown may be made again with the same nonce.
+    fn is_idempotent(&self, resource: &Resource) -> bool;
+}
+
+/// A call with what it is made for.
+#[derive(Debug, Clone)]
+pub struct TaskCall {
+    /// The execution.
+    pub info: Arc<ExecutionInfo>,
+    /// The call.
+    pub call: CallTask,
+    /// The task token, where the resource has one. It is in the parameters already, wherever `$$.Task.Token` was.
+    pub token: Option<Arc<str>>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TaskAnswer {
+    /// The task has ended.
+    Ended(Outcome),
+    /// The call was accepted with this output; the task ends by a callback or with its job.
+    Submitted(Payload),
+}

@@ -1,0 +1,149 @@
+//! What a decision holds, and the hand that makes one.
+
+use stepwell_asl::Definition;
+use stepwell_expr::Entropy;
+
+use crate::effect::Effect;
+use crate::evolve::evolve;
+use crate::execution::Execution;
+use crate::record::{BranchId, Claimant, Event, EventBody, EventId, Record, Timestamp};
+use crate::{ErrorOutput, HISTORY_EVENTS_MAX};
+
+/// Records after which [`crate::advance`] stops, so that a page stays of a bounded size. What is still ready then is
+/// decided for the next page.
+pub const RECORDS_MAX: usize = 4_000;
+
+/// Bytes of new payload after which [`crate::advance`] stops.
+const PAYLOAD_BYTES_STOP: usize = 512 * 1024;
+
+/// The world as a decision sees it: the time, and a seed that everything random is drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The time.
+    pub time: Timestamp,
+    /// Random.
+    pub seed: u64,
+}
+
+/// What was decided. Nothing has happened yet: the records are to be committed, then the effects performed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decision {
+    /// What is to be written, in order.
+    pub records: Vec<Record>,
+    /// What is then to be done.
+    pub effects: Vec<Effect>,
+    /// The execution with the records applied.
+    pub execution: Execution,
+}
+
+/// A decision being made.
+pub(crate) struct Decider<'a> {
+    pub(crate) definition: &'a Definition,
+    pub(crate) execution: Execution,
+    pub(crate) now: Now,
+    pub(crate) claimant: Option<&'a Claimant>,
+    records: Vec<Record>,
+    effects: Vec<Effect>,
+    payload_bytes: usize,
+    drawn: u64,
+}
+
+impl<'a> Decider<'a> {
+    pub(crate) fn new(
+        definition: &'a Definition,
+        execution: &Execution,
+        now: Now,
+        claimant: Option<&'a Claimant>,
+    ) -> Self {
+        let (records, effects) = (Vec::new(), Vec::new());
+        Decider {
+            definition,
+            execution: execution.clone(),
+            now,
+            claimant,
+            records,
+            effects,
+            payload_bytes: 0,
+            drawn: 0,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Decision {
+        Decision { records: self.records, effects: self.effects, execution: self.execution }
+    }
+
+    /// Whether the page is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.len() >= RECORDS_MAX || self.payload_bytes >= PAYLOAD_BYTES_STOP
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.execution.status().is_terminal()
+    }
+
+    /// Randomness for one evaluation.
+    pub(crate) fn entropy(&mut self) -> Entropy {
+        self.drawn += 1;
+        // Mixed with the number of the last event, so that two decisions under one seed draw apart.
+        let salt = self.drawn ^ (self.execution.last_event().0 << 20);
+        Entropy::new(self.now.seed ^ salt.wrapping_mul(0xD134_2543_DE82_EF95), self.now.time.0)
+    }
+
+    pub(crate) fn record(&mut self, record: Record) {
+        if self.has_ended() {
+            return;
+        }
+        evolve(&mut self.execution, &record);
+        self.records.push(record);
+    }
+
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        if !self.has_ended() {
+            self.effects.push(effect);
+        }
+    }
+
+    /// Records an event of `branch` behind the branch's last one.
+    pub(crate) fn event(&mut self, branch: BranchId, body: EventBody) -> EventId {
+        let previous = self.execution.branch(branch).previous;
+        self.event_after(branch, previous, body)
+    }
+
+    /// Records an event of `branch` behind `previous`.
+    ///
+    /// The last event that a history has room for says that it is full.
+    pub(crate) fn event_after(&mut self, branch: BranchId, previous: EventId, body: EventBody) -> EventId {
+        let last = self.execution.last_event();
+        let body = if last.0 + 1 >= HISTORY_EVENTS_MAX && !body.is_terminal() {
+            let cause =
+                format!("The execution reached the maximum number of history events ({HISTORY_EVENTS_MAX}).");
+            EventBody::ExecutionFailed(ErrorOutput::new(stepwell_asl::ErrorName::RUNTIME, cause))
+        } else {
+            body
+        };
+        self.payload_bytes += body.payload_bytes();
+        self.record(Record::Event(Event { at: self.now.time, branch, previous, body }));
+        self.execution.last_event()
+    }
+}
+
+impl EventBody {
+    fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            EventBody::ExecutionSucceeded { .. }
+                | EventBody::ExecutionFailed(_)
+                | EventBody::ExecutionAborted(_)
+                | EventBody::ExecutionTimedOut(_)
+        )
+    }
+
+    /// A rough measure of what the event adds to its page: a state's output is its successor's input.
+    fn payload_bytes(&self) -> usize {
+        match self {
+            EventBody::StateExited { output, .. } | EventBody::Succeeded { output, .. } => output.bytes(),
+            EventBody::MapIterationStarted { input, .. } => input.bytes(),
+            _ => 0,
+        }
+    }
+}

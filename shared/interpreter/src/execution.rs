@@ -1,0 +1,382 @@
+//! What an execution is at one moment: the fold of its records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stepwell_asl::StateName;
+use stepwell_expr::Payload;
+
+use crate::record::{
+    AttemptId, BranchId, Claimant, ErrorOutput, EventId, ExecutionInfo, Family, MapItem, TimerId, Timestamp,
+};
+
+/// An execution: a tree of branches, and what is open in it. Only [`crate::evolve`] changes one.
+///
+/// A clone costs a reference count for each live branch, so that a decision can be made on a copy.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Execution {
+    pub(crate) info: Option<Arc<ExecutionInfo>>,
+    pub(crate) input: Payload,
+    pub(crate) status: Status,
+    pub(crate) last_event: EventId,
+    pub(crate) branches: BTreeMap<BranchId, Arc<Branch>>,
+    pub(crate) timers: BTreeMap<TimerId, Timer>,
+    pub(crate) branches_made: u32,
+    pub(crate) attempts_made: u32,
+    pub(crate) timers_made: u32,
+    pub(crate) lost: Vec<Claimant>,
+}
+
+/// How far an execution is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Status {
+    /// No record yet.
+    #[default]
+    New,
+    /// `RUNNING`
+    Running,
+    /// `SUCCEEDED`
+    Succeeded {
+        /// The output.
+        output: Payload,
+        /// When.
+        at: Timestamp,
+    },
+    /// `FAILED`
+    Failed {
+        /// Why.
+        error: ErrorOutput,
+        /// When.
+        at: Timestamp,
+    },
+    /// `ABORTED`
+    Aborted {
+        /// What StopExecution said.
+        error: ErrorOutput,
+        /// When.
+        at: Timestamp,
+    },
+    /// `TIMED_OUT`
+    TimedOut {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Status {
+    /// Whether the execution has ended.
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, Status::New | Status::Running)
+    }
+
+    /// The API's word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Status::New | Status::Running => "RUNNING",
+            Status::Succeeded { .. } => "SUCCEEDED",
+            Status::Failed { .. } => "FAILED",
+            Status::Aborted { .. } => "ABORTED",
+            Status::TimedOut { .. } => "TIMED_OUT",
+        }
+    }
+}
+
+/// A timer that is set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timer {
+    /// The branch it belongs to.
+    pub branch: BranchId,
+    /// When it is due.
+    pub due: Timestamp,
+    /// What it is for.
+    pub purpose: TimerPurpose,
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimerPurpose {
+    /// A Wait state's end.
+    Wait,
+    /// A Retrier's delay.
+    Retry,
+    /// An attempt's `TimeoutSeconds`.
+    Timeout(AttemptId),
+    /// An attempt's `HeartbeatSeconds`.
+    Heartbeat(AttemptId),
+    /// The state machine's `TimeoutSeconds`.
+    Execution,
+}
+
+/// One line of states that follow one another: the trunk, a Parallel's branch, or a Map's iteration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Branch {
+    /// The branch whose Parallel or Map made this one, and this one's index there; `None` for the trunk.
+    pub parent: Option<(BranchId, u32)>,
+    /// The `previousEventId` of what happens next here.
+    pub previous: EventId,
+    /// The variables of this branch's scope. Outer ones are read through [`Branch::parent`].
+    pub variables: Arc<BTreeMap<Arc<str>, Payload>>,
+    /// The item, in a Map's iteration.
+    pub item: Option<Arc<MapItem>>,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+/// Where a branch stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// Before a state.
+    Before {
+        /// Which.
+        state: StateName,
+        /// What it will be entered with.
+        input: Payload,
+    },
+    /// In a state.
+    In {
+        /// Which.
+        state: StateName,
+        /// What it was entered with.
+        input: Payload,
+        /// Its Entered event.
+        entered: EventId,
+        /// When.
+        entered_at: Timestamp,
+        /// The Entered event's own `previousEventId`.
+        before: EventId,
+        /// How often each of its Retriers was used.
+        retries: Vec<u32>,
+        /// What it is at.
+        step: Step,
+    },
+    /// After its last state.
+    Done {
+        /// With what.
+        output: Payload,
+    },
+}
+
+/// What a state is at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// To be begun, for the first time or again.
+    Ready,
+    /// A Wait state's timer is set.
+    Waiting,
+    /// A Wait state's time has come.
+    Waited,
+    /// A Retrier's delay is on.
+    Backoff,
+    /// A task is under way.
+    Calling(Box<Call>),
+    /// The task, branches or iterations gave a result.
+    Returned {
+        /// The result.
+        result: Payload,
+    },
+    /// The task failed.
+    Erred {
+        /// Why.
+        error: ErrorOutput,
+        /// Whether by a missed heartbeat.
+        heartbeat: bool,
+    },
+    /// Branches or iterations are under way.
+    Forked(Fork),
+}
+
+/// An attempt of a task that is open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Its nonce.
+    pub nonce: u128,
+    /// Which events it writes.
+    pub family: Family,
+    /// What it is called with.
+    pub parameters: Payload,
+    /// `TimeoutSeconds`
+    pub timeout_seconds: Option<u64>,
+    /// `HeartbeatSeconds`
+    pub heartbeat_seconds: Option<u64>,
+    /// The role to assume.
+    pub credentials: Option<Arc<str>>,
+    /// How far it is.
+    pub progress: Progress,
+    /// The last sign of life.
+    pub heard_at: Timestamp,
+}
+
+/// How far a [`Call`] is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// An activity's: no worker has it yet. Another's: its claim was given back.
+    Scheduled,
+    /// A driver makes it, or a worker has it (then without claimant).
+    Started(Option<Claimant>),
+    /// It was accepted, and its end is awaited from outside.
+    Submitted,
+}
+
+/// The branches or iterations of a Parallel or Map state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fork {
+    /// How many there are in all.
+    pub length: u32,
+    /// How many were begun.
+    pub begun: u32,
+    /// How many have ended.
+    pub ended: u32,
+    /// How many may run at once.
+    pub concurrency: u32,
+    /// Those under way, with their index.
+    pub running: BTreeMap<BranchId, u32>,
+    /// The outputs of those that have ended.
+    pub results: Vec<Option<Payload>>,
+    /// A Map's items.
+    pub items: Payload,
+    /// The state's Started event.
+    pub started: EventId,
+}
+
+impl Execution {
+    /// How far it is.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// What it was started with; `None` before its first record.
+    pub fn info(&self) -> Option<&Arc<ExecutionInfo>> {
+        self.info.as_ref()
+    }
+
+    /// Its input.
+    pub fn input(&self) -> &Payload {
+        &self.input
+    }
+
+    /// The id of its last event.
+    pub fn last_event(&self) -> EventId {
+        self.last_event
+    }
+
+    /// The timers that are set.
+    pub fn timers(&self) -> impl Iterator<Item = (TimerId, &Timer)> {
+        self.timers.iter().map(|(id, timer)| (*id, timer))
+    }
+
+    /// The live branches, the trunk first.
+    pub fn branches(&self) -> impl Iterator<Item = (BranchId, &Branch)> {
+        self.branches.iter().map(|(id, branch)| (*id, &**branch))
+    }
+
+    /// The attempts that are open.
+    pub fn calls(&self) -> impl Iterator<Item = (BranchId, &Call)> {
+        self.branches().filter_map(|(id, branch)| Some((id, branch.call()?)))
+    }
+
+    /// The open attempt `attempt`.
+    pub fn call(&self, attempt: AttemptId) -> Option<(BranchId, &Call)> {
+        self.calls().find(|(_, call)| call.attempt == attempt)
+    }
+
+    /// The open attempts that `claimant` has claimed and whose call has not been accepted.
+    pub fn claims<'a>(&'a self, claimant: &'a Claimant) -> impl Iterator<Item = AttemptId> + 'a {
+        self.calls().filter(move |(_, call)| call.claimant() == Some(claimant)).map(|(_, call)| call.attempt)
+    }
+
+    /// Whether pure logic can go on: some branch stands before a state, or in one that has something to do.
+    pub fn is_ready(&self) -> bool {
+        self.status == Status::Running && self.branches.values().any(|branch| branch.is_ready())
+    }
+
+    /// Whether `claimant` was buried.
+    pub fn is_lost(&self, claimant: &Claimant) -> bool {
+        self.lost.contains(claimant)
+    }
+
+    pub(crate) fn branch(&self, id: BranchId) -> &Branch {
+        self.branches
+            .get(&id)
+            .expect("a branch lives while something refers to it: evolve removes them together")
+    }
+
+    /// The variable `name` as `branch` sees it.
+    pub(crate) fn variable(&self, branch: BranchId, name: &str) -> Option<&Payload> {
+        let mut at = Some(branch);
+        while let Some(branch) = at.and_then(|id| self.branches.get(&id)) {
+            if let Some(value) = branch.variables.get(name) {
+                return Some(value);
+            }
+            at = branch.parent.map(|(parent, _)| parent);
+        }
+        None
+    }
+
+    /// The nearest Map iteration that `branch` is in.
+    pub(crate) fn item(&self, branch: BranchId) -> Option<&Arc<MapItem>> {
+        let mut at = Some(branch);
+        while let Some(branch) = at.and_then(|id| self.branches.get(&id)) {
+            if branch.item.is_some() {
+                return branch.item.as_ref();
+            }
+            at = branch.parent.map(|(parent, _)| parent);
+        }
+        None
+    }
+
+    /// `root` and everything forked from it, the deepest last.
+    pub(crate) fn descendants(&self, root: BranchId) -> Vec<BranchId> {
+        let mut found = vec![];
+        let mut todo = vec![root];
+        while let Some(id) = todo.pop() {
+            if let Some(Phase::In { step: Step::Forked(fork), .. }) = self.branches.get(&id).map(|b| &b.phase)
+            {
+                for child in fork.running.keys().rev() {
+                    todo.push(*child);
+                }
+            }
+            if id != root {
+                found.push(id);
+            }
+        }
+        found
+    }
+}
+
+impl Branch {
+    /// The attempt that is open here.
+    pub fn call(&self) -> Option<&Call> {
+        match &self.phase {
+            Phase::In { step: Step::Calling(call), .. } => Some(call),
+            _ => None,
+        }
+    }
+
+    /// Whether pure logic can go on here.
+    pub fn is_ready(&self) -> bool {
+        match &self.phase {
+            Phase::Before { .. } => true,
+            Phase::In { step, .. } => match step {
+                Step::Ready | Step::Waited | Step::Returned { .. } | Step::Erred { .. } => true,
+                Step::Calling(call) => call.is_released(),
+                Step::Waiting | Step::Backoff | Step::Forked(_) => false,
+            },
+            Phase::Done { .. } => false,
+        }
+    }
+}
+
+impl Call {
+    /// Who makes the call.
+    pub fn claimant(&self) -> Option<&Claimant> {
+        if let Progress::Started(claimant) = &self.progress { claimant.as_ref() } else { None }
+    }
+
+    /// Whether the claim was given back, so that another driver may make the call.
+    pub fn is_released(&self) -> bool {
+        self.progress == Progress::Scheduled && !matches!(self.family, Family::Activity { .. })
+    }
+}

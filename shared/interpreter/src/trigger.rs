@@ -1,0 +1,69 @@
+//! What can happen to an execution from outside.
+
+use std::sync::Arc;
+
+use stepwell_expr::Payload;
+
+use crate::{AttemptId, Claimant, ErrorOutput, ExecutionInfo, TimerId};
+
+/// Something from outside that an execution is told (PROTOCOL §3).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trigger {
+    /// StartExecution. Applies to an execution without records.
+    Start {
+        /// Everything fixed at the start.
+        info: Arc<ExecutionInfo>,
+        /// The execution's input.
+        input: Payload,
+    },
+    /// A task has ended. Applies while the attempt is open.
+    TaskResult {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its nonce: a token of another run or attempt does not match.
+        nonce: u128,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A callback task's or job's call was accepted; its end is still awaited. Applies while the attempt is open.
+    TaskSubmitted {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What the call answered.
+        output: Payload,
+    },
+    /// A worker took an activity task. Applies while the attempt is open and untaken.
+    ActivityStarted {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The worker's name.
+        worker: Option<Arc<str>>,
+    },
+    /// SendTaskHeartbeat. Applies while the attempt is open.
+    TaskHeartbeat {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its nonce.
+        nonce: u128,
+    },
+    /// A timer is due. Applies while it is open.
+    TimerFired {
+        /// Which.
+        timer: TimerId,
+    },
+    /// StopExecution. Applies while the execution runs.
+    Stop(ErrorOutput),
+    /// A driver died (PROTOCOL, line 25). Applies unless it is buried already.
+    DriverLost(Claimant),
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// With a result.
+    Succeeded(Payload),
+    /// With an error.
+    Failed(ErrorOutput),
+    /// Its `TimeoutSeconds` went by while the driver was waiting.
+    TimedOut,
+}
