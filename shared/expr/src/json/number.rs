@@ -18,7 +18,7 @@ pub enum Number {
 
 impl Number {
     /// Reads a number that the JSON grammar has already accepted.
-    pub(super) fn from_json(text: &str) -> Self {
+    pub fn from_json(text: &str) -> Self {
         let integral = !text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E'));
         if integral
             && text != "-0"
