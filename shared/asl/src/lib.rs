@@ -8,7 +8,7 @@ mod error_name;
 mod model;
 mod parse;
 
-pub use diagnostic::{Code, Diagnostic, Severity};
+pub use diagnostic::{Code, Diagnostic, Severity, invalid_definition};
 pub use error_name::ErrorName;
 pub use model::*;
 pub use parse::{Format, MachineType, Parsed, parse};

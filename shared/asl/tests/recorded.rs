@@ -18,11 +18,20 @@ fn every_recorded_definition_is_accepted_or_refused_as_aws_did() {
             check_case(&file, case, &mut report);
         }
     }
-    println!("{} definitions accepted, {} refused, {} misses", report.accepted, report.refused, report.misses.len());
+    println!(
+        "{} definitions accepted, {} refused, {} misses",
+        report.accepted,
+        report.refused,
+        report.misses.len()
+    );
     for miss in &report.misses {
         println!("{miss}");
     }
-    assert!(report.misses.is_empty(), "{} definitions were not treated as AWS treated them", report.misses.len());
+    assert!(
+        report.misses.is_empty(),
+        "{} definitions were not treated as AWS treated them",
+        report.misses.len()
+    );
 }
 
 #[derive(Default)]
@@ -40,7 +49,10 @@ fn recordings() -> Vec<(String, Value)> {
     let mut files: Vec<_> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
     let read = |path: &Path| json::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
-    files.iter().map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), read(path))).collect()
+    files
+        .iter()
+        .map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), read(path)))
+        .collect()
 }
 
 fn check_case(file: &str, case: &Value, report: &mut Report) {
@@ -57,14 +69,17 @@ fn check_case(file: &str, case: &Value, report: &mut Report) {
     for (index, call) in case.get("calls").and_then(Value::as_array).unwrap_or_default().iter().enumerate() {
         let params = call.get("params");
         let Some(text) = params.and_then(|p| p.get("definition")).and_then(Value::as_str) else { continue };
-        let call_type = params.and_then(|p| p.get("type")).map_or(machine_type, |t| self::machine_type(Some(t)));
+        let call_type =
+            params.and_then(|p| p.get("type")).map_or(machine_type, |t| self::machine_type(Some(t)));
         let expected = expected_of(case, index);
         match call.get("op").and_then(Value::as_str) {
             Some("CreateStateMachine" | "UpdateStateMachine") => {
                 let refused = call.get("error_code").and_then(Value::as_str) == Some("InvalidDefinition");
                 check(&id, text, call_type, refused.then_some(expected), report);
             }
-            Some("ValidateStateMachineDefinition") => check_diagnostics(&id, text, call_type, &expected, report),
+            Some("ValidateStateMachineDefinition") => {
+                check_diagnostics(&id, text, call_type, &expected, report)
+            }
             _ => {}
         }
     }
@@ -133,8 +148,10 @@ fn check_diagnostics(id: &str, text: &str, machine_type: MachineType, expected: 
     let found: Vec<String> = parse(text, Format::Json, machine_type).diagnostics.iter().map(shown).collect();
     let value = expected.get("diagnostics").and_then(Value::as_array).unwrap_or_default();
     let word = |d: &Value, name: &str| d.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let expected: Vec<String> =
-        value.iter().map(|d| ["severity", "code", "location", "message"].map(|name| word(d, name)).join("|")).collect();
+    let expected: Vec<String> = value
+        .iter()
+        .map(|d| ["severity", "code", "location", "message"].map(|name| word(d, name)).join("|"))
+        .collect();
     report.refused += 1;
     note(id, (found != expected).then(|| format!("{found:?}\n    expected {expected:?}")), report);
 }

@@ -41,7 +41,11 @@ pub(crate) fn machine(checker: &mut Checker<'_>, node: &Node) -> Option<Top> {
         language: QueryLanguage::JsonPath,
         state: &nameless,
     };
-    unsupported(checker, &fields, &["StartAt", "States", "Comment", "Version", "TimeoutSeconds", "QueryLanguage"]);
+    unsupported(
+        checker,
+        &fields,
+        &["StartAt", "States", "Comment", "Version", "TimeoutSeconds", "QueryLanguage"],
+    );
     checker.language = fields::query_language(checker, &fields).unwrap_or_default();
     let comment = fields.string(checker, "Comment").map(|text| text.to_string());
     if let Some(version) = fields.string(checker, "Version")
@@ -74,7 +78,11 @@ pub(crate) fn block(checker: &mut Checker<'_>, fields: &Fields<'_>) -> BlockId {
 fn contents(checker: &mut Checker<'_>, fields: &Fields<'_>, id: BlockId) {
     let missing: Vec<&str> = ["States", "StartAt"].into_iter().filter(|name| !fields.has(name)).collect();
     if !missing.is_empty() {
-        checker.schema(fields.pointer, fields.span, format!("These fields are required: [{}]", missing.join(", ")));
+        checker.schema(
+            fields.pointer,
+            fields.span,
+            format!("These fields are required: [{}]", missing.join(", ")),
+        );
     }
     let start_at = fields.string(checker, "StartAt");
     let Some(states) = fields.get("States") else { return };
@@ -87,10 +95,17 @@ fn contents(checker: &mut Checker<'_>, fields: &Fields<'_>, id: BlockId) {
         checker.schema(&pointer, &states.span, "States must not be empty");
         return;
     }
-    let complete = members.iter().fold(true, |complete, member| named_state(checker, member, &pointer, id) && complete);
+    let complete =
+        members.iter().fold(true, |complete, member| named_state(checker, member, &pointer, id) && complete);
     if let Some(start) = start_at {
         let span = &fields.get("StartAt").map_or(0..0, |node| node.span.clone());
-        transitions(checker, members, &pointer, (start, fields.pointer.key("StartAt").location(), span), complete);
+        transitions(
+            checker,
+            members,
+            &pointer,
+            (start, fields.pointer.key("StartAt").location(), span),
+            complete,
+        );
         checker.blocks[id.0 as usize].start_at = start.clone();
     }
     checker.blocks[id.0 as usize].states = members.iter().map(|m| m.key.clone()).collect();
@@ -102,7 +117,8 @@ fn named_state(checker: &mut Checker<'_>, member: &Member, states: &Pointer<'_>,
     let pointer = states.key(name);
     let length = name.chars().count();
     if length == 0 || length > NAME_CHARACTERS_MAX {
-        let message = format!("State name must have 1 to {NAME_CHARACTERS_MAX} characters, but has {length}: {name}");
+        let message =
+            format!("State name must have 1 to {NAME_CHARACTERS_MAX} characters, but has {length}: {name}");
         checker.error(Code::INVALID_STATE_NAME, pointer.location(), &member.key_span, message);
     }
     if !checker.names.insert(name.clone()) {
@@ -136,7 +152,12 @@ fn transitions(
     }
     let ends = |name: &StateName| checker.states.get(name).is_some_and(state::is_terminal);
     if !members.iter().any(|m| ends(&m.key)) {
-        checker.error(Code::MISSING_END_STATE, String::new(), &span.clone(), "Workflow has no terminal state");
+        checker.error(
+            Code::MISSING_END_STATE,
+            String::new(),
+            &span.clone(),
+            "Workflow has no terminal state",
+        );
         return;
     }
     let reached = reachable(start, &edges);
@@ -147,7 +168,13 @@ fn transitions(
     }
 }
 
-fn missing_target(checker: &mut Checker<'_>, members: &[Member], target: &str, location: String, span: &Range<usize>) {
+fn missing_target(
+    checker: &mut Checker<'_>,
+    members: &[Member],
+    target: &str,
+    location: String,
+    span: &Range<usize>,
+) {
     let help = nearest(target, members.iter().map(|m| &*m.key)).map(|name| format!("did you mean '{name}'?"));
     let message = format!("Missing 'Next' target: {target}");
     checker.report(Severity::Error, Code::MISSING_TRANSITION_TARGET, location, span, message, help);

@@ -60,11 +60,24 @@ impl<'a> Checker<'a> {
 
     /// Reports `SCHEMA_VALIDATION_FAILED` at `pointer`, about the source of `span`.
     pub(crate) fn schema(&mut self, pointer: &Pointer<'_>, span: &Range<usize>, message: impl Into<String>) {
-        self.report(Severity::Error, Code::SCHEMA_VALIDATION_FAILED, pointer.location(), span, message.into(), None);
+        self.report(
+            Severity::Error,
+            Code::SCHEMA_VALIDATION_FAILED,
+            pointer.location(),
+            span,
+            message.into(),
+            None,
+        );
     }
 
     /// Reports an error with a location that is already text.
-    pub(crate) fn error(&mut self, code: Code, location: String, span: &Range<usize>, message: impl Into<String>) {
+    pub(crate) fn error(
+        &mut self,
+        code: Code,
+        location: String,
+        span: &Range<usize>,
+        message: impl Into<String>,
+    ) {
         self.report(Severity::Error, code, location, span, message.into(), None);
     }
 
@@ -80,7 +93,16 @@ impl<'a> Checker<'a> {
     ) {
         if self.diagnostics.len() < DIAGNOSTICS_MAX {
             let (line, column) = self.lines.position(self.text, span.start);
-            self.diagnostics.push(Diagnostic { severity, code, message, location, span: span.clone(), line, column, help });
+            self.diagnostics.push(Diagnostic {
+                severity,
+                code,
+                message,
+                location,
+                span: span.clone(),
+                line,
+                column,
+                help,
+            });
         }
     }
 

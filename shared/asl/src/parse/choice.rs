@@ -62,7 +62,8 @@ fn condition(checker: &mut Checker<'_>, rule: &Fields<'_>, outermost: bool) -> C
     if rule.is_jsonata() {
         return jsonata_condition(checker, rule);
     }
-    let operators: Vec<&str> = rule.members.iter().map(|m| &*m.key).filter(|name| is_operator(name)).collect();
+    let operators: Vec<&str> =
+        rule.members.iter().map(|m| &*m.key).filter(|name| is_operator(name)).collect();
     let [operator] = operators[..] else {
         let message = match operators.len() {
             0 => "A Choice Rule must have a comparison operator, or one of: [And, Or, Not]".to_owned(),
@@ -76,7 +77,9 @@ fn condition(checker: &mut Checker<'_>, rule: &Fields<'_>, outermost: bool) -> C
         "Or" => Condition::Or(nested(checker, rule, "Or")),
         "Not" => {
             let pointer = rule.pointer.key("Not");
-            let Some(inner) = rule.get("Not").and_then(|node| rule.inner(checker, node, &pointer)) else { return NEVER };
+            let Some(inner) = rule.get("Not").and_then(|node| rule.inner(checker, node, &pointer)) else {
+                return NEVER;
+            };
             Condition::Not(Box::new(condition(checker, &inner, false)))
         }
         operator => comparison(checker, rule, operator),
@@ -89,9 +92,15 @@ fn jsonata_condition(checker: &mut Checker<'_>, rule: &Fields<'_>) -> Condition 
         return Condition::Literal(value);
     }
     match node.as_str().and_then(|text| jsonata_source(text)) {
-        Some(source) => jsonata(checker, rule, "Condition", node, source).map_or(NEVER, Condition::Expression),
+        Some(source) => {
+            jsonata(checker, rule, "Condition", node, source).map_or(NEVER, Condition::Expression)
+        }
         None => {
-            checker.schema(&rule.pointer.key("Condition"), &node.span, "Condition must be a JSONata expression or a Boolean");
+            checker.schema(
+                &rule.pointer.key("Condition"),
+                &node.span,
+                "Condition must be a JSONata expression or a Boolean",
+            );
             NEVER
         }
     }

@@ -55,9 +55,11 @@ fn compile_error(
 
 /// Takes the code off a JSONata message that begins with one.
 fn jsonata_code(message: String) -> (Code, String) {
-    for code in
-        [Code::UNSUPPORTED_JSONATA_EXPRESSION, Code::INVALID_JSONATA_EXPRESSION, Code::SCHEMA_VALIDATION_FAILED]
-    {
+    for code in [
+        Code::UNSUPPORTED_JSONATA_EXPRESSION,
+        Code::INVALID_JSONATA_EXPRESSION,
+        Code::SCHEMA_VALIDATION_FAILED,
+    ] {
         if let Some(rest) = message.strip_prefix(code.0).and_then(|rest| rest.strip_prefix(": ")) {
             return (code, rest.to_owned());
         }
@@ -115,7 +117,11 @@ pub(crate) fn dynamic_integer(
 }
 
 /// As [`dynamic_integer`], for a percentage.
-pub(crate) fn dynamic_percentage(checker: &mut Checker<'_>, fields: &Fields<'_>, name: &str) -> Option<Dynamic<f64>> {
+pub(crate) fn dynamic_percentage(
+    checker: &mut Checker<'_>,
+    fields: &Fields<'_>,
+    name: &str,
+) -> Option<Dynamic<f64>> {
     let node = match given(checker, fields, name)? {
         Given::Path(path) => return Some(Dynamic::Path(path)),
         Given::Expression(expression) => return Some(Dynamic::Expression(expression)),

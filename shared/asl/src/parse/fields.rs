@@ -22,10 +22,18 @@ pub(crate) enum In {
 /// Reports every field that is not `allowed`.
 pub(crate) fn unsupported(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[&str]) {
     for member in fields.members.iter().filter(|m| !allowed.contains(&&*m.key)) {
-        let help = nearest(&member.key, allowed.iter().copied()).map(|name| format!("did you mean '{name}'?"));
+        let help =
+            nearest(&member.key, allowed.iter().copied()).map(|name| format!("did you mean '{name}'?"));
         let message = format!("Field '{}' is not supported", member.key);
         let location = fields.pointer.location();
-        checker.report(Severity::Error, Code::SCHEMA_VALIDATION_FAILED, location, &member.key_span, message, help);
+        checker.report(
+            Severity::Error,
+            Code::SCHEMA_VALIDATION_FAILED,
+            location,
+            &member.key_span,
+            message,
+            help,
+        );
     }
 }
 
@@ -43,7 +51,12 @@ pub(crate) fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[(
                 "The QueryLanguage is set to '{ours}', but field '{}' is only supported for the '{theirs}' QueryLanguage",
                 member.key
             );
-            checker.error(Code::SCHEMA_VALIDATION_FAILED, fields.pointer.location(), &member.key_span, message);
+            checker.error(
+                Code::SCHEMA_VALIDATION_FAILED,
+                fields.pointer.location(),
+                &member.key_span,
+                message,
+            );
         }
     }
 }
@@ -86,7 +99,10 @@ pub(crate) fn integer_of(
         checker.schema(&pointer, &node.span, "Expected value of type Integer");
         return None;
     };
-    let value = number.as_integral().and_then(|value| u64::try_from(value).ok()).filter(|value| range.contains(value));
+    let value = number
+        .as_integral()
+        .and_then(|value| u64::try_from(value).ok())
+        .filter(|value| range.contains(value));
     if value.is_none() {
         let (low, high) = range.into_inner();
         checker.schema(&pointer, &node.span, format!("Expected value to be an integer from {low} to {high}"));

@@ -102,7 +102,11 @@ fn unicode_joins(c: char) -> bool {
 }
 
 /// A JSONPath payload template, with warnings for values that look like forgotten paths.
-pub(crate) fn payload_template(checker: &mut Checker<'_>, fields: &Fields<'_>, name: &str) -> Option<Template> {
+pub(crate) fn payload_template(
+    checker: &mut Checker<'_>,
+    fields: &Fields<'_>,
+    name: &str,
+) -> Option<Template> {
     let node = fields.get(name)?;
     if !fields.is_jsonata() {
         warn_no_dollar(checker, node, &fields.pointer.key(name));
@@ -117,11 +121,20 @@ fn warn_no_dollar(checker: &mut Checker<'_>, node: &Node, pointer: &Pointer<'_>)
                 let at = pointer.key(&member.key);
                 match member.node.as_str() {
                     Some(text) if !member.key.ends_with(".$") && looks_like_path(text) => {
-                        let message =
-                            format!("Field '{}' looks like a path or an intrinsic function, but lacks '.$'", member.key);
+                        let message = format!(
+                            "Field '{}' looks like a path or an intrinsic function, but lacks '.$'",
+                            member.key
+                        );
                         let help = Some(format!("to have it evaluated, write \"{}.$\"", member.key));
                         let span = &member.key_span;
-                        checker.report(Severity::Warning, Code::NO_DOLLAR, at.location(), span, message, help);
+                        checker.report(
+                            Severity::Warning,
+                            Code::NO_DOLLAR,
+                            at.location(),
+                            span,
+                            message,
+                            help,
+                        );
                     }
                     Some(_) => {}
                     None => warn_no_dollar(checker, &member.node, &at),

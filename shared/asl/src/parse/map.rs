@@ -11,9 +11,14 @@ use crate::{BlockId, Code, ItemBatcher, ItemReader, Items, Map, ProcessorMode, R
 
 pub(crate) fn map(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Map {
     let (processor, mode) = processor(checker, fields);
-    let item_selector_field = if fields.has("Parameters") && !fields.is_jsonata() { "Parameters" } else { "ItemSelector" };
+    let item_selector_field =
+        if fields.has("Parameters") && !fields.is_jsonata() { "Parameters" } else { "ItemSelector" };
     if fields.has("Parameters") && fields.has("ItemSelector") {
-        checker.schema(fields.pointer, fields.span, "Only one of these fields is allowed: [Parameters, ItemSelector]");
+        checker.schema(
+            fields.pointer,
+            fields.span,
+            "Only one of these fields is allowed: [Parameters, ItemSelector]",
+        );
     }
     Map {
         io: io::map_io(checker, fields),
@@ -78,7 +83,11 @@ fn mode(checker: &mut Checker<'_>, processor: &Fields<'_>) -> ProcessorMode {
         None | Some("INLINE") => ProcessorMode::Inline,
         Some("DISTRIBUTED") => {
             if checker.machine_type == MachineType::Express {
-                checker.schema(&pointer.key("Mode"), span("Mode"), "Express state machine does not support Distributed Map");
+                checker.schema(
+                    &pointer.key("Mode"),
+                    span("Mode"),
+                    "Express state machine does not support Distributed Map",
+                );
             }
             if express.is_none() {
                 checker.schema(&pointer, config.span, "These fields are required: [ExecutionType]");
@@ -103,8 +112,13 @@ fn item_reader(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<ItemRea
     let node = fields.get("ItemReader")?;
     let pointer = fields.pointer.key("ItemReader");
     let inner = fields.inner(checker, node, &pointer)?;
-    let allowed =
-        [("Resource", Both), ("Parameters", Path), ("Arguments", Jsonata), ("ReaderConfig", Both), ("Comment", Both)];
+    let allowed = [
+        ("Resource", Both),
+        ("Parameters", Path),
+        ("Arguments", Jsonata),
+        ("ReaderConfig", Both),
+        ("Comment", Both),
+    ];
     fields::check(checker, &inner, &allowed);
     let parameters = if fields.is_jsonata() { "Arguments" } else { "Parameters" };
     Some(ItemReader {
@@ -138,8 +152,13 @@ fn result_writer(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<Resul
     let node = fields.get("ResultWriter")?;
     let pointer = fields.pointer.key("ResultWriter");
     let inner = fields.inner(checker, node, &pointer)?;
-    let allowed =
-        [("Resource", Both), ("Parameters", Path), ("Arguments", Jsonata), ("WriterConfig", Both), ("Comment", Both)];
+    let allowed = [
+        ("Resource", Both),
+        ("Parameters", Path),
+        ("Arguments", Jsonata),
+        ("WriterConfig", Both),
+        ("Comment", Both),
+    ];
     fields::check(checker, &inner, &allowed);
     let parameters = if fields.is_jsonata() { "Arguments" } else { "Parameters" };
     Some(ResultWriter {
@@ -161,12 +180,20 @@ fn label(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<String> {
     } else if label.chars().count() > LABEL_CHARACTERS_MAX {
         Some(format!("Label cannot exceed {LABEL_CHARACTERS_MAX} characters"))
     } else {
-        label.chars().find(|c| is_forbidden_in_label(*c)).map(|c| format!("Label contains invalid character: {}", quoted(c)))
+        label
+            .chars()
+            .find(|c| is_forbidden_in_label(*c))
+            .map(|c| format!("Label contains invalid character: {}", quoted(c)))
     };
     if let Some(mistake) = mistake {
         checker.error(Code::INVALID_LABEL_NAME, location, &node.span, mistake);
     } else if !checker.labels.insert(label.to_string()) {
-        checker.error(Code::DUPLICATE_LABEL_NAME, location, &node.span, format!("Duplicate Label name: {label}"));
+        checker.error(
+            Code::DUPLICATE_LABEL_NAME,
+            location,
+            &node.span,
+            format!("Duplicate Label name: {label}"),
+        );
     }
     Some(label.to_string())
 }
@@ -186,4 +213,3 @@ fn quoted(c: char) -> String {
         c => format!("'{c}'"),
     }
 }
-

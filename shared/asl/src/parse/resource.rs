@@ -19,7 +19,11 @@ pub(crate) fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, resource: &s
         Some(kind) if checker.machine_type == MachineType::Express => {
             if let Some(what) = kind.not_in_express() {
                 // The blank at the end is the service's own.
-                checker.schema(&pointer, &node.span, format!("Express state machine does not support {what} "));
+                checker.schema(
+                    &pointer,
+                    &node.span,
+                    format!("Express state machine does not support {what} "),
+                );
             }
         }
         Some(_) => {}
@@ -72,7 +76,8 @@ fn integration(rest: &str) -> Kind {
     let Some(action) = action.filter(|action| !action.is_empty() && !service.starts_with(':')) else {
         return Kind::Unknown;
     };
-    let known = rest.starts_with("aws-sdk:") || rest.split(':').next().is_some_and(|name| OPTIMIZED.contains(&name));
+    let known =
+        rest.starts_with("aws-sdk:") || rest.split(':').next().is_some_and(|name| OPTIMIZED.contains(&name));
     match action.split_once('.').map(|(_, pattern)| pattern) {
         _ if !known => Kind::Unknown,
         None => Kind::Service,

@@ -84,7 +84,11 @@ fn jitter(checker: &mut Checker<'_>, fields: &Fields<'_>) -> JitterStrategy {
         None | Some("NONE") => JitterStrategy::None,
         Some(_) => {
             let span = fields.get("JitterStrategy").map_or(fields.span, |node| &node.span);
-            checker.schema(&fields.pointer.key("JitterStrategy"), span, "JitterStrategy must be one of: [FULL, NONE]");
+            checker.schema(
+                &fields.pointer.key("JitterStrategy"),
+                span,
+                "JitterStrategy must be one of: [FULL, NONE]",
+            );
             JitterStrategy::None
         }
     }
@@ -119,8 +123,11 @@ fn error_equals(checker: &mut Checker<'_>, fields: &Fields<'_>, last: bool) -> V
     if items.is_empty() {
         checker.schema(&pointer, &node.span, "ErrorEquals must not be empty");
     }
-    let names: Vec<ErrorName> =
-        items.iter().enumerate().filter_map(|(index, item)| error_name(checker, &pointer, index, item)).collect();
+    let names: Vec<ErrorName> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| error_name(checker, &pointer, index, item))
+        .collect();
     if names.iter().any(|name| *name == *ErrorName::ALL) && (names.len() > 1 || !last) {
         let message = "'States.ALL' must stand alone in ErrorEquals, and in the last of the rules";
         checker.schema(&pointer, &node.span, message);
@@ -128,7 +135,12 @@ fn error_equals(checker: &mut Checker<'_>, fields: &Fields<'_>, last: bool) -> V
     names
 }
 
-fn error_name(checker: &mut Checker<'_>, pointer: &Pointer<'_>, index: usize, item: &Node) -> Option<ErrorName> {
+fn error_name(
+    checker: &mut Checker<'_>,
+    pointer: &Pointer<'_>,
+    index: usize,
+    item: &Node,
+) -> Option<ErrorName> {
     let name = item.as_str().map(|name| ErrorName::from(&**name));
     if name.is_none() {
         checker.schema(&pointer.index(index), &item.span, "Expected value of type String");

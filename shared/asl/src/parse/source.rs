@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use stepwell_expr::json::{self, Build, JsonError, Kind, Options};
+use stepwell_expr::json::{self, Build, JsonError, Options};
 use stepwell_expr::{Map, Number, Value};
 
 /// A JSON value and the bytes of the source that it was read from.
@@ -34,17 +34,6 @@ pub(crate) struct Member {
 }
 
 impl Node {
-    pub(crate) fn kind(&self) -> Kind {
-        match self.content {
-            Content::Null => Kind::Null,
-            Content::Bool(_) => Kind::Boolean,
-            Content::Number(_) => Kind::Number,
-            Content::String(_) => Kind::String,
-            Content::Array(_) => Kind::Array,
-            Content::Object(_) => Kind::Object,
-        }
-    }
-
     pub(crate) fn as_str(&self) -> Option<&Arc<str>> {
         if let Content::String(text) = &self.content { Some(text) } else { None }
     }
@@ -86,7 +75,9 @@ impl Node {
                 let member = members
                     .iter()
                     .filter(|m| {
-                        pointer.strip_prefix(&*m.key).is_some_and(|r| r.is_empty() || r.starts_with(['/', '[']))
+                        pointer
+                            .strip_prefix(&*m.key)
+                            .is_some_and(|r| r.is_empty() || r.starts_with(['/', '[']))
                     })
                     .max_by_key(|m| m.key.len())?;
                 Some((&member.node, &pointer[member.key.len()..]))
@@ -151,7 +142,13 @@ impl ObjectBuilder {
 
 impl Tree {
     /// Adds a member; false, and a note, where the key was there already.
-    pub(crate) fn add(&mut self, object: &mut ObjectBuilder, key: Arc<str>, key_span: Range<usize>, node: Node) -> bool {
+    pub(crate) fn add(
+        &mut self,
+        object: &mut ObjectBuilder,
+        key: Arc<str>,
+        key_span: Range<usize>,
+        node: Node,
+    ) -> bool {
         let new = object.insert(Member { key: key.clone(), key_span: key_span.clone(), node });
         if !new && self.duplicates.len() < DUPLICATES_MAX {
             self.duplicates.push(DuplicateKey { key, span: key_span });
@@ -180,7 +177,13 @@ impl Build for Tree {
     fn push(&mut self, array: &mut Vec<Node>, item: Node) {
         array.push(item);
     }
-    fn insert(&mut self, object: &mut ObjectBuilder, key: Cow<'_, str>, key_span: Range<usize>, member: Node) -> bool {
+    fn insert(
+        &mut self,
+        object: &mut ObjectBuilder,
+        key: Cow<'_, str>,
+        key_span: Range<usize>,
+        member: Node,
+    ) -> bool {
         self.add(object, key.into(), key_span, member)
     }
     fn array(&mut self, array: Vec<Node>, span: Range<usize>) -> Node {
@@ -252,7 +255,12 @@ mod tests {
     fn nodes_know_their_bytes() {
         let text = "{\"a\": [1, {\"b/c\": \"x\"}]}";
         let (node, _) = read_json(text).unwrap();
-        for (pointer, source) in [("/a", "[1, {\"b/c\": \"x\"}]"), ("/a[0]", "1"), ("/a/1/b/c", "\"x\""), ("/a[1]/zz", "{\"b/c\": \"x\"}")] {
+        for (pointer, source) in [
+            ("/a", "[1, {\"b/c\": \"x\"}]"),
+            ("/a[0]", "1"),
+            ("/a/1/b/c", "\"x\""),
+            ("/a[1]/zz", "{\"b/c\": \"x\"}"),
+        ] {
             assert_eq!(&text[node.at(pointer).span.clone()], source, "{pointer}");
         }
     }
@@ -269,7 +277,9 @@ mod tests {
     fn positions_count_characters() {
         let text = "ab\nä€x\n";
         let lines = Lines::of(text);
-        for (offset, at) in [(0, (1, 1)), (2, (1, 3)), (3, (2, 1)), (5, (2, 2)), (8, (2, 3)), (10, (3, 1)), (99, (3, 1))] {
+        for (offset, at) in
+            [(0, (1, 1)), (2, (1, 3)), (3, (2, 1)), (5, (2, 2)), (8, (2, 3)), (10, (3, 1)), (99, (3, 1))]
+        {
             assert_eq!(lines.position(text, offset), at, "{offset}");
         }
     }

@@ -31,16 +31,23 @@ pub(crate) fn wait(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Wait {
 
 fn until(checker: &mut Checker<'_>, fields: &Fields<'_>) -> WaitUntil {
     if fields.has("Timestamp") || fields.has("TimestampPath") {
-        let timestamp = dynamic_string(checker, fields, "Timestamp").unwrap_or_else(|| Dynamic::Fixed("".into()));
+        let timestamp =
+            dynamic_string(checker, fields, "Timestamp").unwrap_or_else(|| Dynamic::Fixed("".into()));
         if let (Dynamic::Fixed(text), Some(node)) = (&timestamp, fields.get("Timestamp"))
             && node.as_str().is_some()
             && !is_timestamp(text)
         {
-            checker.schema(&fields.pointer.key("Timestamp"), &node.span, "String does not match RFC3339 timestamp");
+            checker.schema(
+                &fields.pointer.key("Timestamp"),
+                &node.span,
+                "String does not match RFC3339 timestamp",
+            );
         }
         return WaitUntil::Timestamp(timestamp);
     }
-    WaitUntil::Seconds(dynamic_integer(checker, fields, "Seconds", 0..=SECONDS_MAX).unwrap_or(Dynamic::Fixed(0)))
+    WaitUntil::Seconds(
+        dynamic_integer(checker, fields, "Seconds", 0..=SECONDS_MAX).unwrap_or(Dynamic::Fixed(0)),
+    )
 }
 
 pub(crate) fn fail(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Fail {
