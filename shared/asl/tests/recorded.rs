@@ -48,7 +48,10 @@ fn recordings() -> Vec<(String, Value)> {
     };
     let mut files: Vec<_> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
-    let read = |path: &Path| json::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let read = |path: &Path| {
+        json::parse(&std::fs::read_to_string(path).expect("a recording is readable"))
+            .expect("a recording is JSON")
+    };
     files
         .iter()
         .map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), read(path)))

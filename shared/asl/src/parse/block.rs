@@ -95,8 +95,10 @@ fn contents(checker: &mut Checker<'_>, fields: &Fields<'_>, id: BlockId) {
         checker.schema(&pointer, &states.span, "States must not be empty");
         return;
     }
-    let complete =
-        members.iter().fold(true, |complete, member| named_state(checker, member, &pointer, id) && complete);
+    let mut complete = true;
+    for member in members {
+        complete &= named_state(checker, member, &pointer, id);
+    }
     if let Some(start) = start_at {
         let span = &fields.get("StartAt").map_or(0..0, |node| node.span.clone());
         transitions(

@@ -19,7 +19,9 @@ mod state;
 mod task;
 mod timestamp;
 mod wait;
+mod yaml;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use stepwell_expr::json::{JsonError, JsonErrorKind};
@@ -83,47 +85,73 @@ pub fn parse(text: &str, format: Format, machine_type: MachineType) -> Parsed {
     Parsed { definition, diagnostics: checker.diagnostics }
 }
 
-/// The tree, the definition as JSON text, and the keys that come twice.
-fn read(text: &str, format: Format) -> Result<(Node, Arc<str>, Vec<Diagnostic>), Box<Diagnostic>> {
+/// The tree, the definition as JSON text, and what is wrong with single keys.
+type Read = (Node, Arc<str>, Vec<Diagnostic>);
+
+fn read(text: &str, format: Format) -> Result<Read, Box<Diagnostic>> {
     let lines = Lines::of(text);
-    let (node, duplicates) = match format {
-        Format::Json => source::read_json(text).map_err(|error| Box::new(unreadable(text, error)))?,
-        Format::Yaml => source::read_json(text).map_err(|error| Box::new(unreadable(text, error)))?,
-    };
-    let twice = duplicates.into_iter().map(|duplicate| {
-        let (line, column) = lines.position(text, duplicate.span.start);
-        Diagnostic {
-            severity: Severity::Error,
-            code: Code::INVALID_JSON_DESCRIPTION,
-            message: format!("Duplicate field '{}'", duplicate.key),
-            location: String::new(),
-            span: duplicate.span,
-            line,
-            column,
-            help: None,
+    let (node, json, duplicates) = match format {
+        Format::Json => {
+            let (node, duplicates) =
+                source::read_json(text).map_err(|error| unreadable_json(text, &lines, error))?;
+            (node, text.into(), duplicates)
         }
+        Format::Yaml => {
+            let read = yaml::read_yaml(text);
+            let (node, duplicates) = read.map_err(|error| unreadable_yaml(text, &lines, error))?;
+            let node = node.ok_or_else(|| nothing(text, &lines))?;
+            let json = node.value().to_json().into();
+            (node, json, duplicates)
+        }
+    };
+    let code = Code::INVALID_JSON_DESCRIPTION;
+    let twice = duplicates.into_iter().map(|duplicate| {
+        let message = format!("Duplicate field '{}'", duplicate.key);
+        whole(text, &lines, code, message, duplicate.span)
     });
-    Ok((node, text.into(), twice.collect()))
+    Ok((node, json, twice.collect()))
 }
 
 /// The diagnostic of a text that is no JSON.
-fn unreadable(text: &str, error: JsonError) -> Diagnostic {
-    let empty = text.trim().is_empty();
-    let (code, message) = match error.kind {
-        _ if empty => (Code::SCHEMA_VALIDATION_FAILED, block::NOT_AN_OBJECT.to_owned()),
-        JsonErrorKind::Depth => (Code::TOO_DEEPLY_NESTED, error.message),
-        _ => (Code::INVALID_JSON_DESCRIPTION, error.message),
+fn unreadable_json(text: &str, lines: &Lines, error: JsonError) -> Box<Diagnostic> {
+    if text.trim().is_empty() {
+        return nothing(text, lines);
+    }
+    let code = match error.kind {
+        JsonErrorKind::Depth => Code::TOO_DEEPLY_NESTED,
+        _ => Code::INVALID_JSON_DESCRIPTION,
     };
-    let start = (0..=error.offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
+    let span = character_at(text, error.offset);
+    Box::new(whole(text, lines, code, error.message, span))
+}
+
+fn unreadable_yaml(text: &str, lines: &Lines, error: yaml::YamlError) -> Box<Diagnostic> {
+    let span = if error.span.is_empty() { character_at(text, error.span.start) } else { error.span };
+    Box::new(whole(text, lines, Code::INVALID_JSON_DESCRIPTION, error.message, span))
+}
+
+fn nothing(text: &str, lines: &Lines) -> Box<Diagnostic> {
+    let message = block::NOT_AN_OBJECT.to_owned();
+    Box::new(whole(text, lines, Code::SCHEMA_VALIDATION_FAILED, message, 0..0))
+}
+
+/// The bytes of the character at `offset`, or of what comes before where that is inside of one.
+fn character_at(text: &str, offset: usize) -> Range<usize> {
+    let start = (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    start..text[start..].chars().next().map_or(start, |c| start + c.len_utf8())
+}
+
+/// An error about the text as such, for which AWS names no location.
+fn whole(text: &str, lines: &Lines, code: Code, message: String, span: Range<usize>) -> Diagnostic {
+    let (line, column) = lines.position(text, span.start);
     Diagnostic {
         severity: Severity::Error,
         code,
         message,
         location: String::new(),
-        span: start..end,
-        line: error.line,
-        column: error.column,
+        span,
+        line,
+        column,
         help: None,
     }
 }

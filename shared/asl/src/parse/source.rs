@@ -9,13 +9,13 @@ use stepwell_expr::json::{self, Build, JsonError, Options};
 use stepwell_expr::{Map, Number, Value};
 
 /// A JSON value and the bytes of the source that it was read from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) span: Range<usize>,
     pub(crate) content: Content,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Content {
     Null,
     Bool(bool),
@@ -26,7 +26,7 @@ pub(crate) enum Content {
 }
 
 /// One member of an object. Keys are unique within their object: the last one with a key stays.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) key: Arc<str>,
     pub(crate) key_span: Range<usize>,
@@ -54,6 +54,35 @@ impl Node {
                 Value::object(members.iter().map(|m| (m.key.clone(), m.node.value())).collect::<Map>())
             }
         }
+    }
+
+    /// How many nodes the tree has; counting stops soon after `limit`.
+    pub(crate) fn count(&self, limit: usize) -> usize {
+        let mut total = 1;
+        for child in self.children() {
+            if total > limit {
+                break;
+            }
+            total += child.count(limit - total.min(limit));
+        }
+        total
+    }
+
+    /// How many arrays and objects stand inside one another at the deepest place.
+    pub(crate) fn depth(&self) -> usize {
+        match self.content {
+            Content::Array(_) | Content::Object(_) => 1 + self.children().map(Node::depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn children(&self) -> impl Iterator<Item = &Node> {
+        let (items, members): (&[Node], &[Member]) = match &self.content {
+            Content::Array(items) => (items, &[]),
+            Content::Object(members) => (&[], members),
+            _ => (&[], &[]),
+        };
+        items.iter().chain(members.iter().map(|m| &m.node))
     }
 
     /// The node at `pointer`, which is written as AWS writes it (`/a/b[0]`) or as RFC 6901 does (`/a/b/0`);
@@ -133,6 +162,13 @@ impl ObjectBuilder {
         self.places.insert(member.key.clone(), self.members.len());
         self.members.push(member);
         true
+    }
+
+    /// Adds a member whose key is not there yet; drops any other.
+    pub(crate) fn insert_new(&mut self, member: Member) {
+        if !self.places.contains_key(&member.key) {
+            self.insert(member);
+        }
     }
 
     pub(crate) fn finish(self, span: Range<usize>) -> Node {
