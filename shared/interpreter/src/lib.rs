@@ -18,6 +18,7 @@ mod io;
 mod record;
 mod resource;
 mod state;
+pub mod token;
 mod trigger;
 pub use effect::CallTask;
 pub use execution::Progress;
