@@ -1,0 +1,129 @@
+//! Changes to the tree that give the engine AWS's functions.
+
+use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
+
+use super::functions;
+
+/// The name that `$eval` gets, so that it names nothing: no expression can spell a blank.
+const NO_EVAL: &str = "eval ";
+
+/// Takes `$eval` away, turns `$now(picture, zone)` into `$fromMillis($millis(), picture, zone)`, writes out the
+/// context item that `$pad(width)` pads, and makes AWS's functions, where they are values, functions of as many
+/// arguments as they take. Names that the expression gives to things of its own are left alone.
+pub(super) fn adapt(tree: &mut AstNode) {
+    let mut own = Vec::new();
+    own_names(tree, &mut own);
+    adapt_node(tree, &own);
+}
+
+fn own_names(node: &mut AstNode, own: &mut Vec<String>) {
+    match node {
+        AstNode::Binary { op: BinaryOp::ColonEqual, lhs, .. } => {
+            if let AstNode::Variable(name) = &**lhs {
+                own.push(name.clone());
+            }
+        }
+        AstNode::Lambda { params, .. } => own.extend_from_slice(params),
+        AstNode::Path { steps } => {
+            own.extend(steps.iter().flat_map(|step| step.focus.iter().chain(&step.index_var)).cloned());
+        }
+        _ => {}
+    }
+    children(node, &mut |child| own_names(child, own));
+}
+
+fn adapt_node(node: &mut AstNode, own: &[String]) {
+    match node {
+        AstNode::Variable(name) | AstNode::Function { name, .. } if own.contains(name) => {}
+        AstNode::Variable(name) if name == "eval" => *name = NO_EVAL.to_owned(),
+        AstNode::Variable(name) => {
+            if let Some(arity) = functions::arity(name) {
+                *node = wrapped(name, arity);
+                return;
+            }
+        }
+        AstNode::Function { name, args, is_builtin: true } => function(name, args),
+        _ => {}
+    }
+    children(node, &mut |child| adapt_node(child, own));
+}
+
+fn function(name: &mut String, args: &mut Vec<AstNode>) {
+    match (name.as_str(), args.len()) {
+        ("eval", _) => *name = NO_EVAL.to_owned(),
+        ("now", 1..) => {
+            args.insert(0, call("millis", Vec::new()));
+            *name = "fromMillis".to_owned();
+        }
+        ("pad", 1) => args.insert(0, AstNode::Variable(String::new())),
+        _ => {}
+    }
+}
+
+fn call(name: &str, args: Vec<AstNode>) -> AstNode {
+    AstNode::Function { name: name.to_owned(), args, is_builtin: true }
+}
+
+/// `function($1, …){ $name($1, …) }`, with parameters that no expression can spell.
+fn wrapped(name: &str, arity: usize) -> AstNode {
+    let params: Vec<_> = (1..=arity).map(|n| format!("argument {n}")).collect();
+    let args = params.iter().map(|param| AstNode::Variable(param.clone())).collect();
+    AstNode::Lambda { params, body: Box::new(call(name, args)), signature: None, thunk: false }
+}
+
+/// Calls `visit` for each node right beneath `node`.
+pub(super) fn children(node: &mut AstNode, visit: &mut dyn FnMut(&mut AstNode)) {
+    match node {
+        AstNode::Path { steps } => steps.iter_mut().for_each(|step| step_children(step, visit)),
+        AstNode::Binary { lhs, rhs, .. } => {
+            visit(lhs);
+            visit(rhs);
+        }
+        AstNode::Unary { operand: inner, .. }
+        | AstNode::Lambda { body: inner, .. }
+        | AstNode::FunctionApplication(inner) => visit(inner),
+        AstNode::Function { args: items, .. }
+        | AstNode::Array(items)
+        | AstNode::ArrayGroup(items)
+        | AstNode::Block(items) => items.iter_mut().for_each(visit),
+        AstNode::Call { procedure, args } => {
+            visit(procedure);
+            args.iter_mut().for_each(visit);
+        }
+        AstNode::Object(pairs) => pairs.iter_mut().for_each(|(key, value)| {
+            visit(key);
+            visit(value);
+        }),
+        AstNode::ObjectTransform { input, pattern } => {
+            visit(input);
+            pattern.iter_mut().for_each(|(key, value)| {
+                visit(key);
+                visit(value);
+            });
+        }
+        AstNode::Conditional { condition, then_branch, else_branch } => {
+            visit(condition);
+            visit(then_branch);
+            else_branch.iter_mut().for_each(|branch| visit(branch));
+        }
+        AstNode::Sort { input, terms } => {
+            visit(input);
+            terms.iter_mut().for_each(|(term, _)| visit(term));
+        }
+        AstNode::Transform { location, update, delete } => {
+            visit(location);
+            visit(update);
+            delete.iter_mut().for_each(|delete| visit(delete));
+        }
+        _ => {}
+    }
+}
+
+fn step_children(step: &mut PathStep, visit: &mut dyn FnMut(&mut AstNode)) {
+    visit(&mut step.node);
+    for stage in &mut step.stages {
+        if let Stage::Filter(predicate) = stage {
+            visit(predicate);
+        }
+    }
+}

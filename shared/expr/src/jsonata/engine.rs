@@ -1,0 +1,186 @@
+//! The full engine: jsonata-core with AWS's functions and bounds.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+use jsonata_core::ast::AstNode;
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, error_code_prefix};
+use jsonata_core::value::JValue;
+
+use super::adapt::adapt;
+use super::analysis::{Analysis, Need};
+use super::convert::{Exact, from_engine, to_engine};
+use super::functions::{self, Sources};
+use super::limits::Limits;
+use super::{message, syntax};
+use crate::{Entropy, Environment, Map, Value};
+
+/// Why an evaluation gave no value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Failure {
+    /// JSONata's own error: its code and message.
+    Thrown(String),
+    /// A bound was reached.
+    Bound(&'static str),
+    /// The result is a function.
+    Unsupported,
+    /// The engine broke.
+    Internal,
+}
+
+impl Failure {
+    /// The end of AWS's sentence, after the expression and the field.
+    pub(super) fn ending(&self) -> String {
+        match self {
+            Failure::Thrown(message) => format!(" threw an error during evaluation. {message}"),
+            Failure::Bound(message) => format!(" threw an error during evaluation: {message}"),
+            Failure::Unsupported => " returned an unsupported result type.".to_owned(),
+            Failure::Internal => " threw an internal error during evaluation.".to_owned(),
+        }
+    }
+}
+
+/// An expression as the engine runs it.
+#[derive(Debug)]
+pub(super) struct Program {
+    tree: AstNode,
+    analysis: Analysis,
+}
+
+impl Program {
+    /// Prepares `tree`.
+    pub(super) fn new(mut tree: AstNode, analysis: Analysis) -> Self {
+        adapt(&mut tree);
+        Program { tree, analysis }
+    }
+
+    /// Evaluates; `None` is JSONata's undefined.
+    pub(super) fn evaluate(&self, environment: &dyn Environment) -> Result<Option<Value>, Failure> {
+        let mut exact = Exact::default();
+        let mut context = Context::new();
+        for (name, need) in &self.analysis.needs {
+            if name == "states" {
+                context.bind(name.clone(), states(environment, need, &mut exact));
+            } else if let Some(value) = environment.variable(name) {
+                context.bind(name.clone(), to_engine(value, need, &mut exact));
+            }
+        }
+        self.run(context, &JValue::Undefined, exact, environment.entropy(), &Limits::default())
+    }
+
+    fn run(
+        &self,
+        context: Context,
+        input: &JValue,
+        exact: Exact,
+        entropy: &Entropy,
+        limits: &Limits,
+    ) -> Result<Option<Value>, Failure> {
+        let exact = Rc::new(RefCell::new(exact));
+        let named = &self.analysis.functions;
+        let sources = Sources::new(entropy, named, Rc::clone(&exact));
+        let evaluated = catch_unwind(AssertUnwindSafe(|| {
+            let mut evaluator = Evaluator::with_options(context, limits.options());
+            functions::register(&mut evaluator, named, sources);
+            let value = evaluator.evaluate(&self.tree, input).map_err(|error| failure(&error))?;
+            from_engine(&value, &exact.borrow())
+        }));
+        evaluated.unwrap_or(Err(Failure::Internal))
+    }
+}
+
+static WHOLE: Need = Need::WHOLE;
+
+/// The needed part of `$states`.
+fn states(environment: &dyn Environment, need: &Need, exact: &mut Exact) -> JValue {
+    let mut members = IndexMap::new();
+    for (name, value) in members_of_states(environment, &|name| need_of(need, name).is_some()) {
+        if let Some(need) = need_of(need, name) {
+            members.insert(name.to_owned(), to_engine(value, need, exact));
+        }
+    }
+    JValue::object(members)
+}
+
+fn need_of<'n>(need: &'n Need, member: &str) -> Option<&'n Need> {
+    if need.whole {
+        return Some(&WHOLE);
+    }
+    need.members.iter().find_map(|(name, need)| (name == member).then_some(need))
+}
+
+/// What `$states` holds at this stage, in AWS's order; a member that is not `wanted` is not even asked for.
+fn members_of_states<'e>(
+    environment: &'e dyn Environment,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Vec<(&'static str, &'e Value)> {
+    let mut members = Vec::new();
+    if wanted("input") {
+        members.push(("input", environment.input()));
+    }
+    if wanted("context") {
+        members.push(("context", environment.context()));
+    }
+    if wanted("result") {
+        members.extend(environment.result().map(|value| ("result", value)));
+    }
+    if wanted("errorOutput") {
+        members.extend(environment.error_output().map(|value| ("errorOutput", value)));
+    }
+    members
+}
+
+/// `$states` as one value.
+pub(super) fn states_value(environment: &dyn Environment) -> Value {
+    let members = members_of_states(environment, &|_| true);
+    Value::object(members.into_iter().map(|(name, value)| (name.into(), value.clone())).collect::<Map>())
+}
+
+fn failure(error: &EvaluatorError) -> Failure {
+    let message = error.message().trim_start_matches("Signature validation failed: ");
+    let Some(code) = error_code_prefix(message) else {
+        return Failure::Thrown(message.to_owned());
+    };
+    if let Some(bound) = message::bound(code) {
+        return Failure::Bound(bound);
+    }
+    match message::fixed(code) {
+        Some(fixed) => Failure::Thrown(format!("{code}: {fixed}")),
+        None => Failure::Thrown(message.to_owned()),
+    }
+}
+
+/// Evaluates plain JSONata with an input as its context item and without AWS's refusals, for the public test suite.
+///
+/// `bounds` are milliseconds of time and levels of nesting; the clock stands at `now_ms`. The error is the message, behind
+/// its code where it has one.
+#[doc(hidden)]
+pub fn evaluate_bare(
+    text: &str,
+    input: Option<&Value>,
+    bindings: &[(String, Value)],
+    bounds: (u64, usize),
+    now_ms: i64,
+) -> Result<Option<Value>, String> {
+    let tree = match syntax::parse_coded(text)? {
+        Some(tree) => tree,
+        None => return Err(message::TOO_DEEP.to_owned()),
+    };
+    let analysis = Analysis::of(&tree);
+    let program = Program::new(tree, analysis);
+    let mut exact = Exact::default();
+    let mut context = Context::new();
+    for (name, value) in bindings {
+        context.bind(name.clone(), to_engine(value, &WHOLE, &mut exact));
+    }
+    let input = input.map_or(JValue::Undefined, |value| to_engine(value, &WHOLE, &mut exact));
+    let limits = Limits { timeout_ms: bounds.0, depth: bounds.1 };
+    program.run(context, &input, exact, &Entropy::new(0, now_ms), &limits).map_err(|failure| match failure {
+        Failure::Thrown(message) => message,
+        Failure::Bound(message) => message.to_owned(),
+        Failure::Unsupported => "unsupported".to_owned(),
+        Failure::Internal => "internal".to_owned(),
+    })
+}

@@ -1,0 +1,220 @@
+//! Expressions as states use them, with AWS's results and texts.
+
+use super::*;
+use crate::Entropy;
+use crate::json::parse;
+
+struct Stage {
+    input: Value,
+    context: Value,
+    variables: Value,
+    result: Option<Value>,
+    error_output: Option<Value>,
+    entropy: Entropy,
+}
+
+impl Environment for Stage {
+    fn input(&self) -> &Value {
+        &self.input
+    }
+    fn context(&self) -> &Value {
+        &self.context
+    }
+    fn variable(&self, name: &str) -> Option<&Value> {
+        self.variables.get(name)
+    }
+    fn result(&self) -> Option<&Value> {
+        self.result.as_ref()
+    }
+    fn error_output(&self) -> Option<&Value> {
+        self.error_output.as_ref()
+    }
+    fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
+}
+
+fn stage() -> Stage {
+    let value = |text: &str| parse(text).unwrap();
+    Stage {
+        input: value(
+            r#"{"a":{"b":[1,2,{"c":3}],"n":1.0,"big":9007199254740993},"x":"text","items":[{"p":1},{"p":[2]}],
+                "empty":[],"one":[7],"huge":9223372036854775808,"null":null,"f":2.50}"#,
+        ),
+        context: value(r#"{"State":{"Name":"S"}}"#),
+        variables: value(r#"{"i":41,"name":"Ada","list":[1,2,3],"object":{"k":{"v":true}},"sum":5}"#),
+        result: Some(value(r#"{"Payload":{"n":5}}"#)),
+        error_output: None,
+        entropy: Entropy::new(42, 1_700_000_000_123),
+    }
+}
+
+fn evaluate(text: &str) -> Result<Value, EvalError> {
+    Expression::compile(text).unwrap_or_else(|error| panic!("{text}: {error}")).evaluate(&stage(), "Output/v")
+}
+
+/// The end of AWS's sentence for an expression that fails.
+fn ending(text: &str) -> String {
+    let error = evaluate(text).expect_err(text);
+    assert_eq!((error.error, error.location.as_deref()), ("States.QueryEvaluationError", Some("Output/v")));
+    let sentence = format!("The JSONata expression '{text}' specified for the field 'Output/v'");
+    error.message.strip_prefix(&sentence).unwrap_or_else(|| panic!("{error}")).to_owned()
+}
+
+#[test]
+fn gives_what_the_service_gives() {
+    for (text, expected) in [
+        ("$states.input.a.b", r#"[1,2,{"c":3}]"#),
+        ("$states.input.a.b.c", "3"),
+        ("$states.input.a.n", "1"),
+        ("$states.input.a", r#"{"b":[1,2,{"c":3}],"n":1,"big":9007199254740993}"#),
+        ("$states.input.a.big", "9007199254740993"),
+        (
+            "{'id': $states.input.a.big, 'twice': $map([1], function($v){ $states.input.a.big })}",
+            r#"{"id":9007199254740993,"twice":9007199254740993}"#,
+        ),
+        ("$states.input.huge", "9.223372036854776E18"),
+        ("$states.input.f", "2.5"),
+        ("$states.input.one", "[7]"),
+        ("$states.input.empty", "[]"),
+        ("$states.input.`null`", "null"),
+        ("$states.input.items.p", "[1,2]"),
+        ("$states.input.items[0].p", "1"),
+        ("$states.input.items[-1]", r#"{"p":[2]}"#),
+        ("$states.context.State.Name", r#""S""#),
+        ("$states.result.Payload.n", "5"),
+        ("$i + 1", "42"),
+        ("$i < 1000", "true"),
+        ("$i / 2", "20.5"),
+        ("$name & '-' & $i", r#""Ada-41""#),
+        ("$list[1]", "2"),
+        ("$object.k.v ? 'yes' : 'no'", r#""yes""#),
+        ("[$list, [4], 5]", "[1,2,3,[4],5]"),
+        ("{'a': $list, 'gone': $states.input.gone}", r#"{"a":[1,2,3]}"#),
+        ("$sum($list) + $i", "47"),
+        ("($x := $i; $x + 1)", "42"),
+        ("$variable := 1", "1"),
+        ("null", "null"),
+        ("1/0", r#""Infinity""#),
+        ("[1/0, -1/0, 0/0]", r#"["Infinity","-Infinity","NaN"]"#),
+        ("$string(1e20) & ' ' & $string(1e21)", r#""100000000000000000000 1e+21""#),
+        ("$contains('hello$world', /^hello\\$/)", "true"),
+        ("$number('2')", "2"),
+        ("$merge([$states.input.a, {'n': 2}])", r#"{"b":[1,2,{"c":3}],"n":2,"big":9007199254740993}"#),
+        ("$map($list, function($v) { $v = 1 ? 'pass' : 'failed' })", r#"["pass","failed","failed"]"#),
+        ("$count($list[$ = 1])", "1"),
+        ("$states.input.items.{'q': p}", r#"[{"q":1},{"q":[2]}]"#),
+    ] {
+        assert_eq!(evaluate(text).unwrap_or_else(|error| panic!("{error}")).to_json(), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_functions_that_the_service_adds() {
+    for (text, expected) in [
+        ("$partition([0,1,2], 2)", "[[0,1],[2]]"),
+        ("$partition([0], 5)", "[[0]]"),
+        ("$partition([1,2,3])", "[[1,2,3]]"),
+        ("$partition([1,2,3,4,5], 2.9)", "[[1,2],[3,4],[5]]"),
+        ("$range(0, 10, 2)", "[0,2,4,6,8,10]"),
+        ("$range(10, 0, -4)", "[10,6,2]"),
+        ("$range(-1.7, 2, 1)", "[-1,0,1,2]"),
+        ("$range(3, 3, 1)", "3"),
+        ("$count($range(1, 360145, 1))", "360145"),
+        ("$count($range(-9223372036854775808, 9223372036854775807, 9223372036854775807))", "3"),
+        ("$hash('Hello', 'MD5')", r#""8b1a9953c4611296a827abf8c47804d7""#),
+        ("$hash('input', 'SHA-1')", r#""140f86aae51ab9e1cda9b4254fe98a74eb54c1a1""#),
+        ("$length($hash('Hello', 'SHA-512'))", "128"),
+        ("$random(42)", "0.7275636800328681"),
+        ("$random(0)", "0.730967787376657"),
+        ("$random(7.9)", "0.7306990420600421"),
+        ("$random() = $random()", "false"),
+        (
+            "$contains($uuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)",
+            "true",
+        ),
+        ("$uuid() = $uuid()", "false"),
+        ("$parse('{\"b\":1,\"a\":[2.0]}')", r#"{"b":1,"a":[2]}"#),
+        ("$parse('-0')", "0"),
+        ("$parse('{\"n\":9223372036854775807}').n", "9223372036854775807"),
+        ("$parse('9223372036854775808')", "9.223372036854776E18"),
+        ("$exists($parse('null'))", "true"),
+        ("$map(['{\"a\":1}', '{\"a\":2}'], $parse).a", "[1,2]"),
+        ("$now()", r#""2023-11-14T22:13:20.123Z""#),
+        ("$now('[Y0001]-[M01]-[D01]')", r#""2023-11-14""#),
+        ("$millis()", "1700000000123"),
+        ("$pad('foo', 5)", r#""foo  ""#),
+        ("$pad('foo', -5, '#')", r###""##foo""###),
+        ("$pad('foo', 8, '-+')", r#""foo-+-+-""#),
+        ("['a','b'].$pad(3)", r#"["a  ","b  "]"#),
+        ("$count($shuffle([1..50]))", "50"),
+    ] {
+        assert_eq!(evaluate(text).unwrap_or_else(|error| panic!("{error}")).to_json(), expected, "{text}");
+    }
+}
+
+#[test]
+fn says_what_the_service_says() {
+    const NOTHING: &str = " returned nothing (undefined).";
+    const FUNCTION: &str = " returned an unsupported result type.";
+    for (text, expected) in [
+        ("$states.input.gone", NOTHING),
+        ("$gone", NOTHING),
+        ("$partition([1], 0)", NOTHING),
+        ("$partition([], 2)", NOTHING),
+        ("$range(5, 1, 1)", NOTHING),
+        ("$range(1, 5)", NOTHING),
+        ("$hash('a')", NOTHING),
+        ("$parse()", NOTHING),
+        ("$fn := function($x){$x}", FUNCTION),
+        ("$string", FUNCTION),
+        ("/a/", FUNCTION),
+        ("{'f': $string}", FUNCTION),
+    ] {
+        assert_eq!(ending(text), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("$randomSeeded(1)", "T1006: Attempted to invoke a non-function"),
+        ("$eval('1+1')", "T1006: Attempted to invoke a non-function"),
+        ("$split('a','b',-1)", "D3020: Third argument of split function must evaluate to a positive number"),
+        ("$partition([1], -1)", "D3137: Second argument must be zero or greater"),
+        ("$parse(null)", "T0410: Argument 1 of function \"parse\" does not match function signature"),
+        ("$parse('{}', 'x')", "T0410: Argument 2 of function \"parse\" does not match function signature"),
+        ("$uuid('seed')", "T0410: Argument 1 of function \"uuid\" does not match function signature"),
+        ("$hash(42, 'MD5')", "T0410: Argument 1 of function \"hash\" does not match function signature"),
+        ("$range(1)", "T0410: Argument 2 of function \"range\" does not match function signature"),
+        ("$parse('{\"a\":1,\"a\":2}')", "D3137: Invalid JSON"),
+        ("$parse('1e400')", "D3137: Invalid JSON"),
+        ("$error('mine')", "D3137: mine"),
+        ("$sqrt(-1)", "D3060: The sqrt function cannot be applied to a negative number: -1"),
+    ] {
+        assert_eq!(ending(text), format!(" threw an error during evaluation. {expected}"), "{text}");
+    }
+}
+
+#[test]
+fn refuses_what_the_service_refuses() {
+    for (text, expected) in [
+        ("phone", "UNSUPPORTED_JSONATA_EXPRESSION: Reference to 'phone' at the top level is not supported."),
+        ("$.phone", "UNSUPPORTED_JSONATA_EXPRESSION: Reference to '$' at the top level is not supported."),
+        ("$$", "UNSUPPORTED_JSONATA_EXPRESSION: Reference to '$$' is not supported."),
+        ("a[1,2)", r#"INVALID_JSONATA_EXPRESSION: Expected "]", got ",""#),
+        ("", "INVALID_JSONATA_EXPRESSION: Unexpected end of expression"),
+        ("1 := 2", "INVALID_JSONATA_EXPRESSION: The left side of := must be a variable name (start with $)"),
+    ] {
+        assert_eq!(Expression::compile(text).unwrap_err().message, expected, "{text}");
+    }
+    assert_eq!(Expression::compile_all("aaa + bbb + aaa").unwrap_err().len(), 2);
+    assert!(Expression::compile("$states.errorOutput.Cause").unwrap().reads_error_output());
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named() {
+    let error =
+        Expression::compile(" 'string' ").unwrap().unexpected_type("Items", "array", &Value::from("string"));
+    assert_eq!(
+        error.message,
+        "The JSONata expression ''string'' specified for the field 'Items' returned an unexpected result type. \
+         Expected 'array', but was 'string' for value: \"string\""
+    );
+}
