@@ -46,13 +46,10 @@ pub(crate) fn machine(checker: &mut Checker<'_>, node: &Node) -> Option<Top> {
         &fields,
         &["StartAt", "States", "Comment", "Version", "TimeoutSeconds", "QueryLanguage"],
     );
-    checker.language = fields::query_language(checker, &fields).unwrap_or_default();
+    checker.language = fields::query_language(&fields).unwrap_or_default();
+    fields::one_of(checker, &fields, "QueryLanguage", &["JSONPath", "JSONata"]);
     let comment = fields.string(checker, "Comment").map(|text| text.to_string());
-    if let Some(version) = fields.string(checker, "Version")
-        && &**version != "1.0"
-    {
-        checker.schema(&root.key("Version"), &node.at("/Version").span, "Version must be '1.0'");
-    }
+    fields::one_of(checker, &fields, "Version", &["1.0"]);
     let timeout_seconds = fields::integer(checker, &fields, "TimeoutSeconds", 1..=fields::SECONDS_MAX);
     block(checker, &fields);
     Some(Top { comment, timeout_seconds })
@@ -88,7 +85,7 @@ fn contents(checker: &mut Checker<'_>, fields: &Fields<'_>, id: BlockId) {
     let Some(states) = fields.get("States") else { return };
     let pointer = fields.pointer.key("States");
     let Some(members) = states.as_object() else {
-        checker.schema(&pointer, &states.span, "Expected value of type Object");
+        checker.schema(&pointer, &states.span, "Expected value of type [OBJECT]");
         return;
     };
     if members.is_empty() {
@@ -152,8 +149,9 @@ fn transitions(
     if !complete {
         return;
     }
+    // The service asks it of the outermost block only.
     let ends = |name: &StateName| checker.states.get(name).is_some_and(state::is_terminal);
-    if !members.iter().any(|m| ends(&m.key)) {
+    if checker.depth == 1 && !members.iter().any(|m| ends(&m.key)) {
         checker.error(
             Code::MISSING_END_STATE,
             String::new(),

@@ -143,7 +143,7 @@ impl<'a> Fields<'a> {
         'a: 'b,
     {
         let Some(members) = node.as_object() else {
-            checker.schema(pointer, &node.span, "Expected value of type Object");
+            checker.schema(pointer, &node.span, "Expected value of type [OBJECT]");
             return None;
         };
         Some(Fields { members, span: &node.span, pointer, language: self.language, state: self.state })
@@ -158,7 +158,7 @@ impl<'a> Fields<'a> {
         let node = self.get(name)?;
         let text = node.as_str();
         if text.is_none() {
-            checker.schema(&self.pointer.key(name), &node.span, "Expected value of type String");
+            checker.schema(&self.pointer.key(name), &node.span, "Expected value of type [STRING]");
         }
         text
     }

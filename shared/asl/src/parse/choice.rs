@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwell_expr::{Number, PathExpression};
 
 use super::checker::{Checker, Fields};
-use super::expression::{jsonata, jsonata_source, path, template};
+use super::expression::{PathKind, jsonata, jsonata_source, path, template};
 use super::fields::In::{Both, Jsonata, Path};
 use super::fields::{self, In};
 use super::io;
@@ -26,7 +26,7 @@ fn rules(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Vec<ChoiceRule> {
     let Some(node) = fields.required(checker, "Choices") else { return Vec::new() };
     let pointer = fields.pointer.key("Choices");
     let Content::Array(items) = &node.content else {
-        checker.schema(&pointer, &node.span, "Expected value of type Array");
+        checker.schema(&pointer, &node.span, "Expected value of type [ARRAY]");
         return Vec::new();
     };
     if items.is_empty() {
@@ -67,7 +67,7 @@ fn condition(checker: &mut Checker<'_>, rule: &Fields<'_>, outermost: bool) -> C
     let [operator] = operators[..] else {
         let message = match operators.len() {
             0 => "A Choice Rule must have a comparison operator, or one of: [And, Or, Not]".to_owned(),
-            _ => format!("Only one of these fields is allowed: [{}]", operators.join(", ")),
+            _ => format!("There should only be one of the following fields: [{}]", operators.join(", ")),
         };
         checker.schema(rule.pointer, rule.span, message);
         return NEVER;
@@ -110,7 +110,7 @@ fn nested(checker: &mut Checker<'_>, rule: &Fields<'_>, name: &str) -> Vec<Condi
     let Some(node) = rule.get(name) else { return Vec::new() };
     let pointer = rule.pointer.key(name);
     let Content::Array(items) = &node.content else {
-        checker.schema(&pointer, &node.span, "Expected value of type Array");
+        checker.schema(&pointer, &node.span, "Expected value of type [ARRAY]");
         return Vec::new();
     };
     if items.is_empty() {
@@ -128,7 +128,7 @@ fn nested(checker: &mut Checker<'_>, rule: &Fields<'_>, name: &str) -> Vec<Condi
 
 fn comparison(checker: &mut Checker<'_>, rule: &Fields<'_>, operator: &str) -> Condition {
     rule.required(checker, "Variable");
-    let variable = path(checker, rule, "Variable");
+    let variable = path(checker, rule, "Variable", PathKind::Reference);
     let test = test(checker, rule, operator);
     match (variable, test) {
         (Some(variable), Some(test)) => Condition::Test { variable, test },
@@ -167,7 +167,8 @@ fn operand<T>(
     read: fn(&Node) -> Option<T>,
 ) -> Option<Operand<T>> {
     if is_path {
-        return path(checker, rule, operator).map(|path: PathExpression| Operand::Path(path));
+        return path(checker, rule, operator, PathKind::Reference)
+            .map(|path: PathExpression| Operand::Path(path));
     }
     literal(checker, rule, operator, type_name, read).map(Operand::Literal)
 }
@@ -184,7 +185,8 @@ fn literal<T>(
     if value.is_none() {
         let message = match (type_name, node.as_str()) {
             ("Timestamp", Some(_)) => "String does not match RFC3339 timestamp".to_owned(),
-            _ => format!("Expected value of type {type_name}"),
+            ("Timestamp", None) => "Expected value of type [STRING]".to_owned(),
+            _ => format!("Expected value of type [{}]", type_name.to_uppercase()),
         };
         checker.schema(&rule.pointer.key(operator), &node.span, message);
     }

@@ -4,10 +4,11 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use stepwell_expr::jsonata::Expression;
+use stepwell_expr::jsonpath::ReferencePath;
 use stepwell_expr::{CompileError, PathExpression, QueryLanguage, Template};
 
 use super::checker::{Checker, Fields};
-use super::fields::integer_of;
+use super::fields::{at_most_one, integer_of};
 use super::source::{Content, Node, Pointer};
 use crate::{Code, Dynamic};
 
@@ -89,17 +90,58 @@ pub(crate) fn jsonata(
     }
 }
 
-/// The path (or intrinsic function) in the field `name`.
-pub(crate) fn path(checker: &mut Checker<'_>, fields: &Fields<'_>, name: &str) -> Option<PathExpression> {
+/// What a field that holds a path may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PathKind {
+    /// Any path.
+    Any,
+    /// A path to one place.
+    Reference,
+    /// A path to one place of the input or of a variable, but not of the Context object.
+    ReferenceToData,
+    /// A path to one place, or a call of an intrinsic function.
+    ReferenceOrIntrinsic,
+}
+
+/// The path in the field `name`.
+pub(crate) fn path(
+    checker: &mut Checker<'_>,
+    fields: &Fields<'_>,
+    name: &str,
+    kind: PathKind,
+) -> Option<PathExpression> {
     let text = fields.string(checker, name)?;
     let node = fields.get(name)?;
-    match PathExpression::compile(text) {
-        Ok(path) => Some(path),
-        Err(error) => {
-            checker.schema(&fields.pointer.key(name), &node.span, error.message);
-            None
+    let is_call = text.starts_with("States.");
+    let checked = match kind {
+        PathKind::Any if is_call => Err(NOT_A_PATH.to_owned()),
+        PathKind::ReferenceOrIntrinsic if is_call => Ok(()),
+        PathKind::Any => Ok(()),
+        PathKind::ReferenceToData if text.starts_with("$$") => {
+            Err("Value is not a Reference Path: the Context object is not supported here".to_owned())
         }
+        _ => reference(text),
+    };
+    let compiled = checked.and_then(|()| {
+        let error =
+            |error: CompileError| if kind == PathKind::Any { NOT_A_PATH.to_owned() } else { error.message };
+        PathExpression::compile(text).map_err(error)
+    });
+    if let Err(message) = &compiled {
+        checker.schema(&fields.pointer.key(name), &node.span, message);
     }
+    compiled.ok()
+}
+
+const NOT_A_PATH: &str = "Value must be a valid JSONPath.";
+
+/// Whether `text`, from whatever root, leads to one place.
+fn reference(text: &str) -> Result<(), String> {
+    let Some(rest) = text.strip_prefix('$') else {
+        return Err("Value is not a Reference Path: Reference path didn't start with '$'".to_owned());
+    };
+    let steps = rest.trim_start_matches(|c: char| !matches!(c, '.' | '['));
+    ReferencePath::compile(&format!("${steps}")).map(|_| ()).map_err(|error| error.message)
 }
 
 /// A number that is given as such, by an expression, or by a path in `{name}Path`.
@@ -108,8 +150,9 @@ pub(crate) fn dynamic_integer(
     fields: &Fields<'_>,
     name: &str,
     range: RangeInclusive<u64>,
+    kind: PathKind,
 ) -> Option<Dynamic<u64>> {
-    match given(checker, fields, name)? {
+    match given(checker, fields, name, kind)? {
         Given::Path(path) => Some(Dynamic::Path(path)),
         Given::Expression(expression) => Some(Dynamic::Expression(expression)),
         Given::Value(node) => integer_of(checker, fields, name, node, range).map(Dynamic::Fixed),
@@ -122,19 +165,19 @@ pub(crate) fn dynamic_percentage(
     fields: &Fields<'_>,
     name: &str,
 ) -> Option<Dynamic<f64>> {
-    let node = match given(checker, fields, name)? {
+    let node = match given(checker, fields, name, PathKind::ReferenceToData)? {
         Given::Path(path) => return Some(Dynamic::Path(path)),
         Given::Expression(expression) => return Some(Dynamic::Expression(expression)),
         Given::Value(node) => node,
     };
-    let value = match &node.content {
-        Content::Number(number) => Some(number.as_f64()).filter(|value| (0.0..=100.0).contains(value)),
-        _ => None,
+    let mistake = match &node.content {
+        Content::Number(number) if number.as_f64() < 0.0 => "Minimum value is 0.0",
+        Content::Number(number) if number.as_f64() > 100.0 => "Maximum value is 100.0",
+        Content::Number(number) => return Some(Dynamic::Fixed(number.as_f64())),
+        _ => "Expected value of type [NUMBER]",
     };
-    if value.is_none() {
-        checker.schema(&fields.pointer.key(name), &node.span, "Expected value to be a number from 0 to 100");
-    }
-    value.map(Dynamic::Fixed)
+    checker.schema(&fields.pointer.key(name), &node.span, mistake);
+    None
 }
 
 /// As [`dynamic_integer`], for text.
@@ -142,8 +185,9 @@ pub(crate) fn dynamic_string(
     checker: &mut Checker<'_>,
     fields: &Fields<'_>,
     name: &str,
+    kind: PathKind,
 ) -> Option<Dynamic<Arc<str>>> {
-    match given(checker, fields, name)? {
+    match given(checker, fields, name, kind)? {
         Given::Path(path) => Some(Dynamic::Path(path)),
         Given::Expression(expression) => Some(Dynamic::Expression(expression)),
         Given::Value(_) => fields.string(checker, name).cloned().map(Dynamic::Fixed),
@@ -156,14 +200,16 @@ enum Given<'a> {
     Value(&'a Node),
 }
 
-fn given<'a>(checker: &mut Checker<'_>, fields: &Fields<'a>, name: &str) -> Option<Given<'a>> {
+fn given<'a>(
+    checker: &mut Checker<'_>,
+    fields: &Fields<'a>,
+    name: &str,
+    kind: PathKind,
+) -> Option<Given<'a>> {
     let path_name = format!("{name}Path");
     if fields.has(&path_name) && !fields.is_jsonata() {
-        if fields.has(name) {
-            let message = format!("Only one of these fields is allowed: [{name}, {path_name}]");
-            checker.schema(fields.pointer, fields.span, message);
-        }
-        return path(checker, fields, &path_name).map(Given::Path);
+        at_most_one(checker, fields, &[name, &path_name]);
+        return path(checker, fields, &path_name, kind).map(Given::Path);
     }
     let node = fields.get(name)?;
     let source = node.as_str().filter(|_| fields.is_jsonata()).and_then(|text| jsonata_source(text));

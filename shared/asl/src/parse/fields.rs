@@ -8,6 +8,9 @@ use super::checker::{Checker, Fields, nearest};
 use super::source::{Content, Node};
 use crate::{Code, Severity, StateName, Transition};
 
+/// From here on doubles are integers, and not every integer is a double.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Largest number of seconds in a definition (ASL: `TimeoutSeconds`, `Seconds`).
 pub(crate) const SECONDS_MAX: u64 = 99_999_999;
 
@@ -41,6 +44,11 @@ pub(crate) fn unsupported(checker: &mut Checker<'_>, fields: &Fields<'_>, allowe
 pub(crate) fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[(&str, In)]) {
     let names: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
     unsupported(checker, fields, &names);
+    foreign(checker, fields, allowed);
+}
+
+/// Reports every field that is only for the other language.
+pub(crate) fn foreign(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[(&str, In)]) {
     let (ours, foreign, theirs) = match fields.language {
         QueryLanguage::JsonPath => ("JSONPath", In::Jsonata, "JSONata"),
         QueryLanguage::Jsonata => ("JSONata", In::Path, "JSONPath"),
@@ -61,18 +69,38 @@ pub(crate) fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[(
     }
 }
 
-/// `QueryLanguage`, where it is given.
-pub(crate) fn query_language(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<QueryLanguage> {
+/// `QueryLanguage`, where it is given. Whatever is not `JSONPath` counts as `JSONata`, as the service has it.
+pub(crate) fn query_language(fields: &Fields<'_>) -> Option<QueryLanguage> {
     let node = fields.get("QueryLanguage")?;
-    match node.as_str().map(|text| &**text) {
-        Some("JSONPath") => return Some(QueryLanguage::JsonPath),
-        Some("JSONata") => {}
-        _ => {
-            let message = "QueryLanguage must be one of: [JSONPath, JSONata]";
-            checker.schema(&fields.pointer.key("QueryLanguage"), &node.span, message);
-        }
+    let is_path = node.as_str().is_some_and(|text| &**text == "JSONPath");
+    Some(if is_path { QueryLanguage::JsonPath } else { QueryLanguage::Jsonata })
+}
+
+/// A field with one of a few values; anything else is reported, and is `None`.
+pub(crate) fn one_of<'v>(
+    checker: &mut Checker<'_>,
+    fields: &Fields<'_>,
+    name: &str,
+    values: &[&'v str],
+) -> Option<&'v str> {
+    let text = fields.string(checker, name)?;
+    let value = values.iter().copied().find(|value| *value == &**text);
+    if value.is_none() {
+        let span = fields.get(name).map_or(fields.span, |node| &node.span);
+        let help = nearest(text, values.iter().copied()).map(|value| format!("did you mean '{value}'?"));
+        let message = format!("Value should be one of the following: [{}]", values.join(", "));
+        let location = fields.pointer.key(name).location();
+        checker.report(Severity::Error, Code::SCHEMA_VALIDATION_FAILED, location, span, message, help);
     }
-    Some(QueryLanguage::Jsonata)
+    value
+}
+
+/// Reports more than one of `names`, which exclude each other.
+pub(crate) fn at_most_one(checker: &mut Checker<'_>, fields: &Fields<'_>, names: &[&str]) {
+    if names.iter().filter(|name| fields.has(name)).count() > 1 {
+        let message = format!("There should only be one of the following fields: [{}]", names.join(", "));
+        checker.schema(fields.pointer, fields.span, message);
+    }
 }
 
 /// An integer field within `range`; anything else is reported.
@@ -96,18 +124,21 @@ pub(crate) fn integer_of(
 ) -> Option<u64> {
     let pointer = fields.pointer.key(name);
     let Content::Number(number) = &node.content else {
-        checker.schema(&pointer, &node.span, "Expected value of type Integer");
+        checker.schema(&pointer, &node.span, "Expected value of type [NUMBER]");
         return None;
     };
-    let value = number
-        .as_integral()
-        .and_then(|value| u64::try_from(value).ok())
-        .filter(|value| range.contains(value));
-    if value.is_none() {
-        let (low, high) = range.into_inner();
-        checker.schema(&pointer, &node.span, format!("Expected value to be an integer from {low} to {high}"));
-    }
-    value
+    let (low, high) = range.into_inner();
+    let nearest = number.as_f64();
+    let mistake = match number.as_integral().map(u64::try_from) {
+        _ if nearest < low as f64 => format!("Minimum value is {low}"),
+        _ if nearest > high as f64 => format!("Maximum value is {high}"),
+        Some(Ok(value)) => return Some(value),
+        // An integer beyond what doubles hold exactly: the nearest stands for it.
+        _ if nearest >= MAX_EXACT => return Some(nearest as u64),
+        _ => "Expected value of type [INTEGER]".to_owned(),
+    };
+    checker.schema(&pointer, &node.span, mistake);
+    None
 }
 
 /// `Next` or `End`.
@@ -117,19 +148,23 @@ pub(crate) fn transition(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Tran
     if let Some(node) = end
         && !matches!(node.content, Content::Bool(_))
     {
-        checker.schema(&fields.pointer.key("End"), &node.span, "Expected value of type Boolean");
+        checker.schema(&fields.pointer.key("End"), &node.span, "Expected value of type [BOOLEAN]");
     }
     let next = next(checker, fields, "Next");
     match (next, ends) {
         (Some(_), true) => {
-            checker.schema(fields.pointer, fields.span, "A state cannot have both 'Next' and 'End'");
+            at_most_one(checker, fields, &["Next", "End"]);
             Transition::End
         }
         (Some(next), false) => Transition::Next(next),
         (None, true) => Transition::End,
         (None, false) => {
             if !fields.has("Next") && end.is_none_or(|node| matches!(node.content, Content::Bool(_))) {
-                checker.schema(fields.pointer, fields.span, "One of these fields is required: [Next, End]");
+                checker.schema(
+                    fields.pointer,
+                    fields.span,
+                    "There should be one of the following fields: [Next, End]",
+                );
             }
             Transition::End
         }

@@ -4,7 +4,7 @@ use stepwell_expr::Template;
 use stepwell_expr::jsonpath::ReferencePath;
 
 use super::checker::{Checker, Fields};
-use super::expression::{path, template};
+use super::expression::{PathKind, path, template};
 use super::source::{Content, Node, Pointer};
 use crate::{Code, Io, JsonataIo, PathIo, ResultPath, Selection, Severity};
 
@@ -41,7 +41,7 @@ fn selection(checker: &mut Checker<'_>, fields: &Fields<'_>, name: &str) -> Sele
         None => Selection::All,
         Some(Content::Null) => Selection::Nothing,
         Some(Content::String(text)) if &**text == "$" => Selection::All,
-        Some(_) => path(checker, fields, name).map_or(Selection::All, Selection::Path),
+        Some(_) => path(checker, fields, name, PathKind::Any).map_or(Selection::All, Selection::Path),
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn assign(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<T
     let node = fields.get("Assign")?;
     let pointer = fields.pointer.key("Assign");
     let Some(members) = node.as_object() else {
-        checker.schema(&pointer, &node.span, "Expected value of type Object");
+        checker.schema(&pointer, &node.span, "Expected value of type [OBJECT]");
         return None;
     };
     for member in members {

@@ -1,8 +1,10 @@
 //! Map states, inline and distributed.
 
+use std::ops::RangeInclusive;
+
 use super::block::block;
 use super::checker::{Checker, Fields};
-use super::expression::{dynamic_integer, dynamic_percentage, path, template};
+use super::expression::{PathKind, dynamic_integer, dynamic_percentage, path, template};
 use super::fields::In::{Both, Jsonata, Path};
 use super::fields::{self, unsupported};
 use super::source::Node;
@@ -13,13 +15,7 @@ pub(crate) fn map(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Map {
     let (processor, mode) = processor(checker, fields);
     let item_selector_field =
         if fields.has("Parameters") && !fields.is_jsonata() { "Parameters" } else { "ItemSelector" };
-    if fields.has("Parameters") && fields.has("ItemSelector") {
-        checker.schema(
-            fields.pointer,
-            fields.span,
-            "Only one of these fields is allowed: [Parameters, ItemSelector]",
-        );
-    }
+    fields::at_most_one(checker, fields, &["Parameters", "ItemSelector"]);
     Map {
         io: io::map_io(checker, fields),
         items: items(checker, fields),
@@ -28,8 +24,20 @@ pub(crate) fn map(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Map {
         item_reader: item_reader(checker, fields),
         item_batcher: item_batcher(checker, fields),
         result_writer: result_writer(checker, fields),
-        max_concurrency: dynamic_integer(checker, fields, "MaxConcurrency", 0..=u64::MAX),
-        tolerated_failure_count: dynamic_integer(checker, fields, "ToleratedFailureCount", 0..=u64::MAX),
+        max_concurrency: dynamic_integer(
+            checker,
+            fields,
+            "MaxConcurrency",
+            NATURAL,
+            PathKind::ReferenceToData,
+        ),
+        tolerated_failure_count: dynamic_integer(
+            checker,
+            fields,
+            "ToleratedFailureCount",
+            NATURAL,
+            PathKind::ReferenceToData,
+        ),
         tolerated_failure_percentage: dynamic_percentage(checker, fields, "ToleratedFailurePercentage"),
         label: label(checker, fields),
         processor,
@@ -45,8 +53,7 @@ fn processor(checker: &mut Checker<'_>, fields: &Fields<'_>) -> (BlockId, Proces
     let nothing = (BlockId(0), ProcessorMode::Inline);
     let (name, node) = match (fields.get("ItemProcessor"), fields.get("Iterator")) {
         (Some(_), Some(_)) => {
-            let message = "Only one of these fields is allowed: [ItemProcessor, Iterator]";
-            checker.schema(fields.pointer, fields.span, message);
+            fields::at_most_one(checker, fields, &["ItemProcessor", "Iterator"]);
             return nothing;
         }
         (Some(node), None) => ("ItemProcessor", node),
@@ -68,44 +75,25 @@ fn mode(checker: &mut Checker<'_>, processor: &Fields<'_>) -> ProcessorMode {
     let pointer = processor.pointer.key("ProcessorConfig");
     let Some(config) = processor.inner(checker, node, &pointer) else { return ProcessorMode::Inline };
     unsupported(checker, &config, &["Mode", "ExecutionType", "Comment"]);
-    let span = |name: &str| config.get(name).map_or(config.span, |node| &node.span);
-    let express = match config.string(checker, "ExecutionType").map(|text| &**text) {
-        None => None,
-        Some("STANDARD") => Some(false),
-        Some("EXPRESS") => Some(true),
-        Some(_) => {
-            let message = "ExecutionType must be one of: [STANDARD, EXPRESS]";
-            checker.schema(&pointer.key("ExecutionType"), span("ExecutionType"), message);
-            Some(false)
-        }
-    };
-    match config.string(checker, "Mode").map(|text| &**text) {
-        None | Some("INLINE") => ProcessorMode::Inline,
-        Some("DISTRIBUTED") => {
-            if checker.machine_type == MachineType::Express {
-                checker.schema(
-                    &pointer.key("Mode"),
-                    span("Mode"),
-                    "Express state machine does not support Distributed Map",
-                );
-            }
-            if express.is_none() {
-                checker.schema(&pointer, config.span, "These fields are required: [ExecutionType]");
-            }
-            ProcessorMode::Distributed { express: express == Some(true) }
-        }
-        Some(_) => {
-            checker.schema(&pointer.key("Mode"), span("Mode"), "Mode must be one of: [INLINE, DISTRIBUTED]");
-            ProcessorMode::Inline
-        }
+    let mode = fields::one_of(checker, &config, "Mode", &["INLINE", "DISTRIBUTED"]);
+    let execution_type = fields::one_of(checker, &config, "ExecutionType", &["STANDARD", "EXPRESS"]);
+    if mode != Some("DISTRIBUTED") {
+        return ProcessorMode::Inline;
     }
+    if checker.machine_type == MachineType::Express {
+        let span = config.get("Mode").map_or(config.span, |node| &node.span);
+        let message = "Express state machine does not support Distributed Map";
+        checker.schema(&pointer.key("Mode"), span, message);
+    }
+    config.required(checker, "ExecutionType");
+    ProcessorMode::Distributed { express: execution_type == Some("EXPRESS") }
 }
 
 fn items(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Items {
     if fields.is_jsonata() {
         return template(checker, fields, "Items").map_or(Items::Input, Items::Template);
     }
-    path(checker, fields, "ItemsPath").map_or(Items::Input, Items::Path)
+    path(checker, fields, "ItemsPath", PathKind::Any).map_or(Items::Input, Items::Path)
 }
 
 fn item_reader(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<ItemReader> {
@@ -142,8 +130,20 @@ fn item_batcher(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<ItemBa
     ];
     fields::check(checker, &inner, &allowed);
     Some(ItemBatcher {
-        max_items_per_batch: dynamic_integer(checker, &inner, "MaxItemsPerBatch", 1..=u64::MAX),
-        max_input_bytes_per_batch: dynamic_integer(checker, &inner, "MaxInputBytesPerBatch", 1..=262_144),
+        max_items_per_batch: dynamic_integer(
+            checker,
+            &inner,
+            "MaxItemsPerBatch",
+            NATURAL,
+            PathKind::ReferenceToData,
+        ),
+        max_input_bytes_per_batch: dynamic_integer(
+            checker,
+            &inner,
+            "MaxInputBytesPerBatch",
+            0..=262_144,
+            PathKind::ReferenceToData,
+        ),
         batch_input: io::payload_template(checker, &inner, "BatchInput"),
     })
 }
@@ -167,6 +167,9 @@ fn result_writer(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<Resul
         config: inner.get("WriterConfig").map(Node::value),
     })
 }
+
+/// Numbers of items and of failures; the service has no upper bound for them.
+const NATURAL: RangeInclusive<u64> = 0..=i64::MAX as u64;
 
 /// Longest `Label`, in characters (Developer Guide: Map state in Distributed mode).
 const LABEL_CHARACTERS_MAX: usize = 40;

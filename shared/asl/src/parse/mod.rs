@@ -117,12 +117,25 @@ fn unreadable_json(text: &str, lines: &Lines, error: JsonError) -> Box<Diagnosti
     if text.trim().is_empty() {
         return nothing(text, lines);
     }
-    let code = match error.kind {
-        JsonErrorKind::Depth => Code::TOO_DEEPLY_NESTED,
-        _ => Code::INVALID_JSON_DESCRIPTION,
-    };
     let span = character_at(text, error.offset);
-    Box::new(whole(text, lines, code, error.message, span))
+    if error.kind == JsonErrorKind::Depth {
+        return Box::new(whole(text, lines, Code::TOO_DEEPLY_NESTED, error.message, span));
+    }
+    let location = json_location(text, &error);
+    let message = format!("{}\n at {location}", error.message);
+    let diagnostic = whole(text, lines, Code::INVALID_JSON_DESCRIPTION, message, span);
+    Box::new(Diagnostic { location, ..diagnostic })
+}
+
+/// Characters of a source that the service's JSON parser quotes.
+const SOURCE_QUOTED_MAX: usize = 500;
+
+/// A place as the service's JSON parser gives it.
+fn json_location(text: &str, error: &JsonError) -> String {
+    let quoted: String = text.chars().take(SOURCE_QUOTED_MAX).collect();
+    let rest = text.chars().count().saturating_sub(SOURCE_QUOTED_MAX);
+    let truncated = if rest > 0 { format!("[truncated {rest} chars]") } else { String::new() };
+    format!("[Source: (String)\"{quoted}\"{truncated}; line: {}, column: {}]", error.line, error.column)
 }
 
 fn unreadable_yaml(text: &str, lines: &Lines, error: yaml::YamlError) -> Box<Diagnostic> {

@@ -22,7 +22,7 @@ fn branches(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Vec<BlockId> {
     let Some(node) = fields.required(checker, "Branches") else { return Vec::new() };
     let pointer = fields.pointer.key("Branches");
     let Content::Array(items) = &node.content else {
-        checker.schema(&pointer, &node.span, "Expected value of type Array");
+        checker.schema(&pointer, &node.span, "Expected value of type [ARRAY]");
         return Vec::new();
     };
     if items.is_empty() {

@@ -18,11 +18,10 @@ pub(crate) fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, resource: &s
         }
         Some(kind) if checker.machine_type == MachineType::Express => {
             if let Some(what) = kind.not_in_express() {
-                // The blank at the end is the service's own.
                 checker.schema(
                     &pointer,
                     &node.span,
-                    format!("Express state machine does not support {what} "),
+                    format!("Express state machine does not support {what}"),
                 );
             }
         }
@@ -41,11 +40,12 @@ enum Kind {
 }
 
 impl Kind {
+    /// What an Express machine does not support about it, down to the service's own blank at one end.
     fn not_in_express(&self) -> Option<&'static str> {
         match self {
-            Kind::Activity => Some("activity ARN"),
+            Kind::Activity => Some("Activity ARN"),
             Kind::Sync => Some("'.sync' service integration"),
-            Kind::WaitForTaskToken => Some("'.waitForTaskToken' service integration"),
+            Kind::WaitForTaskToken => Some("'.waitForTaskToken' service integration "),
             Kind::Lambda | Kind::Service | Kind::Unknown => None,
         }
     }

@@ -32,7 +32,7 @@ fn rules<T>(
     let Some(node) = fields.get(name) else { return Vec::new() };
     let pointer = fields.pointer.key(name);
     let Content::Array(items) = &node.content else {
-        checker.schema(&pointer, &node.span, "Expected value of type Array");
+        checker.schema(&pointer, &node.span, "Expected value of type [ARRAY]");
         return Vec::new();
     };
     let mut rules = Vec::with_capacity(items.len());
@@ -69,9 +69,10 @@ fn retrier(checker: &mut Checker<'_>, fields: &Fields<'_>, last: bool) -> Retrie
 fn backoff_rate(checker: &mut Checker<'_>, fields: &Fields<'_>) -> f64 {
     let Some(node) = fields.get("BackoffRate") else { return 2.0 };
     match &node.content {
-        Content::Number(number) if number.as_f64() >= 1.0 && number.as_f64().is_finite() => number.as_f64(),
-        _ => {
-            let message = "Expected value to be a number of at least 1.0";
+        Content::Number(number) if number.as_f64() >= 1.0 => number.as_f64().min(f64::MAX),
+        other => {
+            let is_number = matches!(other, Content::Number(_));
+            let message = if is_number { "Minimum value is 1.0" } else { "Expected value of type [NUMBER]" };
             checker.schema(&fields.pointer.key("BackoffRate"), &node.span, message);
             2.0
         }
@@ -79,18 +80,9 @@ fn backoff_rate(checker: &mut Checker<'_>, fields: &Fields<'_>) -> f64 {
 }
 
 fn jitter(checker: &mut Checker<'_>, fields: &Fields<'_>) -> JitterStrategy {
-    match fields.string(checker, "JitterStrategy").map(|text| &**text) {
+    match fields::one_of(checker, fields, "JitterStrategy", &["FULL", "NONE"]) {
         Some("FULL") => JitterStrategy::Full,
-        None | Some("NONE") => JitterStrategy::None,
-        Some(_) => {
-            let span = fields.get("JitterStrategy").map_or(fields.span, |node| &node.span);
-            checker.schema(
-                &fields.pointer.key("JitterStrategy"),
-                span,
-                "JitterStrategy must be one of: [FULL, NONE]",
-            );
-            JitterStrategy::None
-        }
+        _ => JitterStrategy::None,
     }
 }
 
@@ -117,7 +109,7 @@ fn error_equals(checker: &mut Checker<'_>, fields: &Fields<'_>, last: bool) -> V
     let Some(node) = fields.required(checker, "ErrorEquals") else { return Vec::new() };
     let pointer = fields.pointer.key("ErrorEquals");
     let Content::Array(items) = &node.content else {
-        checker.schema(&pointer, &node.span, "Expected value of type Array");
+        checker.schema(&pointer, &node.span, "Expected value of type [ARRAY]");
         return Vec::new();
     };
     if items.is_empty() {
@@ -143,7 +135,7 @@ fn error_name(
 ) -> Option<ErrorName> {
     let name = item.as_str().map(|name| ErrorName::from(&**name));
     if name.is_none() {
-        checker.schema(&pointer.index(index), &item.span, "Expected value of type String");
+        checker.schema(&pointer.index(index), &item.span, "Expected value of type [STRING]");
     }
     name
 }

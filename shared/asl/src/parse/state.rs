@@ -2,11 +2,11 @@
 
 use stepwell_expr::QueryLanguage;
 
-use super::checker::{Checker, Fields, nearest};
+use super::checker::{Checker, Fields};
 use super::fields::In::{self, Both, Jsonata, Path};
 use super::source::{Node, Pointer};
 use super::{choice, fields, io, map, parallel, task, wait};
-use crate::{BlockId, Code, Pass, Severity, State, StateKind, StateName, Succeed, Transition};
+use crate::{BlockId, Pass, State, StateKind, StateName, Succeed, Transition};
 
 const TYPES: [&str; 8] = ["Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"];
 
@@ -19,75 +19,73 @@ pub(crate) fn state(
     block: BlockId,
 ) -> Option<State> {
     let Some(members) = node.as_object() else {
-        checker.schema(pointer, &node.span, "Expected value of type Object");
+        checker.schema(pointer, &node.span, "Expected value of type [OBJECT]");
         return None;
     };
     let mut fields = Fields { members, span: &node.span, pointer, language: checker.language, state: name };
-    fields.language = language(checker, &fields);
-    let kind = kind(checker, &fields)?;
+    fields.language = fields::query_language(&fields).unwrap_or(checker.language);
+    let kind = kind(checker, &fields);
+    fields::one_of(checker, &fields, "QueryLanguage", &["JSONPath", "JSONata"]);
+    let kind = kind?;
     let comment = fields.string(checker, "Comment").map(|text| text.to_string());
     let pointer = pointer.to_string();
     Some(State { name: name.clone(), comment, language: fields.language, block, pointer, kind })
 }
 
-fn language(checker: &mut Checker<'_>, fields: &Fields<'_>) -> QueryLanguage {
-    let own = fields::query_language(checker, fields);
-    if checker.language == QueryLanguage::Jsonata && own == Some(QueryLanguage::JsonPath) {
+/// Reports fields that do not belong to the type of state or to its language.
+fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[(&str, In)]) {
+    if checker.language == QueryLanguage::Jsonata && !fields.is_jsonata() {
+        // The other language's fields are not reported on top of this.
+        let names: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
+        fields::unsupported(checker, fields, &names);
         let message = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine";
         let span = fields.get("QueryLanguage").map_or(fields.span, |node| &node.span);
         checker.schema(fields.pointer, span, message);
+    } else {
+        fields::check(checker, fields, allowed);
     }
-    own.unwrap_or(checker.language)
 }
 
 fn kind(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<StateKind> {
     let type_name = fields.required_string(checker, "Type")?.clone();
     Some(match &*type_name {
         "Pass" => {
-            fields::check(checker, fields, PASS);
+            check(checker, fields, PASS);
             StateKind::Pass(pass(checker, fields))
         }
         "Task" => {
-            fields::check(checker, fields, TASK);
+            check(checker, fields, TASK);
             StateKind::Task(Box::new(task::task(checker, fields)))
         }
         "Choice" => {
-            fields::check(checker, fields, CHOICE);
+            check(checker, fields, CHOICE);
             StateKind::Choice(choice::choice(checker, fields))
         }
         "Wait" => {
-            fields::check(checker, fields, WAIT);
+            check(checker, fields, WAIT);
             StateKind::Wait(wait::wait(checker, fields))
         }
         "Succeed" => {
-            fields::check(checker, fields, SUCCEED);
+            check(checker, fields, SUCCEED);
             StateKind::Succeed(Succeed { io: io::io(checker, fields) })
         }
         "Fail" => {
-            fields::check(checker, fields, FAIL);
+            check(checker, fields, FAIL);
             StateKind::Fail(wait::fail(checker, fields))
         }
         "Parallel" => {
-            fields::check(checker, fields, PARALLEL);
+            check(checker, fields, PARALLEL);
             StateKind::Parallel(parallel::parallel(checker, fields))
         }
         "Map" => {
-            fields::check(checker, fields, MAP);
+            check(checker, fields, MAP);
             StateKind::Map(Box::new(map::map(checker, fields)))
         }
-        unknown => {
-            unknown_type(checker, fields, unknown);
+        _ => {
+            fields::one_of(checker, fields, "Type", &TYPES);
             return None;
         }
     })
-}
-
-fn unknown_type(checker: &mut Checker<'_>, fields: &Fields<'_>, unknown: &str) {
-    let help = nearest(unknown, TYPES.into_iter()).map(|name| format!("did you mean '{name}'?"));
-    let location = fields.pointer.key("Type").location();
-    let span = fields.get("Type").map_or(fields.span, |node| &node.span);
-    let message = format!("Invalid 'Type' of state: '{unknown}'. Must be one of: [{}]", TYPES.join(", "));
-    checker.report(Severity::Error, Code::SCHEMA_VALIDATION_FAILED, location, span, message, help);
 }
 
 fn pass(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Pass {

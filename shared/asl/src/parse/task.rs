@@ -1,7 +1,7 @@
 //! Task states.
 
 use super::checker::{Checker, Fields};
-use super::expression::{dynamic_integer, template};
+use super::expression::{PathKind, dynamic_integer, template};
 use super::fields::{self, SECONDS_MAX};
 use super::{io, resource, retry};
 use crate::Task;
@@ -14,8 +14,20 @@ pub(crate) fn task(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Task {
     Task {
         resource: resource.unwrap_or_else(|| "".into()),
         io: io::io(checker, fields),
-        timeout_seconds: dynamic_integer(checker, fields, "TimeoutSeconds", 1..=SECONDS_MAX),
-        heartbeat_seconds: dynamic_integer(checker, fields, "HeartbeatSeconds", 1..=SECONDS_MAX),
+        timeout_seconds: dynamic_integer(
+            checker,
+            fields,
+            "TimeoutSeconds",
+            1..=SECONDS_MAX,
+            PathKind::Reference,
+        ),
+        heartbeat_seconds: dynamic_integer(
+            checker,
+            fields,
+            "HeartbeatSeconds",
+            1..=SECONDS_MAX,
+            PathKind::Reference,
+        ),
         credentials: credentials(checker, fields),
         retry: retry::retriers(checker, fields),
         catch: retry::catchers(checker, fields),

@@ -1,7 +1,7 @@
 //! Wait and Fail states.
 
 use super::checker::{Checker, Fields};
-use super::expression::{dynamic_integer, dynamic_string};
+use super::expression::{PathKind, dynamic_integer, dynamic_string};
 use super::fields::{self, SECONDS_MAX};
 use super::io;
 use super::timestamp::is_timestamp;
@@ -9,18 +9,11 @@ use crate::{Dynamic, Fail, Wait, WaitUntil};
 
 pub(crate) fn wait(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Wait {
     let ways = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
-    let given: Vec<&str> = ways.into_iter().filter(|name| fields.has(name)).collect();
-    match given.len() {
-        0 => {
-            let message = format!("One of these fields is required: [{}]", ways.join(", "));
-            checker.schema(fields.pointer, fields.span, message);
-        }
-        1 => {}
-        _ => {
-            let message = format!("Only one of these fields is allowed: [{}]", given.join(", "));
-            checker.schema(fields.pointer, fields.span, message);
-        }
+    if !ways.iter().any(|name| fields.has(name)) {
+        let message = format!("There should be one of the following fields: [{}]", ways.join(", "));
+        checker.schema(fields.pointer, fields.span, message);
     }
+    fields::at_most_one(checker, fields, &ways);
     Wait {
         io: io::io(checker, fields),
         until: until(checker, fields),
@@ -31,8 +24,8 @@ pub(crate) fn wait(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Wait {
 
 fn until(checker: &mut Checker<'_>, fields: &Fields<'_>) -> WaitUntil {
     if fields.has("Timestamp") || fields.has("TimestampPath") {
-        let timestamp =
-            dynamic_string(checker, fields, "Timestamp").unwrap_or_else(|| Dynamic::Fixed("".into()));
+        let timestamp = dynamic_string(checker, fields, "Timestamp", PathKind::Reference)
+            .unwrap_or_else(|| Dynamic::Fixed("".into()));
         if let (Dynamic::Fixed(text), Some(node)) = (&timestamp, fields.get("Timestamp"))
             && node.as_str().is_some()
             && !is_timestamp(text)
@@ -46,10 +39,14 @@ fn until(checker: &mut Checker<'_>, fields: &Fields<'_>) -> WaitUntil {
         return WaitUntil::Timestamp(timestamp);
     }
     WaitUntil::Seconds(
-        dynamic_integer(checker, fields, "Seconds", 0..=SECONDS_MAX).unwrap_or(Dynamic::Fixed(0)),
+        dynamic_integer(checker, fields, "Seconds", 0..=SECONDS_MAX, PathKind::Reference)
+            .unwrap_or(Dynamic::Fixed(0)),
     )
 }
 
 pub(crate) fn fail(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Fail {
-    Fail { error: dynamic_string(checker, fields, "Error"), cause: dynamic_string(checker, fields, "Cause") }
+    Fail {
+        error: dynamic_string(checker, fields, "Error", PathKind::ReferenceOrIntrinsic),
+        cause: dynamic_string(checker, fields, "Cause", PathKind::ReferenceOrIntrinsic),
+    }
 }
