@@ -3,8 +3,14 @@
 //! This crate knows the commit protocol and the stored form of pages. It does not know which database, queue or
 //! wire stands behind the ports, nor how a task's call is made.
 
+mod engine;
 pub mod message;
 pub mod meta;
 pub mod port;
+pub mod stored;
 
+pub use engine::{
+    CallbackError, Committed, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, Started,
+    StopError,
+};
 pub use port::Ports;

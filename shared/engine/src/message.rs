@@ -9,7 +9,7 @@ use stepwell_interpreter::{AttemptId, ErrorOutput, TimerId, Timestamp};
 use crate::meta::{Meta, RunId};
 
 /// A wake-up. It carries its own trigger: whoever receives it first applies that, for everyone else it is a no-op.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// The execution's ARN.
     pub execution: Arc<str>,
@@ -24,9 +24,10 @@ pub struct Message {
 }
 
 /// What a message says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum MessageBody {
-    /// Start the execution. `None` where queue and journal are one store and the message is void without its META.
+    /// Start the execution. The engine sends the META with it. A queue that is one store with the journal may keep
+    /// `None` instead: the message is then void without its META, and waits for it a while.
     Start(Option<Arc<Meta>>),
     /// A task has ended, says a callback.
     TaskResult {

@@ -10,8 +10,8 @@ use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 pub struct RunId(pub u128);
 
-/// What is known of an execution without its pages (PROTOCOL §2).
-#[derive(Debug, Clone, PartialEq)]
+/// What is known of an execution without its pages (PROTOCOL §2). Its stored form is in [`crate::stored`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Meta {
     /// The execution's ARN.
     pub execution_arn: Arc<str>,
@@ -34,20 +34,41 @@ pub struct Meta {
 }
 
 /// How an execution ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct End {
     /// `SUCCEEDED`, `FAILED`, `ABORTED` or `TIMED_OUT`.
-    pub status: &'static str,
-    /// The output of one that succeeded.
+    #[serde(with = "status")]
+    pub status: StatusName,
+    /// The output of one that succeeded; `None` also where only [`End::output_at`] is stored.
     pub output: Option<Payload>,
+    /// Where a page holds the output, if it is too large to be stored a second time here. An adapter stores this and
+    /// leaves it alone; [`crate::Engine::describe`] fills [`End::output`] in.
+    pub output_at: Option<PayloadPlace>,
     /// The error of one that did not.
     pub error: ErrorOutput,
     /// When.
     pub at: Timestamp,
 }
 
+/// The API's word for how far an execution is.
+pub type StatusName = &'static str;
+
+/// Where a payload is stored within its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PayloadPlace {
+    /// It is the input, in [`Meta::input`].
+    Input,
+    /// It is in a page's payload table.
+    Page {
+        /// The page.
+        seq: u64,
+        /// Its index in the table.
+        index: u32,
+    },
+}
+
 /// Why an execution is not driven on, though it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
     /// The message whose deliveries failed again and again.
     pub message: String,
@@ -55,9 +76,37 @@ pub struct Parked {
     pub why: String,
 }
 
+impl End {
+    /// Without an output that a page holds.
+    pub(crate) fn as_stored(&self) -> std::borrow::Cow<'_, End> {
+        if self.output_at.is_some() && self.output.is_some() {
+            std::borrow::Cow::Owned(End { output: None, ..self.clone() })
+        } else {
+            std::borrow::Cow::Borrowed(self)
+        }
+    }
+}
+
 impl Meta {
     /// The API's word for how far it is.
     pub fn status(&self) -> &'static str {
         self.end.as_ref().map_or("RUNNING", |end| end.status)
+    }
+}
+
+/// The words for an execution's end.
+mod status {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const ALL: [&str; 4] = ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"];
+
+    pub(super) fn serialize<S: Serializer>(status: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+        let at = ALL.iter().position(|s| s == status).unwrap_or(ALL.len());
+        serializer.serialize_u8(at as u8)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+        let at = u8::deserialize(deserializer)?;
+        ALL.get(usize::from(at)).copied().ok_or_else(|| D::Error::custom("unknown status"))
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use stepwell_interpreter::{Claimant, Timestamp};
 
 use super::BoxError;
-use crate::meta::{End, Meta, RunId};
+use crate::meta::{End, Meta, Parked, RunId};
 
 /// A page's place in its run, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -101,8 +101,6 @@ pub trait Journal: Send + Sync {
     /// [`JournalError`] where the store does not answer.
     async fn park(&self, execution: &str, run: RunId, why: Option<Parked>) -> Result<(), JournalError>;
 }
-
-pub use crate::meta::Parked;
 
 /// Which executions are listed (API: ListExecutions).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,109 @@
+//! The stored form of everything: the one module that knows the bytes in journals and queues.
+//!
+//! Every form begins with its version. Reading is total: bytes that were damaged, or written by a later version,
+//! give a [`StoredError`], in memory bounded by their length. Golden files under `tests/golden` hold one example of each
+//! version for ever.
+
+mod page;
+mod payloads;
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use page::{Decoded, EncodedPage, decode_page, encode_page};
+pub use payloads::PayloadIndex;
+
+use crate::message::Message;
+use crate::meta::{End, Meta};
+
+/// Why stored bytes could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoredError {
+    /// Written by a version that this one does not know.
+    #[error("stored {what} of unknown version {version}")]
+    Version {
+        /// `page`, `meta`, `end` or `message`.
+        what: &'static str,
+        /// Its first byte.
+        version: u8,
+    },
+    /// Damaged.
+    #[error("stored {what} is damaged: {why}")]
+    Damaged {
+        /// `page`, `meta`, `end` or `message`.
+        what: &'static str,
+        /// How that showed.
+        why: String,
+    },
+    /// It refers to a payload of an earlier page that is not at hand: read the run from its first page.
+    #[error("payload {index} of page {seq} is not at hand")]
+    Elsewhere {
+        /// The page.
+        seq: u64,
+        /// Its index in the page's table.
+        index: u32,
+    },
+}
+
+const META_VERSION: u8 = 1;
+const END_VERSION: u8 = 1;
+const MESSAGE_VERSION: u8 = 1;
+
+/// A META with everything in it, its input and end included.
+pub fn encode_meta(meta: &Meta) -> Bytes {
+    encode(META_VERSION, meta)
+}
+
+/// Reads what [`encode_meta`] wrote.
+///
+/// # Errors
+/// [`StoredError`].
+pub fn decode_meta(bytes: &[u8]) -> Result<Meta, StoredError> {
+    decode("meta", META_VERSION, bytes)
+}
+
+/// An end alone. Where [`End::output_at`] says that a page holds the output, the output itself is left out.
+pub fn encode_end(end: &End) -> Bytes {
+    encode(END_VERSION, &end.as_stored())
+}
+
+/// Reads what [`encode_end`] wrote.
+///
+/// # Errors
+/// [`StoredError`].
+pub fn decode_end(bytes: &[u8]) -> Result<End, StoredError> {
+    decode("end", END_VERSION, bytes)
+}
+
+/// A message with everything in it.
+pub fn encode_message(message: &Message) -> Bytes {
+    encode(MESSAGE_VERSION, message)
+}
+
+/// Reads what [`encode_message`] wrote.
+///
+/// # Errors
+/// [`StoredError`].
+pub fn decode_message(bytes: &[u8]) -> Result<Message, StoredError> {
+    decode("message", MESSAGE_VERSION, bytes)
+}
+
+fn encode(version: u8, value: &impl Serialize) -> Bytes {
+    let bytes = postcard::to_extend(value, vec![version]).expect(
+        "postcard writes every type of ours into memory: none is a map or sequence of unknown length",
+    );
+    bytes.into()
+}
+
+fn decode<T: DeserializeOwned>(what: &'static str, version: u8, bytes: &[u8]) -> Result<T, StoredError> {
+    let damaged = |why: &dyn std::fmt::Display| StoredError::Damaged { what, why: why.to_string() };
+    let (first, rest) = bytes.split_first().ok_or_else(|| damaged(&"empty"))?;
+    if *first != version {
+        return Err(StoredError::Version { what, version: *first });
+    }
+    match postcard::take_from_bytes(rest) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(damaged(&format!("{} bytes too many", rest.len()))),
+        Err(error) => Err(damaged(&error)),
+    }
+}
