@@ -1,18 +1,42 @@
 //! JSONPath with Jayway's semantics, as Step Functions has them.
+//!
+//! A path is parsed once into tokens ([`ast`]) and applied token by token ([`eval`]), so that neither a long path nor
+//! a deep document costs stack, and the number of values visited is bounded.
+
+mod ast;
+mod eval;
+mod filter;
+mod filter_parser;
+mod function;
+mod parser;
+mod reference;
+
+use std::sync::Arc;
 
 use crate::{CompileError, Value};
+use ast::{Name, Token};
+use eval::{Budget, Failure, Rules};
+
+pub use reference::ReferencePath;
 
 /// A compiled JSONPath. Its root is `$`, `$$` or a variable: the caller chooses the value it starts from.
 #[derive(Debug, Clone)]
 pub struct Path {
-    text: String,
+    text: Arc<str>,
+    tokens: Arc<[Token]>,
+    definite: bool,
+    /// Whether there are names and single indexes only.
+    plain: bool,
 }
 
 /// Where a path found nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct NoMatch {
-    /// The part of the path that found nothing, in Jayway's normal form: `$['a']['b']`.
+    /// The whole path in Jayway's normal form: `$['a']['b']`.
     pub at: String,
+    /// Jayway's text, such as `No results for path: $['a']['b']`.
+    pub message: String,
 }
 
 impl Path {
@@ -21,7 +45,22 @@ impl Path {
     /// # Errors
     /// [`CompileError`] with Jayway's reason.
     pub fn compile(text: &str) -> Result<Self, CompileError> {
-        Ok(Path { text: text.to_owned() })
+        Path::compile_as(text, text)
+    }
+
+    /// Compiles `path`, which is `text` with another root written as `$`.
+    pub(crate) fn compile_as(text: &str, path: &str) -> Result<Self, CompileError> {
+        let refused = |message| CompileError { message, pointer: String::new() };
+        if !path.starts_with('$') {
+            return Err(refused("Path must start with '$'".to_owned()));
+        }
+        let tokens = parser::parse(path, 0).map_err(refused)?;
+        let plain = tokens.iter().all(|token| match token {
+            Token::Property(names) => names.len() == 1,
+            Token::Index(indexes) => indexes.len() == 1,
+            _ => false,
+        });
+        Ok(Path { text: text.into(), definite: ast::is_definite(&tokens), tokens: tokens.into(), plain })
     }
 
     /// The path as it was written.
@@ -31,48 +70,70 @@ impl Path {
 
     /// Whether the path leads to at most one place, so that its result is the value itself and not an array.
     pub fn is_definite(&self) -> bool {
-        true
+        self.definite
     }
 
-    /// Applies the path to `root`.
-    ///
-    /// # Errors
-    /// [`NoMatch`] where a definite path leads nowhere; an indefinite one gives `[]`.
-    pub fn evaluate(&self, _root: &Value) -> Result<Value, NoMatch> {
-        todo!()
-    }
-}
-
-/// A Reference Path: a path to one place only, which `ResultPath` writes to.
-#[derive(Debug, Clone)]
-pub struct ReferencePath {
-    text: String,
-}
-
-impl ReferencePath {
-    /// Compiles a path of names and indexes.
-    ///
-    /// # Errors
-    /// [`CompileError`] where the path is no Reference Path.
-    pub fn compile(text: &str) -> Result<Self, CompileError> {
-        Ok(ReferencePath { text: text.to_owned() })
-    }
-
-    /// The path as it was written.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether this is `$`, which replaces the whole.
+    /// Whether this is `$` alone.
     pub fn is_root(&self) -> bool {
-        self.text == "$"
+        self.tokens.is_empty()
     }
 
-    /// `input` with `result` put where the path leads; objects that are missing on the way are made.
+    /// Applies the path to `root`. As on AWS, an index beyond the end of an array leads to `null`.
     ///
     /// # Errors
-    /// The reason, as AWS words it, where the path runs into a value that is no object (`States.ResultPathMatchFailure`).
-    pub fn insert(&self, _input: &Value, _result: Value) -> Result<Value, String> {
-        todo!()
+    /// [`NoMatch`] where a definite path leads nowhere, and where a path of any kind visits too many values; an
+    /// indefinite one without match gives `[]`.
+    pub fn evaluate(&self, root: &Value) -> Result<Value, NoMatch> {
+        self.apply(root, Rules::VALUE)
     }
+
+    /// Applies the path to `root` as an intrinsic function's argument: an index beyond the end leads nowhere.
+    ///
+    /// # Errors
+    /// As [`Path::evaluate`].
+    pub fn evaluate_argument(&self, root: &Value) -> Result<Value, NoMatch> {
+        self.apply(root, Rules::ARGUMENT)
+    }
+
+    /// The one value a path of names and indexes leads to, without a copy. `None` also for other paths.
+    pub fn find<'a>(&self, root: &'a Value) -> Option<&'a Value> {
+        if !self.plain {
+            return None;
+        }
+        let mut value = root;
+        for token in self.tokens.iter() {
+            value = match (token, value) {
+                (Token::Property(names), Value::Object(map)) => property(map, &names[0])?,
+                (Token::Index(indexes), Value::Array(items)) => {
+                    let index = i64::from(indexes[0]);
+                    let index = if index < 0 { items.len() as i64 + index } else { index };
+                    items.get(usize::try_from(index).ok()?)?
+                }
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+
+    fn apply(&self, root: &Value, rules: Rules) -> Result<Value, NoMatch> {
+        if let Some(value) = self.find(root) {
+            return Ok(value.clone());
+        }
+        let budget = Budget::new();
+        eval::run(&self.tokens, root, root, rules, &budget).map(|value| value.into_owned()).map_err(
+            |failure| {
+                let mut at = "$".to_owned();
+                ast::write_tokens(&self.tokens, &mut at);
+                let message = match failure {
+                    Failure::Nothing(message) => message,
+                    Failure::Exhausted => format!("Path visits too many values: {at}"),
+                };
+                NoMatch { at, message }
+            },
+        )
+    }
+}
+
+fn property<'a>(map: &'a crate::Map, name: &Name) -> Option<&'a Value> {
+    name.raw.as_deref().and_then(|raw| map.get(raw)).or_else(|| map.get(&name.text))
 }

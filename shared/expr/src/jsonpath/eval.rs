@@ -1,0 +1,331 @@
+//! Applies a path's tokens as Jayway does with its `JacksonJsonNodeJsonProvider`, which AWS uses.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use super::ast::{Name, Token, is_definite, write_tokens};
+use super::filter::Scope;
+use super::function;
+use crate::Value;
+use crate::json::Map;
+
+/// Values one evaluation may visit. Far beyond what a payload of 256 KiB holds, and some tens of milliseconds.
+const VISITS_MAX: usize = 2_000_000;
+/// Filters that may be at work inside one another; each has its own frames on the stack.
+const DEPTH_MAX: usize = 64;
+
+/// Why a path gives no value.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It leads nowhere; Jayway's text.
+    Nothing(String),
+    /// It visits too many values.
+    Exhausted,
+}
+
+/// How many more values may be visited.
+pub(super) struct Budget {
+    visits: Cell<usize>,
+    depth: Cell<usize>,
+}
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Budget { visits: Cell::new(VISITS_MAX), depth: Cell::new(0) }
+    }
+
+    pub(super) fn take(&self, visits: usize) -> Result<(), Failure> {
+        let rest = self.visits.get().checked_sub(visits).ok_or(Failure::Exhausted)?;
+        self.visits.set(rest);
+        Ok(())
+    }
+}
+
+/// What counts as a match.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Rules {
+    /// An index beyond the array's end leads to `null` (as in a template on AWS) or nowhere.
+    pub(super) null_past_end: bool,
+    /// A property that is missing at an indefinite path's end makes the whole path fail.
+    pub(super) require_properties: bool,
+}
+
+impl Rules {
+    /// A path as a field or template has it.
+    pub(super) const VALUE: Rules = Rules { null_past_end: true, require_properties: false };
+    /// An intrinsic function's argument.
+    pub(super) const ARGUMENT: Rules = Rules { null_past_end: false, require_properties: false };
+    /// A filter's `[?(@.a)]`.
+    pub(super) const EXISTENCE: Rules = Rules { null_past_end: true, require_properties: true };
+}
+
+type Nodes<'a> = Vec<Cow<'a, Value>>;
+
+/// Applies `tokens` to `start`, which is `root` or an item of it.
+pub(super) fn run<'a>(
+    tokens: &'a [Token],
+    start: &'a Value,
+    root: &'a Value,
+    rules: Rules,
+    budget: &Budget,
+) -> Result<Cow<'a, Value>, Failure> {
+    if let Some((Token::Function(last), scanned @ [Token::Scan(_), ..])) = tokens.split_last() {
+        // Jayway turns `$..a.f()` round into `$.f($..a)`.
+        let list = Value::array(
+            nodes(scanned, start, root, rules, budget)?.into_iter().map(Cow::into_owned).collect(),
+        );
+        return function::apply(last, &list, root, budget).map(Cow::Owned);
+    }
+    let mut found = nodes(tokens, start, root, rules, budget)?;
+    if !is_definite(tokens) {
+        return Ok(Cow::Owned(Value::array(found.into_iter().map(Cow::into_owned).collect())));
+    }
+    found.pop().ok_or_else(|| {
+        let mut message = "No results for path: $".to_owned();
+        write_tokens(tokens, &mut message);
+        Failure::Nothing(message)
+    })
+}
+
+fn nodes<'a>(
+    tokens: &'a [Token],
+    start: &'a Value,
+    root: &'a Value,
+    rules: Rules,
+    budget: &Budget,
+) -> Result<Nodes<'a>, Failure> {
+    let mut nodes = vec![Cow::Borrowed(start)];
+    for at in 0..tokens.len() {
+        let step = Step { tokens, at, definite: is_definite_so_far(tokens, at), root, rules, budget };
+        let mut next = Vec::new();
+        for node in nodes {
+            match node {
+                Cow::Borrowed(value) => step.apply(&tokens[at], value, &mut next)?,
+                // Only a function makes values of its own, and nothing follows it.
+                Cow::Owned(value) => next.push(Cow::Owned(value)),
+            }
+        }
+        nodes = next;
+    }
+    Ok(nodes)
+}
+
+fn is_definite_so_far(tokens: &[Token], at: usize) -> bool {
+    tokens[..at].iter().all(|token| token.is_definite(false))
+}
+
+struct Step<'a, 'b> {
+    tokens: &'a [Token],
+    at: usize,
+    /// Whether all tokens before lead to one place: then a value of the wrong kind is an error.
+    definite: bool,
+    root: &'a Value,
+    rules: Rules,
+    budget: &'b Budget,
+}
+
+impl<'a> Step<'a, '_> {
+    fn is_leaf(&self) -> bool {
+        self.at + 1 == self.tokens.len()
+    }
+
+    /// The way here in normal form, and `more`.
+    fn path(&self, more: &[Token]) -> String {
+        let mut path = "$".to_owned();
+        write_tokens(&self.tokens[..self.at], &mut path);
+        write_tokens(more, &mut path);
+        path
+    }
+
+    fn apply(&self, token: &'a Token, value: &'a Value, out: &mut Nodes<'a>) -> Result<(), Failure> {
+        self.budget.take(1)?;
+        match token {
+            Token::Property(names) => self.property(names, value, out),
+            Token::Index(indexes) => {
+                let Some(items) = self.array(token, value)? else { return Ok(()) };
+                indexes.iter().for_each(|index| self.item(items, i64::from(*index), out));
+                Ok(())
+            }
+            Token::Slice { from, to } => {
+                let Some(items) = self.array(token, value)? else { return Ok(()) };
+                self.budget.take(items.len())?;
+                slice(items.len(), *from, *to).for_each(|index| self.item(items, index, out));
+                Ok(())
+            }
+            Token::Wildcard => {
+                self.budget.take(children(value).count())?;
+                out.extend(children(value).map(Cow::Borrowed));
+                Ok(())
+            }
+            Token::Scan(next) => self.scan(next, value, out),
+            Token::Filter(filter) => self.filter(filter, value, out),
+            Token::Function(function) => {
+                out.push(Cow::Owned(function::apply(function, value, self.root, self.budget)?));
+                Ok(())
+            }
+        }
+    }
+
+    fn property(&self, names: &'a [Name], value: &'a Value, out: &mut Nodes<'a>) -> Result<(), Failure> {
+        let Value::Object(map) = value else {
+            return if self.definite { Err(self.no_object(names, value)) } else { Ok(()) };
+        };
+        if names.len() > 1 && self.is_leaf() {
+            let merged: Map = names
+                .iter()
+                .filter_map(|name| member(map, name).map(|value| (name.text.clone(), value.clone())))
+                .collect();
+            out.push(Cow::Owned(Value::object(merged)));
+            return Ok(());
+        }
+        for name in names {
+            match member(map, name) {
+                Some(value) => out.push(Cow::Borrowed(value)),
+                None if self.rules.require_properties
+                    || (!self.is_leaf() && self.definite && names.len() == 1) =>
+                {
+                    let token = Token::Property(Box::new([name.clone()]));
+                    let path = self.path(std::slice::from_ref(&token));
+                    return Err(Failure::Nothing(format!("Missing property in path {path}")));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn no_object(&self, names: &[Name], value: &Value) -> Failure {
+        let mut wanted = String::new();
+        write_tokens(&[Token::Property(names.into())], &mut wanted);
+        let class = match value {
+            Value::Null => "com.fasterxml.jackson.databind.node.NullNode",
+            Value::Bool(_) => "com.fasterxml.jackson.databind.node.BooleanNode",
+            Value::Number(number) => match number.as_i64() {
+                Some(value) if i32::try_from(value).is_ok() => "com.fasterxml.jackson.databind.node.IntNode",
+                Some(_) => "com.fasterxml.jackson.databind.node.LongNode",
+                None => "com.fasterxml.jackson.databind.node.DoubleNode",
+            },
+            Value::String(_) => "com.fasterxml.jackson.databind.node.TextNode",
+            Value::Array(_) => "com.fasterxml.jackson.databind.node.ArrayNode",
+            Value::Object(_) => "com.fasterxml.jackson.databind.node.ObjectNode",
+        };
+        Failure::Nothing(format!(
+            "Expected to find an object with property {wanted} in path {} but found '{class}'. This is not a json \
+             object according to the JsonProvider: 'com.jayway.jsonpath.spi.json.JacksonJsonNodeJsonProvider'.",
+            self.path(&[])
+        ))
+    }
+
+    fn array(&self, token: &Token, value: &'a Value) -> Result<Option<&'a [Value]>, Failure> {
+        match value.as_array() {
+            Some(items) => Ok(Some(items)),
+            None if self.definite => {
+                let mut filter = String::new();
+                write_tokens(std::slice::from_ref(token), &mut filter);
+                write_tokens(&self.tokens[self.at + 1..], &mut filter);
+                Err(Failure::Nothing(format!(
+                    "Filter: {filter} can only be applied to arrays. Current context is: {value}"
+                )))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn item(&self, items: &'a [Value], index: i64, out: &mut Nodes<'a>) {
+        let index = if index < 0 { items.len() as i64 + index } else { index };
+        match usize::try_from(index).ok().and_then(|index| items.get(index)) {
+            Some(item) => out.push(Cow::Borrowed(item)),
+            None if self.rules.null_past_end => out.push(Cow::Borrowed(&Value::Null)),
+            None => {}
+        }
+    }
+
+    fn filter(
+        &self,
+        filter: &'a super::ast::Filter,
+        value: &'a Value,
+        out: &mut Nodes<'a>,
+    ) -> Result<(), Failure> {
+        match value {
+            Value::Object(_) => {
+                if self.accepts(filter, value)? {
+                    out.push(Cow::Borrowed(value));
+                }
+                Ok(())
+            }
+            Value::Array(items) => {
+                for item in items.iter() {
+                    if self.accepts(filter, item)? {
+                        out.push(Cow::Borrowed(item));
+                    }
+                }
+                Ok(())
+            }
+            _ if self.definite => Err(Failure::Nothing(format!(
+                "Filter: [?] can not be applied to primitives. Current context is: {value}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn accepts(&self, filter: &'a super::ast::Filter, item: &'a Value) -> Result<bool, Failure> {
+        let depth = self.budget.depth.get();
+        if depth >= DEPTH_MAX {
+            return Err(Failure::Exhausted);
+        }
+        self.budget.depth.set(depth + 1);
+        let accepted = filter.accepts(Scope { item, root: self.root, budget: self.budget });
+        self.budget.depth.set(depth);
+        accepted
+    }
+
+    /// Applies `next` to every array and object in `value`, `value` included, where it can apply; outer ones first.
+    fn scan(&self, next: &'a Token, value: &'a Value, out: &mut Nodes<'a>) -> Result<(), Failure> {
+        let inner = Step { definite: false, ..*self };
+        let mut open = vec![value];
+        while let Some(value) = open.pop() {
+            self.budget.take(1)?;
+            let applies = match (next, value) {
+                (Token::Property(names), Value::Object(map)) => {
+                    (names.len() > 1 && !self.is_leaf())
+                        || names.iter().all(|name| member(map, name).is_some())
+                }
+                (Token::Wildcard, Value::Object(_) | Value::Array(_)) => true,
+                (Token::Index(_) | Token::Slice { .. }, Value::Array(_)) => true,
+                (Token::Filter(filter), Value::Object(_) | Value::Array(_)) => self.accepts(filter, value)?,
+                _ => false,
+            };
+            if applies {
+                inner.apply(next, value, out)?;
+            }
+            let from = open.len();
+            open.extend(children(value).filter(|child| matches!(child, Value::Array(_) | Value::Object(_))));
+            open[from..].reverse();
+        }
+        Ok(())
+    }
+}
+
+fn member<'a>(map: &'a Map, name: &Name) -> Option<&'a Value> {
+    name.raw.as_deref().and_then(|raw| map.get(raw)).or_else(|| map.get(&name.text))
+}
+
+fn children(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
+    match value {
+        Value::Array(items) => Box::new(items.iter()),
+        Value::Object(map) => Box::new(map.values()),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// The indexes of `[from:to]`; only `[from:]` and `[:to]` count from the end where they are negative.
+fn slice(length: usize, from: Option<i32>, to: Option<i32>) -> std::ops::Range<i64> {
+    let length = length as i64;
+    let from_end = |index: i32| if index < 0 { length + i64::from(index) } else { i64::from(index) };
+    match (from, to) {
+        (Some(from), None) => from_end(from).max(0)..length,
+        (None, Some(to)) => 0..from_end(to).min(length),
+        (Some(from), Some(to)) => i64::from(from).max(-length)..i64::from(to).min(length),
+        (None, None) => 0..0,
+    }
+}

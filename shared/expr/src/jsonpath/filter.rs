@@ -1,0 +1,202 @@
+//! Decides the condition of a filter as Jayway's `EvaluatorFactory` does.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use super::ast::{Filter, Operand, Operator};
+use super::eval::{Budget, Failure, Rules, run};
+use crate::Value;
+
+/// What an operand is for one item; `None` where its path leads nowhere.
+type Found<'a> = Option<Cow<'a, Value>>;
+
+/// What a filter sees.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) item: &'a Value,
+    pub(super) root: &'a Value,
+    pub(super) budget: &'a Budget,
+}
+
+impl Filter {
+    /// Whether `scope.item` passes.
+    ///
+    /// # Errors
+    /// [`Failure::Exhausted`] only: what does not compute does not pass.
+    pub(super) fn accepts(&self, scope: Scope<'_>) -> Result<bool, Failure> {
+        scope.budget.take(1)?;
+        match self {
+            Filter::Or(parts) => {
+                for part in parts {
+                    if part.accepts(scope)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Filter::And(parts) => {
+                for part in parts {
+                    if !part.accepts(scope)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Filter::Not(inner) => Ok(!inner.accepts(scope)?),
+            Filter::Exists { operand, expected } => {
+                Ok(operand.find(scope, Rules::EXISTENCE)?.is_some() == *expected)
+            }
+            Filter::Compare(left, operator, right) => compare(left, *operator, right, scope),
+        }
+    }
+}
+
+impl Operand {
+    fn find<'a>(&'a self, scope: Scope<'a>, rules: Rules) -> Result<Found<'a>, Failure> {
+        let Operand::Path { root, tokens } = self else {
+            return Ok(if let Operand::Constant(value) = self { Some(Cow::Borrowed(value)) } else { None });
+        };
+        let start = if *root { scope.root } else { scope.item };
+        match run(tokens, start, scope.root, rules, scope.budget) {
+            Ok(value) => Ok(Some(value)),
+            Err(Failure::Nothing(_)) => Ok(None),
+            Err(exhausted) => Err(exhausted),
+        }
+    }
+}
+
+fn compare(left: &Operand, operator: Operator, right: &Operand, scope: Scope<'_>) -> Result<bool, Failure> {
+    if operator == Operator::Matches {
+        return match (left, right) {
+            (Operand::Pattern(_), Operand::Pattern(_)) => Ok(false),
+            (Operand::Pattern(pattern), input) | (input, Operand::Pattern(pattern)) => {
+                Ok(matches(pattern, input.find(scope, Rules::VALUE)?, matches!(left, Operand::Pattern(_))))
+            }
+            _ => Ok(false),
+        };
+    }
+    let (left, right) = (left.find(scope, Rules::VALUE)?, right.find(scope, Rules::VALUE)?);
+    scope.budget.take(weight(&left) + weight(&right))?;
+    Ok(decide(left.as_deref(), operator, right.as_deref()))
+}
+
+/// What comparing a value costs: deep equality reads all of it, membership each of its items.
+fn weight(value: &Found<'_>) -> usize {
+    match value.as_deref() {
+        Some(Value::Array(items)) => items.len(),
+        Some(Value::Object(map)) => map.len(),
+        _ => 0,
+    }
+}
+
+fn decide(left: Option<&Value>, operator: Operator, right: Option<&Value>) -> bool {
+    match operator {
+        Operator::Equal => equal(left, right),
+        Operator::NotEqual => !equal(left, right),
+        Operator::SameEqual => same_kind(left, right) && equal(left, right),
+        Operator::SameNotEqual => !(same_kind(left, right) && equal(left, right)),
+        Operator::Less => order(left, right) == Some(Ordering::Less),
+        Operator::LessOrEqual => matches!(order(left, right), Some(Ordering::Less | Ordering::Equal)),
+        Operator::Greater => order(left, right) == Some(Ordering::Greater),
+        Operator::GreaterOrEqual => matches!(order(left, right), Some(Ordering::Greater | Ordering::Equal)),
+        Operator::In => contains(right, left),
+        Operator::NotIn => !contains(right, left),
+        Operator::Contains => match (left, right) {
+            (Some(Value::String(text)), Some(Value::String(part))) => text.contains(&**part),
+            _ => contains(left, right),
+        },
+        Operator::Size => size(left).is_some_and(|size| {
+            right.and_then(Value::as_number).and_then(crate::Number::as_integral) == i64::try_from(size).ok()
+        }),
+        Operator::Empty => match (size(left), right) {
+            (Some(size), Some(Value::Bool(expected))) => (size == 0) == *expected,
+            _ => false,
+        },
+        Operator::All => lists(left, right).is_some_and(|(left, right)| right.iter().all(|r| holds(left, r))),
+        Operator::SubsetOf => {
+            lists(left, right).is_some_and(|(left, right)| left.iter().all(|l| holds(right, l)))
+        }
+        Operator::AnyOf => {
+            lists(left, right).is_some_and(|(left, right)| left.iter().any(|l| holds(right, l)))
+        }
+        Operator::NoneOf => {
+            lists(left, right).is_some_and(|(left, right)| !left.iter().any(|l| holds(right, l)))
+        }
+        Operator::Matches | Operator::Never => false,
+    }
+}
+
+/// Text and number are equal where the text is the number's, or reads as it.
+fn equal(left: Option<&Value>, right: Option<&Value>) -> bool {
+    match (left, right) {
+        (Some(Value::Number(number)), Some(Value::String(text))) => {
+            crate::json::parse(text).is_ok_and(|value| value == Value::Number(number.clone()))
+        }
+        (Some(Value::String(text)), Some(Value::Number(number))) => **text == *number.to_string(),
+        (Some(left), Some(right)) => left == right,
+        _ => false,
+    }
+}
+
+fn same_kind(left: Option<&Value>, right: Option<&Value>) -> bool {
+    // Jayway knows arrays and objects as one class.
+    let class = |value: Option<&Value>| match value {
+        None => 0,
+        Some(Value::Null) => 1,
+        Some(Value::Bool(_)) => 2,
+        Some(Value::Number(_)) => 3,
+        Some(Value::String(_)) => 4,
+        Some(Value::Array(_) | Value::Object(_)) => 5,
+    };
+    class(left) == class(right)
+}
+
+fn order(left: Option<&Value>, right: Option<&Value>) -> Option<Ordering> {
+    match (left?, right?) {
+        (Value::Number(left), Value::Number(right)) => match (left.as_i64(), right.as_i64()) {
+            (Some(left), Some(right)) => Some(left.cmp(&right)),
+            _ => left.as_f64().partial_cmp(&right.as_f64()),
+        },
+        (Value::String(left), Value::String(right)) => Some(left.encode_utf16().cmp(right.encode_utf16())),
+        _ => None,
+    }
+}
+
+fn size(value: Option<&Value>) -> Option<usize> {
+    match value? {
+        Value::String(text) => Some(text.encode_utf16().count()),
+        Value::Array(items) => Some(items.len()),
+        Value::Object(map) => Some(map.len()),
+        _ => None,
+    }
+}
+
+fn holds(list: &[Value], item: &Value) -> bool {
+    list.iter().any(|listed| equal(Some(listed), Some(item)))
+}
+
+fn contains(list: Option<&Value>, item: Option<&Value>) -> bool {
+    match (list.and_then(Value::as_array), item) {
+        (Some(list), Some(item)) => holds(list, item),
+        _ => false,
+    }
+}
+
+fn lists<'a>(left: Option<&'a Value>, right: Option<&'a Value>) -> Option<(&'a [Value], &'a [Value])> {
+    Some((left?.as_array()?, right?.as_array()?))
+}
+
+/// The whole input must match; of a list on the pattern's right, one item.
+fn matches(pattern: &regex_lite::Regex, input: Found<'_>, list_allowed: bool) -> bool {
+    let one = |value: &Value| match value {
+        Value::String(text) => pattern.is_match(text),
+        Value::Number(number) => pattern.is_match(&number.to_string()),
+        Value::Bool(value) => pattern.is_match(if *value { "true" } else { "false" }),
+        _ => pattern.is_match(""),
+    };
+    match input.as_deref() {
+        Some(Value::Array(items)) if list_allowed => items.iter().any(one),
+        Some(value) => one(value),
+        None => pattern.is_match(""),
+    }
+}
