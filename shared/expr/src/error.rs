@@ -14,3 +14,10 @@ pub struct EvalError {
     /// The field for `EvaluationFailed.location`, such as `Output/result`; JSONata only.
     pub location: Option<String>,
 }
+
+impl EvalError {
+    /// An error `States.Runtime`.
+    pub fn runtime(message: String) -> Self {
+        EvalError { error: "States.Runtime", message, location: None }
+    }
+}

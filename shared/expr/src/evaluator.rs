@@ -1,7 +1,9 @@
-//! One interface over both languages: what a field of a definition compiles to.
+//! What a field of a definition in JSONPath mode compiles to: a path or an intrinsic function call.
 
-use crate::jsonata::Expression;
-use crate::jsonpath::Path;
+use std::sync::Arc;
+
+use crate::intrinsic::Intrinsic;
+use crate::jsonpath::{NoMatch, Path};
 use crate::{Environment, EvalError, Value};
 
 /// The query language of a state.
@@ -31,63 +33,203 @@ pub enum PathExpression {
     Input(Path),
     /// `$$…`: from [`Environment::context`].
     Context(Path),
-    /// `$name…`: from [`Environment::variable`].
-    Variable(String, Path),
+    /// `$name…`: from [`Environment::variable`], by its name without `$`.
+    Variable(Arc<str>, Path),
+    /// `States.…(…)`.
+    Intrinsic(Intrinsic),
 }
 
 impl PathExpression {
     /// Compiles a path or an intrinsic function call.
     ///
     /// # Errors
-    /// [`CompileError`] where it is neither.
+    /// [`CompileError`] where it is neither, in the words AWS has for a field such as `InputPath`.
     pub fn compile(text: &str) -> Result<Self, CompileError> {
-        Ok(PathExpression::Input(Path::compile(text)?))
+        if Intrinsic::is_call(text) {
+            return Intrinsic::compile(text).map(PathExpression::Intrinsic);
+        }
+        PathExpression::compile_path(text)
+    }
+
+    /// Compiles a path, and no call: for fields such as `InputPath` and `Variable`.
+    ///
+    /// # Errors
+    /// [`CompileError`] in AWS's words, which give no reason.
+    pub fn compile_path(text: &str) -> Result<Self, CompileError> {
+        read_path(text).ok_or_else(|| CompileError {
+            message: "Value must be a valid JSONPath.".to_owned(),
+            pointer: String::new(),
+        })
     }
 
     /// The expression as it was written.
     pub fn text(&self) -> &str {
-        todo!()
+        match self {
+            PathExpression::Input(path)
+            | PathExpression::Context(path)
+            | PathExpression::Variable(_, path) => path.text(),
+            PathExpression::Intrinsic(call) => call.text(),
+        }
+    }
+
+    /// The path and the value it starts from, which a variable may lack; `None` for a call.
+    fn start<'a>(&self, environment: &'a dyn Environment) -> Option<(&Path, Option<&'a Value>)> {
+        Some(match self {
+            PathExpression::Input(path) => (path, Some(environment.input())),
+            PathExpression::Context(path) => (path, Some(environment.context())),
+            PathExpression::Variable(name, path) => (path, environment.variable(name)),
+            PathExpression::Intrinsic(_) => return None,
+        })
     }
 
     /// Evaluates for the field `field`, such as `value.$` or `ErrorPath`.
     ///
     /// # Errors
-    /// `States.Runtime` (or what the recordings show) with AWS's text.
-    pub fn evaluate(&self, _environment: &dyn Environment, _field: &str) -> Result<Value, EvalError> {
-        todo!()
+    /// `States.Runtime` with AWS's text: `The JSONPath '$.x' specified for the field 'value.$' could not be found in
+    /// the input '…'`, or what an intrinsic function answers.
+    pub fn evaluate(&self, environment: &dyn Environment, field: &str) -> Result<Value, EvalError> {
+        if let PathExpression::Intrinsic(call) = self {
+            return call.evaluate(environment);
+        }
+        self.find(environment).map_err(|_| {
+            let searched = match self {
+                PathExpression::Context(_) => environment.context(),
+                _ => environment.input(),
+            };
+            EvalError::runtime(format!(
+                "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{searched}'",
+                self.text()
+            ))
+        })
     }
-}
 
-/// A compiled payload template: `Parameters`, `ResultSelector`, `ItemSelector`, `Assign`, `Arguments`, `Output` ….
-///
-/// In JSONPath, members whose names end in `.$` are expressions; in JSONata, strings of the form `{% … %}` are.
-#[derive(Debug)]
-pub enum Template {
-    /// A value without expressions.
-    Constant(Value),
-    /// A JSONata expression.
-    Jsonata(Expression),
-}
-
-impl Template {
-    /// Compiles `value` as the language has it.
+    /// Evaluates for a field whose failure reads otherwise: `InputPath`, `OutputPath`, `TimeoutSecondsPath` ….
     ///
     /// # Errors
-    /// All mistakes, each with its place.
-    pub fn compile(_value: &Value, _language: QueryLanguage) -> Result<Self, Vec<CompileError>> {
-        todo!()
+    /// `States.Runtime` with AWS's text: `Invalid path '$.x' : No results for path: $['x']`.
+    pub fn select(&self, environment: &dyn Environment) -> Result<Value, EvalError> {
+        if let PathExpression::Intrinsic(call) = self {
+            return call.evaluate(environment);
+        }
+        self.find(environment).map_err(|nothing| {
+            EvalError::runtime(format!("Invalid path '{}' : {}", self.text(), nothing.message))
+        })
     }
 
-    /// Evaluates for the field `field` (`Parameters`, `Output` …; deeper places are added to it in messages).
+    /// The value the path leads to, for callers with messages of their own (a Choice rule's `Variable`).
     ///
     /// # Errors
-    /// The first that an expression gives.
-    pub fn evaluate(&self, _environment: &dyn Environment, _field: &str) -> Result<Value, EvalError> {
-        todo!()
+    /// [`NoMatch`] where it leads nowhere, and where a call fails.
+    pub fn find(&self, environment: &dyn Environment) -> Result<Value, NoMatch> {
+        let nothing = |message| NoMatch { at: self.text().to_owned(), message };
+        match (self, self.start(environment)) {
+            (_, Some((path, Some(start)))) => path.evaluate(start),
+            (PathExpression::Intrinsic(call), _) => {
+                call.evaluate(environment).map_err(|error| nothing(error.message))
+            }
+            _ => Err(nothing(format!("No results for path: {}", self.text()))),
+        }
     }
 
-    /// Names of the workflow variables that the template reads, without `$`, in order of first appearance.
+    /// The value of a path as an intrinsic function's argument; `None` for a call.
+    pub(crate) fn argument(&self, environment: &dyn Environment) -> Option<Result<Value, NoMatch>> {
+        let (path, start) = self.start(environment)?;
+        Some(match start {
+            Some(start) => path.evaluate_argument(start),
+            None => Err(NoMatch { at: self.text().to_owned(), message: String::new() }),
+        })
+    }
+
+    /// Names of the workflow variables that the expression reads, without `$`, in order of first appearance.
     pub fn variables(&self) -> Vec<String> {
-        Vec::new()
+        match self {
+            PathExpression::Variable(name, _) => vec![name.to_string()],
+            PathExpression::Input(_) | PathExpression::Context(_) => Vec::new(),
+            PathExpression::Intrinsic(call) => call.variables(),
+        }
+    }
+}
+
+/// Divides a path into its root and the steps from there, and compiles them. `None` where it is no path.
+fn read_path(text: &str) -> Option<PathExpression> {
+    let rest = text.strip_prefix('$')?;
+    if rest.starts_with('$') {
+        return Path::compile_as(text, rest).ok().map(PathExpression::Context);
+    }
+    let (name, steps) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
+    if name.trim_end_matches(' ').is_empty() {
+        return Path::compile(text).ok().map(PathExpression::Input);
+    }
+    let is_name = name
+        .chars()
+        .enumerate()
+        .all(|(at, char)| char == '_' || if at == 0 { char.is_alphabetic() } else { char.is_alphanumeric() });
+    let path = Path::compile_as(text, &format!("${steps}")).ok().filter(|_| is_name)?;
+    Some(PathExpression::Variable(name.into(), path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intrinsic::tests::Given;
+
+    fn check(text: &str, input: &str, expected: &str) {
+        let given = Given::new(input);
+        let result = PathExpression::compile(text).unwrap().evaluate(&given, "value.$");
+        assert_eq!(result.map_or_else(|error| error.message, |value| value.to_json()), expected, "{text}");
+    }
+
+    #[test]
+    fn paths_start_from_the_input_the_context_or_a_variable() {
+        check("$", r#"{"a":1}"#, r#"{"a":1}"#);
+        check("$.a", r#"{"a":1}"#, "1");
+        check("$['a']", r#"{"a":1}"#, "1");
+        check("$[0]", "[5]", "5");
+        check("$$.State.Name", "{}", r#""S""#);
+        check("$$", "{}", r#"{"Execution":{"Name":"e-1"},"State":{"Name":"S"}}"#);
+        check("$count", "{}", "3");
+        check("$obj.a[0]", "{}", "7");
+        check("$obj['a']", "{}", "[7]");
+        check("States.MathAdd($count, 1)", "{}", "4");
+    }
+
+    #[test]
+    fn a_path_without_match_names_field_and_input() {
+        let text = |path: &str, input: &str| {
+            format!(
+                "The JSONPath '{path}' specified for the field 'value.$' could not be found in the input '{input}'"
+            )
+        };
+        check("$.x", r#"{"int-literal": 0}"#, &text("$.x", r#"{"int-literal":0}"#));
+        check("$$.Nope", "{}", &text("$$.Nope", r#"{"Execution":{"Name":"e-1"},"State":{"Name":"S"}}"#));
+        check("$nope.x", "{}", &text("$nope.x", "{}"));
+    }
+
+    #[test]
+    fn a_path_field_gives_jayways_reason() {
+        let given = Given::new(r#"{"a":{"b":1}}"#);
+        for (path, reason) in [
+            ("$.No", "No results for path: $['No']"),
+            ("$.a.No", "No results for path: $['a']['No']"),
+            ("$.No.x", "Missing property in path $['No']"),
+        ] {
+            let error = PathExpression::compile(path).unwrap().select(&given).unwrap_err();
+            assert_eq!(error.error, "States.Runtime");
+            assert_eq!(error.message, format!("Invalid path '{path}' : {reason}"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_does_not_compile() {
+        for text in ["", "a", "$.", "$1", "$a b", "$a-b", "$.a[", "@.a", "$$x", "States.X()", "$$$", "$ a"] {
+            assert!(PathExpression::compile(text).is_err(), "{text}");
+        }
+        assert_eq!(PathExpression::compile("Test").unwrap_err().message, "Value must be a valid JSONPath.");
+    }
+
+    #[test]
+    fn variables_are_named() {
+        assert_eq!(PathExpression::compile("$_ünï1.x").unwrap().variables(), ["_ünï1"]);
+        assert!(PathExpression::compile("$.x").unwrap().variables().is_empty());
     }
 }

@@ -9,12 +9,16 @@ pub mod intrinsic;
 pub mod json;
 pub mod jsonata;
 pub mod jsonpath;
+pub mod timestamp;
 
 mod environment;
 mod error;
 mod evaluator;
+mod java;
+mod template;
 
 pub use environment::{Entropy, Environment};
 pub use error::EvalError;
-pub use evaluator::{CompileError, PathExpression, QueryLanguage, Template};
+pub use evaluator::{CompileError, PathExpression, QueryLanguage};
 pub use json::{Map, Number, Payload, Value};
+pub use template::Template;

@@ -212,7 +212,6 @@ impl<K: Into<Arc<str>>, const N: usize> From<[(K, Value); N]> for Value {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::json::parse;
 
     #[test]
