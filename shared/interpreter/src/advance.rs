@@ -1,13 +1,110 @@
 //! Does everything that is ready.
 
-use stepwell_asl::Definition;
+use std::ops::Bound;
 
-use crate::{Claimant, Decision, Execution, Now};
+use stepwell_asl::{Definition, State};
+
+use crate::decision::Decider;
+use crate::effect::CallTask;
+use crate::execution::{Phase, Step};
+use crate::failure::Failure;
+use crate::record::{BranchId, ErrorOutput, EventBody, Record};
+use crate::state::state_type;
+use crate::{Claimant, Decision, Effect, Execution, Now, Resource};
 
 /// Decides everything that is ready, and claims its calls for `claimant`.
 ///
-/// Stops when nothing is ready or the page is full; [`Execution::is_ready`] tells which.
+/// Stops when nothing is ready or the page is full; [`Execution::is_ready`] tells which. Branches take turns, a state
+/// each, so that none starves another.
 pub fn advance(definition: &Definition, execution: &Execution, claimant: &Claimant, now: Now) -> Decision {
-    let _ = (definition, execution, claimant, now);
-    todo!()
+    let mut decider = Decider::new(definition, execution, now, Some(claimant));
+    let mut last = None;
+    while !decider.is_full() && !decider.has_ended() {
+        let Some(branch) = decider.next_ready(last) else { break };
+        decider.step(branch);
+        last = Some(branch);
+    }
+    decider.finish()
+}
+
+impl<'a> Decider<'a> {
+    /// The first ready branch behind `last`, going round.
+    fn next_ready(&self, last: Option<BranchId>) -> Option<BranchId> {
+        let branches = &self.execution.branches;
+        let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let ready =
+            |(id, branch): (&BranchId, &std::sync::Arc<crate::Branch>)| branch.is_ready().then_some(*id);
+        branches.range((behind, Bound::Unbounded)).find_map(ready).or_else(|| branches.iter().find_map(ready))
+    }
+
+    /// The state that `branch` is in.
+    pub(crate) fn state_of(&self, branch: BranchId) -> Option<&'a State> {
+        match &self.execution.branches.get(&branch)?.phase {
+            Phase::Before { state, .. } | Phase::In { state, .. } => self.definition.state(state),
+            Phase::Done { .. } => None,
+        }
+    }
+
+    /// Lets one branch do what it can do next.
+    fn step(&mut self, branch: BranchId) {
+        if let Phase::Before { state, input } = &self.execution.branch(branch).phase {
+            let (name, input) = (state.clone(), input.clone());
+            let definition = self.definition;
+            let Some(state) = definition.state(&name) else { return self.broken(branch, &name) };
+            let state_type = state_type(&state.kind);
+            self.event(branch, EventBody::StateEntered { state_type, name: state.name.clone(), input });
+        }
+        let Phase::In { state, step, input, .. } = &self.execution.branch(branch).phase else { return };
+        let (step, input) = (step.clone(), input.clone());
+        let definition = self.definition;
+        let Some(state) = definition.state(state) else {
+            let name = state.clone();
+            return self.broken(branch, &name);
+        };
+        match step {
+            Step::Ready => self.begin(branch, state, &input),
+            Step::Waited => self.waited(branch, state, &input),
+            Step::Returned { result } => self.returned(branch, state, &input, &result),
+            Step::Erred { error, heartbeat } => {
+                self.fail(branch, state, Failure { heartbeat, ..Failure::new(error) });
+            }
+            Step::Calling(call) => {
+                if let (Some(claimant), true) = (self.claimant, call.is_released()) {
+                    self.record(Record::Claimed { attempt: call.attempt, claimant: claimant.clone() });
+                    self.call_task(branch, state, &call);
+                }
+            }
+            Step::Waiting | Step::Backoff | Step::Forked(_) => {}
+        }
+    }
+
+    /// Asks for the call of an attempt that was just claimed.
+    pub(crate) fn call_task(&mut self, branch: BranchId, state: &State, call: &crate::Call) {
+        let stepwell_asl::StateKind::Task(task) = &state.kind else { return };
+        let Some(resource) = Resource::parse(&task.resource) else { return };
+        let retry_count = match &self.execution.branch(branch).phase {
+            Phase::In { retries, .. } => retries.iter().sum(),
+            _ => 0,
+        };
+        self.effect(Effect::CallTask(CallTask {
+            attempt: call.attempt,
+            nonce: call.nonce,
+            branch,
+            resource: resource.into(),
+            state: state.name.clone(),
+            retry_count,
+            parameters: call.parameters.clone(),
+            timeout_seconds: call.timeout_seconds,
+            credentials: call.credentials.clone(),
+        }));
+    }
+
+    /// The journal names a state that the definition doesn't have: it is not this execution's definition.
+    fn broken(&mut self, branch: BranchId, state: &str) {
+        let cause = format!("The state '{state}' is not in the definition that the execution started with.");
+        self.event(
+            branch,
+            EventBody::ExecutionFailed(ErrorOutput::new(stepwell_asl::ErrorName::RUNTIME, cause)),
+        );
+    }
 }

@@ -1,14 +1,170 @@
 //! Takes in what happened outside.
 
-use stepwell_asl::Definition;
+use stepwell_asl::{Definition, ErrorName};
+use stepwell_expr::Payload;
 
-use crate::{Decision, Execution, Now, Trigger};
+use crate::decision::Decider;
+use crate::execution::{Call, Progress, Status, TimerPurpose};
+use crate::failure::data_limit_exceeded;
+use crate::record::{AttemptId, BranchId, ErrorOutput, EventBody, EventId, Record, TimerId};
+use crate::{Claimant, Decision, Effect, Execution, Family, Now, Outcome, PAYLOAD_BYTES_MAX, Trigger};
 
 /// Decides what `trigger` means for `execution`; changes nothing.
 ///
 /// A trigger that does not apply, or no longer, gives no records: it is a no-op for ever, because it names what it is
-/// about. The decision has no effects but the cancelling of what the trigger ended: a fact owes nothing.
+/// about. A fact owes no effect, but for a heartbeat's timer that is set again and the execution's own timeout.
 pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, now: Now) -> Decision {
-    let _ = (definition, execution, trigger, now);
-    todo!()
+    let mut decider = Decider::new(definition, execution, now, None);
+    match trigger {
+        Trigger::Start { info, input } if *execution.status() == Status::New => {
+            let start_at = definition.block(definition.root()).start_at.clone();
+            let body = EventBody::ExecutionStarted { info: info.clone(), input: input.clone(), start_at };
+            decider.event_after(BranchId(0), EventId(0), body);
+            if let Some(seconds) = definition.timeout_seconds() {
+                decider.set_timer(
+                    BranchId(0),
+                    info.started_at.plus_seconds(seconds),
+                    TimerPurpose::Execution,
+                );
+            }
+        }
+        Trigger::TaskResult { attempt, nonce, outcome } => decider.task_result(*attempt, *nonce, outcome),
+        Trigger::TaskSubmitted { attempt, output } => decider.task_submitted(*attempt, output),
+        Trigger::ActivityStarted { attempt, worker } => {
+            if let Some((branch, call)) = decider.open(*attempt)
+                && call.progress == Progress::Scheduled
+            {
+                let (family, attempt, worker) = (call.family.clone(), *attempt, worker.clone());
+                decider.event(branch, EventBody::Started { family, attempt, claimant: None, worker });
+                decider.set_task_timers(branch, &call);
+            }
+        }
+        Trigger::TaskHeartbeat { attempt, nonce } => {
+            if decider.open(*attempt).is_some_and(|(_, call)| call.nonce == *nonce) {
+                let at = now.time;
+                decider.record(Record::HeartbeatReceived { attempt: *attempt, at });
+            }
+        }
+        Trigger::TimerFired { timer } => decider.timer_fired(*timer),
+        Trigger::Stop(error) if *execution.status() == Status::Running => {
+            decider.cancel_below(BranchId(0));
+            decider.event_after(BranchId(0), EventId(0), EventBody::ExecutionAborted(error.clone()));
+        }
+        Trigger::DriverLost(claimant) => decider.driver_lost(claimant, false),
+        Trigger::Start { .. } | Trigger::Stop(_) => {}
+    }
+    decider.finish()
+}
+
+/// As [`apply`] of [`Trigger::DriverLost`], for a driver whose calls may all be made again (Express, and integrations
+/// that are idempotent): their claims are given back, the attempts stay open.
+pub fn release(definition: &Definition, execution: &Execution, claimant: &Claimant, now: Now) -> Decision {
+    let mut decider = Decider::new(definition, execution, now, None);
+    decider.driver_lost(claimant, true);
+    decider.finish()
+}
+
+impl Decider<'_> {
+    fn open(&self, attempt: AttemptId) -> Option<(BranchId, Call)> {
+        self.execution.call(attempt).map(|(branch, call)| (branch, call.clone()))
+    }
+
+    fn task_result(&mut self, attempt: AttemptId, nonce: u128, outcome: &Outcome) {
+        let Some((branch, call)) = self.open(attempt) else { return };
+        if call.nonce != nonce {
+            return;
+        }
+        let family = call.family.clone();
+        match outcome {
+            Outcome::Succeeded(output) if output.bytes() > PAYLOAD_BYTES_MAX => {
+                let name = self.state_of(branch).map(|state| state.name.clone()).unwrap_or_default();
+                let name = match &call.family {
+                    // Recorded: a service task is named by its service, a function by its ARN.
+                    Family::Task { resource_type, .. } => resource_type.clone(),
+                    Family::LambdaFunction { resource } => resource.clone(),
+                    Family::Activity { .. } => name,
+                };
+                self.event(branch, EventBody::Failed(family, attempt, data_limit_exceeded(&name)));
+            }
+            Outcome::Succeeded(output) => {
+                self.event(branch, EventBody::Succeeded { family, attempt, output: output.clone() });
+            }
+            Outcome::Failed(error) => {
+                self.event(branch, EventBody::Failed(family, attempt, error.clone()));
+            }
+            Outcome::TimedOut => self.timed_out(branch, &call, false),
+        }
+    }
+
+    fn timed_out(&mut self, branch: BranchId, call: &Call, heartbeat: bool) {
+        let error = ErrorOutput { error: Some(ErrorName::TIMEOUT.into()), cause: None };
+        let (family, attempt) = (call.family.clone(), call.attempt);
+        self.event(branch, EventBody::TimedOut { family, attempt, error, heartbeat });
+    }
+
+    fn task_submitted(&mut self, attempt: AttemptId, output: &Payload) {
+        let Some((branch, call)) = self.open(attempt) else { return };
+        if call.progress == Progress::Submitted {
+            return;
+        }
+        let (family, output) = (call.family, output.clone());
+        self.event(branch, EventBody::Submitted { family, attempt, output });
+    }
+
+    fn timer_fired(&mut self, timer: TimerId) {
+        let Some(set) = self.execution.timers.get(&timer) else { return };
+        if set.due > self.now.time {
+            return;
+        }
+        let (branch, purpose) = (set.branch, set.purpose);
+        match purpose {
+            TimerPurpose::Wait | TimerPurpose::Retry => self.record(Record::TimerClosed { timer }),
+            TimerPurpose::Execution => {
+                self.cancel_below(BranchId(0));
+                let error = ErrorOutput { error: Some(ErrorName::TIMEOUT.into()), cause: None };
+                self.event_after(BranchId(0), EventId(0), EventBody::ExecutionTimedOut(error));
+            }
+            TimerPurpose::Timeout(attempt) => {
+                self.record(Record::TimerClosed { timer });
+                if let Some((branch, call)) = self.open(attempt) {
+                    self.effect(Effect::CancelTask { attempt });
+                    self.timed_out(branch, &call, false);
+                }
+            }
+            TimerPurpose::Heartbeat(attempt) => {
+                self.record(Record::TimerClosed { timer });
+                let Some((_, call)) = self.open(attempt) else { return };
+                let due = call.heard_at.plus_seconds(call.heartbeat_seconds.unwrap_or(0));
+                if due > self.now.time {
+                    self.set_timer(branch, due, purpose);
+                } else {
+                    self.effect(Effect::CancelTask { attempt });
+                    self.timed_out(branch, &call, true);
+                }
+            }
+        }
+    }
+
+    fn driver_lost(&mut self, claimant: &Claimant, callable_again: bool) {
+        if self.execution.is_lost(claimant) || *self.execution.status() != Status::Running {
+            return;
+        }
+        let claims: Vec<_> = self.execution.claims(claimant).collect();
+        self.record(Record::DriverLost { claimant: claimant.clone() });
+        for attempt in claims {
+            if callable_again {
+                self.record(Record::ClaimReleased { attempt });
+            } else {
+                self.unknown(attempt);
+            }
+        }
+    }
+
+    /// The outcome of a call is unknown, and it must not be made twice.
+    fn unknown(&mut self, attempt: AttemptId) {
+        let Some((branch, call)) = self.open(attempt) else { return };
+        let cause = "The outcome of the call is unknown: its driver died. The task is not called again without a Retry.";
+        let error = ErrorOutput::new(ErrorName::LAMBDA_UNKNOWN, cause);
+        self.event(branch, EventBody::Failed(call.family, attempt, error));
+    }
 }

@@ -68,10 +68,11 @@ impl Execution {
             }
             EventBody::ExecutionTimedOut(_) => return self.end(Status::TimedOut { at }),
 
-            EventBody::StateEntered { name, input, .. } => self.set_phase(
+            EventBody::StateEntered { state_type, name, input } => self.set_phase(
                 branch,
                 Phase::In {
                     state: name.clone(),
+                    state_type: *state_type,
                     input: input.clone(),
                     entered: id,
                     entered_at: at,

@@ -8,7 +8,8 @@ use stepwell_asl::StateName;
 use stepwell_expr::Payload;
 
 use crate::record::{
-    AttemptId, BranchId, Claimant, ErrorOutput, EventId, ExecutionInfo, Family, MapItem, TimerId, Timestamp,
+    AttemptId, BranchId, Claimant, ErrorOutput, EventId, ExecutionInfo, Family, MapItem, StateType, TimerId,
+    Timestamp,
 };
 
 /// An execution: a tree of branches, and what is open in it. Only [`crate::evolve`] changes one.
@@ -137,6 +138,8 @@ pub enum Phase {
     In {
         /// Which.
         state: StateName,
+        /// Its type.
+        state_type: StateType,
         /// What it was entered with.
         input: Payload,
         /// Its Entered event.
@@ -313,6 +316,14 @@ impl Execution {
             at = branch.parent.map(|(parent, _)| parent);
         }
         None
+    }
+
+    /// The type of the state that `branch` is in, as its Entered event told.
+    pub(crate) fn last_state_type(&self, branch: BranchId) -> Option<StateType> {
+        match &self.branches.get(&branch)?.phase {
+            Phase::In { state_type, .. } => Some(*state_type),
+            _ => None,
+        }
     }
 
     /// The nearest Map iteration that `branch` is in.

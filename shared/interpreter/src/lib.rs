@@ -24,7 +24,7 @@ pub use effect::CallTask;
 pub use execution::Progress;
 
 pub use advance::advance;
-pub use apply::apply;
+pub use apply::{apply, release};
 pub use decision::{Decision, Now, RECORDS_MAX};
 pub use effect::Effect;
 pub use evolve::evolve;

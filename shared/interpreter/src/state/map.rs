@@ -1,0 +1,160 @@
+//! Map, with its iterations in this execution's history.
+
+use stepwell_asl::{Dynamic, ErrorName, Items, Map, ProcessorMode, State};
+use stepwell_expr::{PathExpression, Payload, QueryLanguage, Value};
+
+use crate::choice::unexpected_type;
+use crate::decision::Decider;
+use crate::execution::{Phase, Step};
+use crate::failure::Fault;
+use crate::record::{BranchId, EventBody, EventId, MapItem};
+
+/// Iterations of an inline Map that run at once, at the most; also what `MaxConcurrency: 0` means.
+const CONCURRENCY_MAX: u64 = 40;
+
+impl Decider<'_> {
+    pub(super) fn map(
+        &mut self,
+        branch: BranchId,
+        state: &State,
+        map: &Map,
+        input: &Payload,
+    ) -> Result<(), Fault> {
+        if matches!(map.mode, ProcessorMode::Distributed { .. }) || map.item_reader.is_some() {
+            return Err(Fault::runtime(
+                "Distributed Map states are not supported by this version of Stepwell.",
+            ));
+        }
+        let selected = self.selected_input(branch, &map.io, input)?;
+        let items = self.items(branch, map, &selected)?;
+        let length = match items.value() {
+            Value::Array(items) => items.len(),
+            Value::Object(map) => map.len(),
+            other => return Err(not_iterable(state, other)),
+        };
+        let concurrency = self.max_concurrency(branch, map, &selected)?;
+        let body = EventBody::MapStateStarted { length: length as u32, items, concurrency };
+        let started = self.event(branch, body);
+        if length == 0 {
+            self.event(branch, EventBody::MapStateSucceeded);
+            return Ok(());
+        }
+        for _ in 0..u32::min(concurrency, length as u32) {
+            self.begin_iteration(branch, state, map, started)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the next iteration behind the event `previous`, if one is left.
+    fn begin_iteration(
+        &mut self,
+        branch: BranchId,
+        state: &State,
+        map: &Map,
+        previous: EventId,
+    ) -> Result<(), Fault> {
+        let Phase::In { step: Step::Forked(fork), input: state_input, .. } =
+            &self.execution.branch(branch).phase
+        else {
+            return Ok(());
+        };
+        if fork.begun >= fork.length || self.has_ended() {
+            return Ok(());
+        }
+        let (items, index, state_input) = (fork.items.clone(), fork.begun, state_input.clone());
+        let item = nth(items.value(), index);
+        let input = match &map.item_selector {
+            None => item.value.clone(),
+            Some(selector) => {
+                let selected = self.selected_input(branch, &map.io, &state_input)?;
+                let entropy = self.entropy();
+                let scope = self.scope(branch, entropy, selected.value()).with_item(&item);
+                Payload::of(selector.evaluate(&scope, map.item_selector_field)?)
+            }
+        };
+        let start_at = self.definition.block(map.processor).start_at.clone();
+        let name = state.name.clone();
+        self.event_after(branch, previous, EventBody::MapIterationStarted { name, item, input, start_at });
+        Ok(())
+    }
+
+    pub(super) fn iteration_ended(
+        &mut self,
+        branch: BranchId,
+        state: &State,
+        map: &Map,
+        child: BranchId,
+        index: u32,
+    ) {
+        // Recorded: the next iteration follows the last event inside the one before, not its end.
+        let last = self.execution.branch(child).previous;
+        self.event(child, EventBody::MapIterationSucceeded { name: state.name.clone(), index });
+        let Phase::In { step: Step::Forked(fork), .. } = &self.execution.branch(branch).phase else { return };
+        if fork.ended == fork.length {
+            self.event(branch, EventBody::MapStateSucceeded);
+        } else if let Err(fault) = self.begin_iteration(branch, state, map, last) {
+            self.fault(branch, state, fault);
+        }
+    }
+
+    fn items(&mut self, branch: BranchId, map: &Map, selected: &Payload) -> Result<Payload, Fault> {
+        let entropy = self.entropy();
+        let scope = self.scope(branch, entropy, selected.value());
+        match &map.items {
+            Items::Input => Ok(selected.clone()),
+            Items::Path(path) => Ok(Payload::of(path.select(&scope)?)),
+            Items::Template(template) => {
+                let value = template.evaluate(&scope, "Items")?;
+                match (template.expression(), &value) {
+                    (Some(expression), value) if value.as_array().is_none() => {
+                        Err(unexpected_type(expression, "Items", "array", value))
+                    }
+                    _ => Ok(Payload::of(value)),
+                }
+            }
+        }
+    }
+
+    fn max_concurrency(&mut self, branch: BranchId, map: &Map, selected: &Payload) -> Result<u32, Fault> {
+        let entropy = self.entropy();
+        let scope = self.scope(branch, entropy, selected.value());
+        let asked = match &map.max_concurrency {
+            None => 0,
+            Some(Dynamic::Fixed(number)) => *number,
+            Some(Dynamic::Path(path)) => path_integer(path, "MaxConcurrencyPath", &path.select(&scope)?)?,
+            Some(Dynamic::Expression(expression)) => {
+                let value = expression.evaluate(&scope, "MaxConcurrency")?;
+                let number =
+                    value.as_number().and_then(|n| n.as_integral()).and_then(|n| u64::try_from(n).ok());
+                number
+                    .ok_or_else(|| unexpected_type(expression.text(), "MaxConcurrency", "number", &value))?
+            }
+        };
+        let limited = if asked == 0 { CONCURRENCY_MAX } else { asked.min(CONCURRENCY_MAX) };
+        Ok(limited as u32)
+    }
+}
+
+fn path_integer(path: &PathExpression, field: &str, value: &Value) -> Result<u64, Fault> {
+    let number = value.as_number().and_then(|n| n.as_integral()).and_then(|n| u64::try_from(n).ok());
+    number.ok_or_else(|| super::not_an_integer(field, path.text(), value, "integer"))
+}
+
+fn not_iterable(state: &State, value: &Value) -> Fault {
+    let message = format!("Map state input must be an array but was: {value}");
+    match state.language {
+        QueryLanguage::Jsonata => Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message),
+        QueryLanguage::JsonPath => Fault::runtime(message),
+    }
+}
+
+/// Item number `index` of an array or of an object's members.
+fn nth(items: &Value, index: u32) -> MapItem {
+    let at = index as usize;
+    let (key, value) = match items {
+        Value::Object(map) => map.iter().nth(at).map(|(key, value)| (Some(key.clone()), value.clone())),
+        other => other.as_array().and_then(|items| items.get(at)).map(|value| (None, value.clone())),
+    }
+    .unwrap_or((None, Value::Null));
+    MapItem { index, key, value: Payload::of(value) }
+}
