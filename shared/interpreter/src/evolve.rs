@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwell_expr::{Payload, Value};
+use stepwell_expr::Payload;
 
 use crate::execution::{Branch, Call, Execution, Fork, Phase, Progress, Status, Step, Timer, TimerPurpose};
 use crate::record::{AttemptId, BranchId, Event, EventBody, EventId, Record, Timestamp};
@@ -223,9 +223,9 @@ impl Execution {
     fn join(&mut self, branch: BranchId, previous: EventId) {
         let mut result = None;
         self.with_fork(branch, |fork| {
-            let results =
-                fork.results.iter().map(|slot| slot.as_ref().map_or(Value::Null, |p| p.value().clone()));
-            result = Some(Payload::of(Value::array(results.collect())));
+            // Recorded: each output stands in the array as it was written, white space included.
+            let texts = fork.results.iter().map(|slot| slot.as_ref().map_or("null", |output| output.text()));
+            result = Some(Payload::trusted(format!("[{}]", texts.collect::<Vec<_>>().join(","))));
         });
         if let Some(result) = result {
             self.set_step(branch, Step::Returned { result });

@@ -48,13 +48,15 @@ pub(crate) struct Failure {
     pub(crate) heartbeat: bool,
     /// Whether no Retrier and no Catcher may take it.
     pub(crate) is_final: bool,
+    /// Whether `EvaluationFailed` was written for it.
+    pub(crate) is_evaluation: bool,
     /// Whether it came out of a branch or iteration, by way of the event of this id.
     pub(crate) from_fork: Option<EventId>,
 }
 
 impl Failure {
     pub(crate) fn new(error: ErrorOutput) -> Self {
-        Failure { error, heartbeat: false, is_final: false, from_fork: None }
+        Failure { error, heartbeat: false, is_final: false, is_evaluation: false, from_fork: None }
     }
 }
 
@@ -78,7 +80,8 @@ impl Decider<'_> {
                 EventBody::EvaluationFailed { error: error.clone(), location, state: state.name.clone() };
             self.event_after(branch, previous, body);
         }
-        self.fail(branch, state, Failure::new(error));
+        let is_evaluation = fault.error == ErrorName::QUERY_EVALUATION_ERROR;
+        self.fail(branch, state, Failure { is_evaluation, ..Failure::new(error) });
     }
 
     /// A state's data would exceed what a state may pass on.
@@ -117,7 +120,8 @@ impl Decider<'_> {
 
     fn is_forked(&self, branch: BranchId, failure: &Failure) -> bool {
         let forked = matches!(&self.execution.branch(branch).phase, Phase::In { step: Step::Forked(_), .. });
-        forked || failure.from_fork.is_some()
+        // Recorded: a Map whose Items don't evaluate has failed as a Map; one whose paths don't, has not.
+        forked || failure.from_fork.is_some() || failure.is_evaluation
     }
 
     fn retry(&mut self, branch: BranchId, retriers: &[Retrier], failure: &Failure) -> bool {
@@ -242,7 +246,11 @@ impl Decider<'_> {
         if matches!(state.kind, StateKind::Task(_)) && !is_map {
             self.event_after(branch, cause_event, EventBody::StateAborted { state_type: StateType::Task });
         }
-        self.fail(parent, forking, Failure { heartbeat: false, from_fork: Some(cause_event), ..failure });
+        self.fail(
+            parent,
+            forking,
+            Failure { heartbeat: false, is_evaluation: false, from_fork: Some(cause_event), ..failure },
+        );
     }
 
     fn abort_siblings(&mut self, parent: BranchId, failed: BranchId, forking: &State, cause: EventId) {

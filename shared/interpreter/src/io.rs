@@ -121,13 +121,8 @@ impl Decider<'_> {
             None => result.clone(),
         };
         let assigned = self.assigned(branch, assign, |scope| scope, result.value())?;
-        let selected = match &io.result_path {
-            ResultPath::Replace => None,
-            ResultPath::Discard | ResultPath::Insert(_) => {
-                Some(self.select(branch, &io.input_path, input)?)
-            }
-        };
-        let placed = place(&io.result_path, selected.as_ref().unwrap_or(input), &result)?;
+        // The result goes into the state's raw input: InputPath has no part in it (recorded).
+        let placed = place(&io.result_path, input, &result)?;
         let output = self.select(branch, &io.output_path, &placed)?;
         Ok(Leaving { output, assigned })
     }
