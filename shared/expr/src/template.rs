@@ -42,11 +42,6 @@ impl Template {
         if let Node::Constant(value) = &self.0 { Some(value) } else { None }
     }
 
-    /// The expression's text, where the template is one JSONata expression and nothing around it.
-    pub fn expression(&self) -> Option<&str> {
-        if let Node::Jsonata(_, expression) = &self.0 { Some(expression.text()) } else { None }
-    }
-
     /// Evaluates for the field `field` (`Parameters`, `Output` …; deeper places are added to it in messages).
     ///
     /// # Errors
@@ -60,6 +55,14 @@ impl Template {
         let mut names = Vec::new();
         self.0.variables(&mut names);
         names
+    }
+
+    /// Where, below the field, JSONata expressions read `$states.errorOutput`, such as `/a/b[0]`: outside a Catcher the
+    /// definition is refused ([`Expression::NO_ERROR_OUTPUT`]).
+    pub fn reads_error_output(&self) -> Vec<&str> {
+        let mut places = Vec::new();
+        self.0.reads_error_output(&mut places);
+        places
     }
 }
 
@@ -97,6 +100,15 @@ impl Node {
             if !names.contains(&name) {
                 names.push(name);
             }
+        }
+    }
+
+    fn reads_error_output<'a>(&'a self, places: &mut Vec<&'a str>) {
+        match self {
+            Node::Jsonata(place, expression) if expression.reads_error_output() => places.push(place),
+            Node::Array(items) => items.iter().for_each(|item| item.reads_error_output(places)),
+            Node::Object(members) => members.iter().for_each(|(_, member)| member.reads_error_output(places)),
+            Node::Constant(_) | Node::Path(..) | Node::Jsonata(..) => {}
         }
     }
 
