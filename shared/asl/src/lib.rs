@@ -3,12 +3,16 @@
 //! This crate turns JSON or YAML text into a [`Definition`] in which every transition resolves and every expression is
 //! compiled, or into all its [`Diagnostic`]s. It does not know what an execution is.
 
+pub mod graph;
+
 mod diagnostic;
 mod error_name;
 mod model;
 mod parse;
+mod variables;
 
 pub use diagnostic::{Code, Diagnostic, Severity, invalid_definition};
 pub use error_name::ErrorName;
 pub use model::*;
 pub use parse::{Format, MachineType, Parsed, parse};
+pub use variables::variable_references;

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use stepwell_asl::{Diagnostic, Format, MachineType, Severity, invalid_definition, parse};
-use stepwell_expr::{Value, json};
+use stepwell_asl::{
+    Diagnostic, Format, MachineType, Severity, invalid_definition, parse, variable_references,
+};
+use stepwell_expr::{Map, Value, json};
 
 /// Cases whose texts we do not reproduce, and why.
 const MISSES: &[(&str, &str)] = &[];
@@ -32,6 +34,32 @@ fn every_recorded_definition_is_accepted_or_refused_as_aws_did() {
         "{} definitions were not treated as AWS treated them",
         report.misses.len()
     );
+}
+
+#[test]
+fn every_recorded_variable_reference_is_found() {
+    let mut checked = 0;
+    for (file, cases) in recordings().into_iter().filter(|(file, _)| file.contains("variable_references")) {
+        for case in cases.as_array().unwrap_or_default() {
+            let definition = calls(case).find_map(|call| call.get("params")?.get("definition")?.as_str());
+            let text = filled(definition.unwrap_or_default());
+            let definition = parse(&text, Format::Json, MachineType::Standard).definition.expect("accepted");
+            let found = variable_references(&definition);
+            let found: Map = found
+                .into_iter()
+                .map(|(state, names)| (state, Value::array(names.into_iter().map(Value::from).collect())))
+                .collect();
+            for value in case.get("expect").and_then(Value::as_array).unwrap_or_default() {
+                let Some(value) = value.get("value").filter(|value| value.get("definition").is_some()) else {
+                    continue;
+                };
+                let expected = value.get("variableReferences").cloned().unwrap_or_else(Value::empty_object);
+                assert_eq!(Value::object(found.clone()), expected, "{file} {text}");
+                checked += 1;
+            }
+        }
+    }
+    println!("{checked} variable references as recorded");
 }
 
 #[derive(Default)]
@@ -69,7 +97,7 @@ fn check_case(file: &str, case: &Value, report: &mut Report) {
     if let Some(text) = text {
         check(&id, &text, machine_type, None, report);
     }
-    for (index, call) in case.get("calls").and_then(Value::as_array).unwrap_or_default().iter().enumerate() {
+    for (index, call) in calls(case).enumerate() {
         let params = call.get("params");
         let Some(text) = params.and_then(|p| p.get("definition")).and_then(Value::as_str) else { continue };
         let call_type =
@@ -86,6 +114,10 @@ fn check_case(file: &str, case: &Value, report: &mut Report) {
             _ => {}
         }
     }
+}
+
+fn calls(case: &Value) -> impl Iterator<Item = &Value> {
+    case.get("calls").and_then(Value::as_array).unwrap_or_default().iter()
 }
 
 fn machine_type(value: Option<&Value>) -> MachineType {

@@ -40,6 +40,7 @@ pub(crate) fn machine(checker: &mut Checker<'_>, node: &Node) -> Option<Top> {
         pointer: &root,
         language: QueryLanguage::JsonPath,
         state: &nameless,
+        is_catcher: false,
     };
     unsupported(
         checker,

@@ -120,6 +120,8 @@ pub(crate) struct Fields<'a> {
     pub(crate) language: QueryLanguage,
     /// The state that the object belongs to.
     pub(crate) state: &'a StateName,
+    /// Whether the object is a Catcher, in which `$states.errorOutput` exists.
+    pub(crate) is_catcher: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -146,7 +148,14 @@ impl<'a> Fields<'a> {
             checker.schema(pointer, &node.span, "Expected value of type [OBJECT]");
             return None;
         };
-        Some(Fields { members, span: &node.span, pointer, language: self.language, state: self.state })
+        Some(Fields {
+            members,
+            span: &node.span,
+            pointer,
+            language: self.language,
+            state: self.state,
+            is_catcher: self.is_catcher,
+        })
     }
 
     pub(crate) fn is_jsonata(&self) -> bool {

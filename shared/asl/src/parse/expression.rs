@@ -9,7 +9,7 @@ use stepwell_expr::{CompileError, PathExpression, QueryLanguage, Template};
 
 use super::checker::{Checker, Fields};
 use super::fields::{at_most_one, integer_of};
-use super::source::{Content, Node, Pointer};
+use super::source::{Content, Node};
 use crate::{Code, Dynamic};
 
 /// The template in the field `name`.
@@ -27,40 +27,54 @@ pub(crate) fn template_of(
 ) -> Option<Template> {
     let pointer = fields.pointer.key(name);
     match Template::compile(&node.value(), fields.language) {
-        Ok(template) => Some(template),
+        Ok(template) => {
+            if !fields.is_catcher {
+                for place in template.reads_error_output() {
+                    no_error_output(checker, &format!("{pointer}{place}"), &node.at(place).span);
+                }
+            }
+            Some(template)
+        }
         Err(errors) => {
             for error in errors {
-                let span = node.at(&error.pointer).span.clone();
-                compile_error(checker, fields.language, &pointer, &span, error);
+                let location = format!("{pointer}{}", node.location(&error.pointer));
+                compile_error(
+                    checker,
+                    fields.language,
+                    location,
+                    &node.at(&error.pointer).span,
+                    error.message,
+                );
             }
             None
         }
     }
 }
 
-/// Reports why something does not compile; the error's own pointer leads on from `pointer`.
+/// Reports why something does not compile.
 fn compile_error(
     checker: &mut Checker<'_>,
     language: QueryLanguage,
-    pointer: &Pointer<'_>,
+    location: String,
     span: &Range<usize>,
-    error: CompileError,
+    message: String,
 ) {
-    let location = format!("{pointer}{}", error.pointer);
     let (code, message) = match language {
-        QueryLanguage::JsonPath => (Code::SCHEMA_VALIDATION_FAILED, error.message),
-        QueryLanguage::Jsonata => jsonata_code(error.message),
+        QueryLanguage::JsonPath => (Code::SCHEMA_VALIDATION_FAILED, message),
+        QueryLanguage::Jsonata => jsonata_code(message),
     };
     checker.error(code, location, span, message);
 }
 
+/// Reports `$states.errorOutput` outside a Catcher.
+fn no_error_output(checker: &mut Checker<'_>, location: &str, span: &Range<usize>) {
+    let message = Expression::NO_ERROR_OUTPUT.to_owned();
+    compile_error(checker, QueryLanguage::Jsonata, location.to_owned(), span, message);
+}
+
 /// Takes the code off a JSONata message that begins with one.
 fn jsonata_code(message: String) -> (Code, String) {
-    for code in [
-        Code::UNSUPPORTED_JSONATA_EXPRESSION,
-        Code::INVALID_JSONATA_EXPRESSION,
-        Code::SCHEMA_VALIDATION_FAILED,
-    ] {
+    for code in [Code::UNSUPPORTED_JSONATA_EXPRESSION, Code::INVALID_JSONATA_EXPRESSION] {
         if let Some(rest) = message.strip_prefix(code.0).and_then(|rest| rest.strip_prefix(": ")) {
             return (code, rest.to_owned());
         }
@@ -73,7 +87,7 @@ pub(crate) fn jsonata_source(text: &str) -> Option<&str> {
     text.strip_prefix("{%")?.strip_suffix("%}")
 }
 
-/// The JSONata expression `text` of the field `name`, reported where it does not compile.
+/// The JSONata expression `source` of the field `name`, reported where it does not compile.
 pub(crate) fn jsonata(
     checker: &mut Checker<'_>,
     fields: &Fields<'_>,
@@ -81,10 +95,18 @@ pub(crate) fn jsonata(
     node: &Node,
     source: &str,
 ) -> Option<Expression> {
-    match Expression::compile(source) {
-        Ok(expression) => Some(expression),
-        Err(error) => {
-            compile_error(checker, QueryLanguage::Jsonata, &fields.pointer.key(name), &node.span, error);
+    let location = fields.pointer.key(name).location();
+    match Expression::compile_all(source) {
+        Ok(expression) => {
+            if expression.reads_error_output() {
+                no_error_output(checker, &location, &node.span);
+            }
+            Some(expression)
+        }
+        Err(errors) => {
+            for error in errors {
+                compile_error(checker, QueryLanguage::Jsonata, location.clone(), &node.span, error.message);
+            }
             None
         }
     }

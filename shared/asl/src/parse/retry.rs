@@ -96,6 +96,7 @@ fn catcher(checker: &mut Checker<'_>, fields: &Fields<'_>, last: bool) -> Catche
         ("Comment", Both),
     ];
     fields::check(checker, fields, &allowed);
+    let fields = &Fields { is_catcher: true, ..*fields };
     Catcher {
         error_equals: error_equals(checker, fields, last),
         next: fields::required_next(checker, fields),

@@ -97,6 +97,20 @@ impl Node {
         node
     }
 
+    /// `pointer`, however its indexes are written, as AWS writes it.
+    pub(crate) fn location(&self, pointer: &str) -> String {
+        let (mut node, mut rest, mut location) = (self, pointer, String::new());
+        while let Some((next, after)) = node.step(rest) {
+            let step = &rest[..rest.len() - after.len()];
+            match node.content {
+                Content::Array(_) => location += &format!("[{}]", step.trim_matches(['/', '[', ']'])),
+                _ => location += step,
+            }
+            (node, rest) = (next, after);
+        }
+        location + rest
+    }
+
     fn step<'a, 'p>(&'a self, pointer: &'p str) -> Option<(&'a Node, &'p str)> {
         match &self.content {
             Content::Object(members) => {
@@ -299,6 +313,7 @@ mod tests {
         ] {
             assert_eq!(&text[node.at(pointer).span.clone()], source, "{pointer}");
         }
+        assert_eq!(node.location("/a/1/b/c"), "/a[1]/b/c");
     }
 
     #[test]

@@ -22,7 +22,14 @@ pub(crate) fn state(
         checker.schema(pointer, &node.span, "Expected value of type [OBJECT]");
         return None;
     };
-    let mut fields = Fields { members, span: &node.span, pointer, language: checker.language, state: name };
+    let mut fields = Fields {
+        members,
+        span: &node.span,
+        pointer,
+        language: checker.language,
+        state: name,
+        is_catcher: false,
+    };
     fields.language = fields::query_language(&fields).unwrap_or(checker.language);
     let kind = kind(checker, &fields);
     fields::one_of(checker, &fields, "QueryLanguage", &["JSONPath", "JSONata"]);
