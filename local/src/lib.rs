@@ -5,3 +5,4 @@
 //! [`host::Functions`].
 
 pub mod config;
+pub mod host;

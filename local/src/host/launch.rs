@@ -1,0 +1,163 @@
+//! Which program to start for a function.
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+use crate::config::{FunctionConfig, Runtime};
+
+const PYTHON_BOOTSTRAP: &str = include_str!("bootstrap.py");
+const NODE_BOOTSTRAP: &str = include_str!("bootstrap.mjs");
+
+/// What to start.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Launch {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    /// `LAMBDA_TASK_ROOT`, which is the working directory too.
+    pub(super) task_root: PathBuf,
+    /// What the program reads on standard input.
+    pub(super) stdin: &'static str,
+}
+
+/// The interpreters found so far, by runtime identifier.
+///
+/// What the search path holds may be a script that chooses the real interpreter (pyenv, asdf, volta). It is asked once
+/// where that is, so that no later start pays for it.
+#[derive(Debug, Default)]
+pub(super) struct Interpreters {
+    found: Mutex<HashMap<String, PathBuf>>,
+}
+
+/// Decides what to start for `function`.
+///
+/// # Errors
+/// A sentence for the user, if there is nothing to start.
+pub(super) async fn launch(function: &FunctionConfig, interpreters: &Interpreters) -> Result<Launch, String> {
+    let (identifier, language) = match &function.runtime {
+        Runtime::Python(identifier) => (identifier, &PYTHON),
+        Runtime::Nodejs(identifier) => (identifier, &NODE),
+        Runtime::Provided(_) => return bootstrap(function),
+        Runtime::Other(identifier) => {
+            return Err(format!(
+                "stepwell does not host `{identifier}`; use `provided.al2023`, Python or Node.js"
+            ));
+        }
+    };
+    let task_root = task_root(&function.code)?;
+    let program = interpreters.find(identifier, language).await?;
+    // The name is no argument to anyone, but shows in a list of processes.
+    let arguments =
+        language.arguments.iter().chain([&function.name.as_str()]).map(|&arg| arg.to_owned()).collect();
+    Ok(Launch { program, arguments, task_root, stdin: language.bootstrap })
+}
+
+/// A language with a bootstrap of ours.
+struct Language {
+    /// The program, when no version of it is asked for.
+    program: &'static str,
+    /// Whether a program with the runtime's own name (`python3.11`) is looked for first.
+    versioned: bool,
+    /// Arguments that make it print the path of its real executable.
+    whereabouts: &'static [&'static str],
+    /// Arguments that make it run the bootstrap from its standard input.
+    arguments: &'static [&'static str],
+    bootstrap: &'static str,
+}
+
+const PYTHON: Language = Language {
+    program: "python3",
+    versioned: true,
+    whereabouts: &["-c", "import sys; print(sys.executable)"],
+    arguments: &["-u", "-"],
+    bootstrap: PYTHON_BOOTSTRAP,
+};
+
+const NODE: Language = Language {
+    program: "node",
+    versioned: false,
+    whereabouts: &["-p", "process.execPath"],
+    arguments: &["--input-type=module", "-"],
+    bootstrap: NODE_BOOTSTRAP,
+};
+
+impl Interpreters {
+    async fn find(&self, identifier: &str, language: &Language) -> Result<PathBuf, String> {
+        // Held while asking, so that a burst of first calls asks once.
+        let mut found = self.found.lock().await;
+        if let Some(program) = found.get(identifier) {
+            return Ok(program.clone());
+        }
+        let versioned = language.versioned.then_some(identifier);
+        for candidate in versioned.into_iter().chain([language.program]) {
+            if let Some(program) = whereabouts(candidate, language.whereabouts).await {
+                if versioned.is_some_and(|wanted| wanted != candidate) {
+                    tracing::warn!(wanted = identifier, used = %program.display(), "another version is used");
+                }
+                found.insert(identifier.to_owned(), program.clone());
+                return Ok(program);
+            }
+        }
+        Err(format!(
+            "`{identifier}` needs `{}` on the search path, and there is none that works",
+            language.program
+        ))
+    }
+}
+
+async fn whereabouts(candidate: &str, arguments: &[&str]) -> Option<PathBuf> {
+    let output = Command::new(candidate)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .ok()?;
+    let program = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end());
+    (output.status.success() && program.is_file()).then_some(program)
+}
+
+fn task_root(code: &Path) -> Result<PathBuf, String> {
+    match code.canonicalize() {
+        Ok(folder) if folder.is_dir() => Ok(folder),
+        Ok(file) => Err(format!("the code `{}` is not a folder; unpack it first", file.display())),
+        Err(error) => Err(format!("the code `{}`: {error}", code.display())),
+    }
+}
+
+/// Finds the executable of a `provided` function: the code itself, `bootstrap` in its folder, or what
+/// `cargo lambda build` left in `target/lambda/NAME` there or in a folder above.
+fn bootstrap(function: &FunctionConfig) -> Result<Launch, String> {
+    let code = function
+        .code
+        .canonicalize()
+        .map_err(|error| format!("the code `{}`: {error}", function.code.display()))?;
+    let names: Vec<&str> =
+        [Some(function.name.as_str()), function.alias.as_deref(), Some(function.handler.as_str())]
+            .into_iter()
+            .flatten()
+            .filter(|name| !name.is_empty() && !name.contains(['/', '.']))
+            .collect();
+    let built = code.ancestors().flat_map(|folder| {
+        let lambda = folder.join("target/lambda");
+        names.iter().map(move |name| lambda.join(name).join("bootstrap"))
+    });
+    let program = [code.clone(), code.join("bootstrap")]
+        .into_iter()
+        .chain(built)
+        .find(|path| is_executable(path))
+        .ok_or_else(|| {
+            format!("no executable `bootstrap` in `{}`; build the function first", code.display())
+        })?;
+    let task_root = program.parent().unwrap_or(Path::new("/")).to_owned();
+    Ok(Launch { program, arguments: Vec::new(), task_root, stdin: "" })
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
