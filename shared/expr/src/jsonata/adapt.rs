@@ -60,15 +60,34 @@ fn function(name: &mut String, args: &mut Vec<AstNode>) {
     }
 }
 
-fn call(name: &str, args: Vec<AstNode>) -> AstNode {
+/// `$name`.
+pub(super) fn variable(name: &str) -> AstNode {
+    AstNode::Variable(name.to_owned())
+}
+
+/// `$name := value`.
+pub(super) fn assign(name: &str, value: AstNode) -> AstNode {
+    AstNode::Binary { op: BinaryOp::ColonEqual, lhs: Box::new(variable(name)), rhs: Box::new(value) }
+}
+
+/// `$name(args)`.
+pub(super) fn call(name: &str, args: Vec<AstNode>) -> AstNode {
     AstNode::Function { name: name.to_owned(), args, is_builtin: true }
 }
 
 /// `function($1, …){ $name($1, …) }`, with parameters that no expression can spell.
 fn wrapped(name: &str, arity: usize) -> AstNode {
     let params: Vec<_> = (1..=arity).map(|n| format!("argument {n}")).collect();
-    let args = params.iter().map(|param| AstNode::Variable(param.clone())).collect();
+    let args = params.iter().map(|param| variable(param)).collect();
     AstNode::Lambda { params, body: Box::new(call(name, args)), signature: None, thunk: false }
+}
+
+/// Whether nodes stand more than `levels` deep in one another.
+pub(super) fn is_deeper(node: &mut AstNode, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return true };
+    let mut deeper = false;
+    children(node, &mut |child| deeper = deeper || is_deeper(child, below));
+    deeper
 }
 
 /// Calls `visit` for each node right beneath `node`.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-use jsonata_core::value::JValue;
+use jsonata_core::value::{JValue, with_stack};
 
 use super::analysis::Need;
 use super::engine::Failure;
@@ -48,15 +48,17 @@ pub(super) fn to_engine(value: &Value, need: &Need, exact: &mut Exact) -> JValue
         Value::Number(Number::Int(value)) => JValue::Number(exact.note(*value)),
         Value::Number(number) => JValue::Number(number.as_f64()),
         Value::String(text) => JValue::string(&**text),
-        Value::Array(items) => JValue::array(items.iter().map(|item| to_engine(item, need, exact)).collect()),
+        Value::Array(items) => {
+            with_stack(|| JValue::array(items.iter().map(|item| to_engine(item, need, exact)).collect()))
+        }
         Value::Object(map) if need.whole => {
             let members = map.iter().map(|(key, value)| (key.to_string(), to_engine(value, need, exact)));
-            JValue::object(members.collect())
+            with_stack(|| JValue::object(members.collect()))
         }
         Value::Object(map) => {
             let wanted = need.members.iter().filter_map(|(key, need)| Some((key, map.get(key)?, need)));
             let members = wanted.map(|(key, value, need)| (key.clone(), to_engine(value, need, exact)));
-            JValue::object(members.collect::<IndexMap<_, _>>())
+            with_stack(|| JValue::object(members.collect::<IndexMap<_, _>>()))
         }
     }
 }
@@ -104,14 +106,14 @@ impl Out<'_> {
             JValue::Array(items) => {
                 self.count(0)?;
                 let items = items.iter().map(|item| self.value(item, depth + 1));
-                items.collect::<Result<Vec<_>, _>>().map(Value::array)
+                with_stack(|| items.collect::<Result<Vec<_>, _>>().map(Value::array))
             }
             JValue::Object(members) => {
                 self.count(0)?;
                 let mut map = Map::with_capacity(members.len());
                 for (key, value) in members.iter() {
                     self.count(key.len())?;
-                    map.insert(key.as_str(), self.value(value, depth + 1)?);
+                    map.insert(key.as_str(), with_stack(|| self.value(value, depth + 1))?);
                 }
                 Ok(Value::object(map))
             }

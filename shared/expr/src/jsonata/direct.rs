@@ -8,6 +8,7 @@ use jsonata_core::ast::{AstNode, BinaryOp, Stage, UnaryOp};
 
 use super::analysis::is_plain;
 use super::convert::{normalized, number};
+use super::limits::Limits;
 use super::{engine, functions};
 use crate::{Environment, Map, Value};
 
@@ -73,8 +74,13 @@ enum Operand<'e> {
 }
 
 impl Plan {
-    /// A plan for `tree`, where every part of it has one.
+    /// A plan for `tree`, where every part of it has one and it nests no deeper than an evaluation may.
     pub(super) fn compile(tree: &AstNode) -> Option<Plan> {
+        Self::within(tree, Limits::default().depth)
+    }
+
+    fn within(tree: &AstNode, levels: usize) -> Option<Plan> {
+        let below = |tree: &AstNode| Self::within(tree, levels.checked_sub(1)?);
         Some(match tree {
             AstNode::String(text) => Plan::Constant(Value::from(text.as_str())),
             AstNode::Number(value) => Plan::Constant(number(*value)),
@@ -92,13 +98,11 @@ impl Plan {
                 Self::path(steps.iter().map(|step| (&step.node, step.stages.as_slice())))?
             }
             AstNode::Binary { op, lhs, rhs } => {
-                Plan::Binary(operator(*op)?, Box::new([Self::compile(lhs)?, Self::compile(rhs)?]))
+                Plan::Binary(operator(*op)?, Box::new([below(lhs)?, below(rhs)?]))
             }
-            AstNode::Unary { op: UnaryOp::Negate, operand } => {
-                Plan::Negate(Box::new(Self::compile(operand)?))
-            }
+            AstNode::Unary { op: UnaryOp::Negate, operand } => Plan::Negate(Box::new(below(operand)?)),
             AstNode::Function { name, args, is_builtin: true } if args.len() == 1 => {
-                let argument = Box::new(Self::compile(&args[0])?);
+                let argument = Box::new(below(&args[0])?);
                 match name.as_str() {
                     "not" => Plan::Not(argument),
                     "exists" => Plan::Exists(argument),
@@ -106,14 +110,10 @@ impl Plan {
                 }
             }
             AstNode::Conditional { condition, then_branch, else_branch: Some(otherwise) } => {
-                Plan::Conditional(Box::new([
-                    Self::compile(condition)?,
-                    Self::compile(then_branch)?,
-                    Self::compile(otherwise)?,
-                ]))
+                Plan::Conditional(Box::new([below(condition)?, below(then_branch)?, below(otherwise)?]))
             }
-            AstNode::Array(items) => Plan::Array(items.iter().map(Self::compile).collect::<Option<_>>()?),
-            AstNode::Object(pairs) => Self::object(pairs)?,
+            AstNode::Array(items) => Plan::Array(items.iter().map(below).collect::<Option<_>>()?),
+            AstNode::Object(pairs) => Self::object(pairs, levels.checked_sub(1)?)?,
             _ => return None,
         })
     }
@@ -168,14 +168,14 @@ impl Plan {
         Some(Plan::Path { root, steps })
     }
 
-    fn object(pairs: &[(AstNode, AstNode)]) -> Option<Plan> {
+    fn object(pairs: &[(AstNode, AstNode)], levels: usize) -> Option<Plan> {
         let mut members: Vec<(String, Plan)> = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
             let AstNode::String(key) = key else { return None };
             if pairs.len() > 64 || members.iter().any(|(known, _)| known == key) {
                 return None;
             }
-            members.push((key.clone(), Self::compile(value)?));
+            members.push((key.clone(), Self::within(value, levels)?));
         }
         Some(Plan::Object(members))
     }

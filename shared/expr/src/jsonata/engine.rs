@@ -14,7 +14,7 @@ use super::analysis::{Analysis, Need};
 use super::convert::{Exact, from_engine, to_engine};
 use super::functions::{self, Sources};
 use super::limits::Limits;
-use super::{message, syntax};
+use super::{guard, message, syntax};
 use crate::{Entropy, Environment, Map, Value};
 
 /// Why an evaluation gave no value.
@@ -47,13 +47,15 @@ impl Failure {
 pub(super) struct Program {
     tree: AstNode,
     analysis: Analysis,
+    guarded: bool,
 }
 
 impl Program {
     /// Prepares `tree`.
     pub(super) fn new(mut tree: AstNode, analysis: Analysis) -> Self {
         adapt(&mut tree);
-        Program { tree, analysis }
+        let guarded = guard::weave(&mut tree);
+        Program { tree, analysis, guarded }
     }
 
     /// Evaluates; `None` is JSONata's undefined.
@@ -84,6 +86,9 @@ impl Program {
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
             let mut evaluator = Evaluator::with_options(context, limits.options());
             functions::register(&mut evaluator, named, sources);
+            if self.guarded {
+                functions::register_guards(&mut evaluator);
+            }
             let value = evaluator.evaluate(&self.tree, input).map_err(|error| failure(&error))?;
             from_engine(&value, &exact.borrow())
         }));

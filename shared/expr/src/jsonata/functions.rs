@@ -8,9 +8,9 @@ use jsonata_core::evaluator::{Evaluator, EvaluatorError};
 use jsonata_core::value::JValue;
 
 use super::convert::Exact;
-use super::digest;
 use super::limits::{RANGE_ELEMENTS_MAX, VALUE_BYTES_MAX};
 use super::parse::parse_json;
+use super::{digest, guard};
 use crate::Entropy;
 
 /// Whether `name` is a function in Step Functions: JSONata's without `$eval`, and AWS's own.
@@ -103,6 +103,28 @@ impl Sources {
         let seed = if chance { entropy.bits() } else { 0 };
         Rc::new(Sources { entropy: Entropy::new(seed, entropy.now_ms), exact })
     }
+}
+
+/// Puts the checks of [`guard`] among `evaluator`'s functions.
+pub(super) fn register_guards(evaluator: &mut Evaluator) {
+    let scales = Rc::new(guard::Scales::default());
+    let weighing = |bears: fn(&guard::Scales, &JValue) -> bool| {
+        let scales = Rc::clone(&scales);
+        move |args: &[JValue]| match args.first() {
+            Some(value) if bears(&scales, value) => Ok(value.clone()),
+            Some(_) => Err(too_large()),
+            None => Ok(JValue::Undefined),
+        }
+    };
+    let fits = |check: fn(&[JValue]) -> bool| {
+        move |args: &[JValue]| if check(args) { Ok(JValue::Undefined) } else { Err(too_large()) }
+    };
+    let registered = evaluator
+        .register_fn(guard::WEIGH, weighing(guard::Scales::bears))
+        .and_then(|()| evaluator.register_fn(guard::WEIGH_STEP, weighing(guard::Scales::bears_step)))
+        .and_then(|()| evaluator.register_fn(guard::WEIGH_REPLACE, fits(guard::replace_fits)))
+        .and_then(|()| evaluator.register_fn(guard::WEIGH_JOIN, fits(guard::join_fits)));
+    registered.expect("no function of the engine has a blank in its name");
 }
 
 /// How many arguments one of the functions of [`register`] takes.

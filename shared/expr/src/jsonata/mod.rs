@@ -17,6 +17,7 @@ mod digest;
 mod direct;
 mod engine;
 mod functions;
+mod guard;
 mod limits;
 mod message;
 mod parse;

@@ -5,8 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use jsonata_core::ast::AstNode;
 use jsonata_core::parser::{self, ParserError};
 
+use super::adapt::is_deeper;
+
 /// Brackets that may stand inside one another before the text is not even parsed. AWS evaluates no more than 100.
 const NESTING_MAX: usize = 400;
+
+/// Nodes of a tree that may stand inside one another; the walks through a tree are recursive.
+const LEVELS_MAX: usize = 300;
 
 /// What parsing gave.
 pub(super) enum Parsed {
@@ -22,7 +27,10 @@ pub(super) fn parse(text: &str) -> Result<Parsed, String> {
         return Ok(Parsed::TooDeep);
     }
     match catch_unwind(AssertUnwindSafe(|| parser::parse(text))) {
-        Ok(Ok(tree)) => Ok(Parsed::Tree(tree)),
+        Ok(Ok(mut tree)) => match is_deeper(&mut tree, LEVELS_MAX) {
+            true => Ok(Parsed::TooDeep),
+            false => Ok(Parsed::Tree(tree)),
+        },
         Ok(Err(error)) if error.to_string().starts_with("U1002") => Ok(Parsed::TooDeep),
         Ok(Err(error)) => Err(words(&error, text)),
         Err(_) => Err("Syntax error".to_owned()),

@@ -218,3 +218,98 @@ fn a_value_of_the_wrong_kind_is_named() {
          Expected 'array', but was 'string' for value: \"string\""
     );
 }
+
+/// On a thread of 2 MiB, as a server's workers have.
+fn on_a_small_stack(check: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(check).expect("a thread starts");
+    thread.join().expect("the check passes");
+}
+
+#[test]
+fn hostile_expressions_end_in_errors() {
+    on_a_small_stack(|| {
+        let doubling = |n| {
+            format!("($f := function($s, $n){{ $n = 0 ? $s : $f($s & $s, $n - 1) }}; $length($f('x', {n})))")
+        };
+        let arrays = "($f := function($s, $n){ $n = 0 ? $s : $f([$s, $s], $n - 1) }; $count($f([1, 2], 60)))";
+        for text in [
+            "$pad('a', 9e18)",
+            "[1..1e9]",
+            "$sum([1..873783])",
+            "$range(1, 360146, 1)",
+            "$range(1, 1000000000, 1)",
+            &doubling(23),
+            &doubling(60),
+            arrays,
+            "$reduce([1..60], function($s, $i){ $s & $s }, 'xy')",
+            "$reduce([1..60], function($s, $i){ {'a': $s, 'b': $s} }, 'xy')",
+            "$reduce([1..60], function($s, $i){ $append($s, $s) }, [1, 2])",
+            "$reduce([1..60], function($s, $i){ $replace($s, 'x', 'xx') }, 'x')",
+            "$replace($pad('', 1000000, 'x'), /x/, $pad('', 1000000))",
+            "$pad('', 1000000, 'x') ~> $replace('x', $pad('', 1000000))",
+            "$join($split($pad('', 200000, 'x'), ''), $pad('', 1000000))",
+            "($a := [1..10000]; $count([1..100000].$a))",
+        ] {
+            let ending = ending(text);
+            let expected = [
+                format!(" threw an error during evaluation: {}", message::TOO_LARGE),
+                " threw an error during evaluation. D2014: ".to_owned(),
+            ];
+            assert!(expected.iter().any(|expected| ending.starts_with(expected)), "{text}: {ending}");
+        }
+        let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
+        for text in [
+            deep("(", ")"),
+            deep("[", "]"),
+            deep("{'a':", "}"),
+            deep("-", ""),
+            deep("1+", ""),
+            deep("1?", ""),
+            deep("$not(", ")"),
+            deep("function(){", "}"),
+            "($f := function($x){ $x <= 0 ? 0 : 1 + $f($x - 1) }; $f(1000000))".to_owned(),
+            "$reduce([1..3000], function($a, $i){ [[$a]] }, 1)".to_owned(),
+        ] {
+            let expected = format!(" threw an error during evaluation: {}", message::TOO_DEEP);
+            assert_eq!(ending(&text), expected, "{}", &text[..40]);
+        }
+        for text in
+            ["1+".repeat(500_000), "[1,".repeat(300_000), "a".repeat(1 << 20), "\"".repeat(1 << 20) + "x"]
+        {
+            let compiled = Expression::compile(&text);
+            assert!(compiled.is_err() || compiled.is_ok_and(|e| e.evaluate(&stage(), "Output").is_err()));
+        }
+        for text in [
+            "$toMillis('é', '[Y')",
+            "$fromMillis(1, '[é]')",
+            "$parseInteger('é', 'é;')",
+            "$formatInteger(1, ';')",
+        ] {
+            let _ = Expression::compile(text).map(|expression| expression.evaluate(&stage(), "Output"));
+        }
+        assert_eq!(
+            evaluate("$match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', /^(a+)+$/) = []").unwrap(),
+            Value::Bool(false)
+        );
+    });
+}
+
+#[test]
+fn bounds_stand_where_the_service_has_them() {
+    let nested = |open: &str, n: usize, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
+    let recursive = |n| format!("($f := function($x){{ $x <= 0 ? 0 : 1 + $f($x-1) }}; $f({n}))");
+    let doubling =
+        |n| format!("($f := function($s, $n){{ $n = 0 ? $s : $f($s & $s, $n - 1) }}; $length($f('x', {n})))");
+    for (last, beyond) in [
+        (nested("1+", 99, ""), nested("1+", 100, "")),
+        (nested("(", 99, ")"), nested("(", 100, ")")),
+        (nested("[", 99, "]"), nested("[", 100, "]")),
+        (recursive(31), recursive(32)),
+        (doubling(22), doubling(23)),
+        ("[1..873782] ~> $count()".to_owned(), "[1..873783] ~> $count()".to_owned()),
+        ("$count($range(1, 360145, 1))".to_owned(), "$count($range(1, 360146, 1))".to_owned()),
+    ] {
+        assert!(evaluate(&last).is_ok(), "{last}");
+        assert!(ending(&beyond).starts_with(" threw an error during evaluation: "), "{beyond}");
+    }
+}
