@@ -109,7 +109,9 @@ impl Token {
 
 /// Whether `tokens` lead to at most one place.
 pub(super) fn is_definite(tokens: &[Token]) -> bool {
-    tokens.iter().enumerate().all(|(at, token)| token.is_definite(at + 1 == tokens.len()))
+    // `$..a.f()` means `$.f($..a)`.
+    matches!(tokens, [Token::Scan(_), .., Token::Function(_)])
+        || tokens.iter().enumerate().all(|(at, token)| token.is_definite(at + 1 == tokens.len()))
 }
 
 /// Appends `tokens` in Jayway's normal form without the `$`, such as `['a'][0]`.
@@ -136,7 +138,9 @@ pub(super) fn write_tokens(tokens: &[Token], out: &mut String) {
                 Ok(())
             }
             Token::Filter(_) => write!(out, "[?]"),
-            Token::Function(function) => write!(out, ".{}()", function.name),
+            Token::Function(function) => {
+                write!(out, ".{}({})", function.name, if function.parameters.is_empty() { "" } else { "..." })
+            }
         };
     }
 }

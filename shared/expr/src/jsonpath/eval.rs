@@ -59,6 +59,9 @@ impl Rules {
     pub(super) const EXISTENCE: Rules = Rules { null_past_end: true, require_properties: true };
 }
 
+/// What stands beyond the end of an array: `null` as a result, and less than that to the next token.
+static ABSENT: Value = Value::Null;
+
 type Nodes<'a> = Vec<Cow<'a, Value>>;
 
 /// Applies `tokens` to `start`, which is `root` or an item of it.
@@ -70,11 +73,8 @@ pub(super) fn run<'a>(
     budget: &Budget,
 ) -> Result<Cow<'a, Value>, Failure> {
     if let Some((Token::Function(last), scanned @ [Token::Scan(_), ..])) = tokens.split_last() {
-        // Jayway turns `$..a.f()` round into `$.f($..a)`.
-        let list = Value::array(
-            nodes(scanned, start, root, rules, budget)?.into_iter().map(Cow::into_owned).collect(),
-        );
-        return function::apply(last, &list, root, budget).map(Cow::Owned);
+        let found = nodes(scanned, start, root, rules, budget)?.into_iter().map(Cow::into_owned).collect();
+        return function::apply_scanned(last, root, found, budget).map(Cow::Owned);
     }
     let mut found = nodes(tokens, start, root, rules, budget)?;
     if !is_definite(tokens) {
@@ -148,8 +148,9 @@ impl<'a> Step<'a, '_> {
             }
             Token::Slice { from, to } => {
                 let Some(items) = self.array(token, value)? else { return Ok(()) };
-                self.budget.take(items.len())?;
-                slice(items.len(), *from, *to).for_each(|index| self.item(items, index, out));
+                let indexes = slice(items.len(), *from, *to);
+                self.budget.take(usize::try_from(indexes.end - indexes.start).unwrap_or(0))?;
+                indexes.for_each(|index| self.item(items, index, out));
                 Ok(())
             }
             Token::Wildcard => {
@@ -198,6 +199,7 @@ impl<'a> Step<'a, '_> {
         let mut wanted = String::new();
         write_tokens(&[Token::Property(names.into())], &mut wanted);
         let class = match value {
+            absent if std::ptr::eq(absent, &ABSENT) => "null",
             Value::Null => "com.fasterxml.jackson.databind.node.NullNode",
             Value::Bool(_) => "com.fasterxml.jackson.databind.node.BooleanNode",
             Value::Number(number) => match number.as_i64() {
@@ -219,6 +221,9 @@ impl<'a> Step<'a, '_> {
     fn array(&self, token: &Token, value: &'a Value) -> Result<Option<&'a [Value]>, Failure> {
         match value.as_array() {
             Some(items) => Ok(Some(items)),
+            None if self.definite && std::ptr::eq(value, &ABSENT) => {
+                Err(Failure::Nothing(format!("The path {} is null", self.path(&[]))))
+            }
             None if self.definite => {
                 let mut filter = String::new();
                 write_tokens(std::slice::from_ref(token), &mut filter);
@@ -235,7 +240,7 @@ impl<'a> Step<'a, '_> {
         let index = if index < 0 { items.len() as i64 + index } else { index };
         match usize::try_from(index).ok().and_then(|index| items.get(index)) {
             Some(item) => out.push(Cow::Borrowed(item)),
-            None if self.rules.null_past_end => out.push(Cow::Borrowed(&Value::Null)),
+            None if self.rules.null_past_end => out.push(Cow::Borrowed(&ABSENT)),
             None => {}
         }
     }
@@ -261,9 +266,13 @@ impl<'a> Step<'a, '_> {
                 }
                 Ok(())
             }
-            _ if self.definite => Err(Failure::Nothing(format!(
-                "Filter: [?] can not be applied to primitives. Current context is: {value}"
-            ))),
+            _ if self.definite => {
+                let mut rest = String::new();
+                write_tokens(&self.tokens[self.at..], &mut rest);
+                Err(Failure::Nothing(format!(
+                    "Filter: {rest} can not be applied to primitives. Current context is: {value}"
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -276,7 +285,11 @@ impl<'a> Step<'a, '_> {
         self.budget.depth.set(depth + 1);
         let accepted = filter.accepts(Scope { item, root: self.root, budget: self.budget });
         self.budget.depth.set(depth);
-        accepted
+        match accepted {
+            // What does not compute does not pass, whatever stands around it.
+            Err(Failure::Nothing(_)) => Ok(false),
+            accepted => accepted,
+        }
     }
 
     /// Applies `next` to every array and object in `value`, `value` included, where it can apply; outer ones first.
@@ -318,14 +331,15 @@ fn children(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
     }
 }
 
-/// The indexes of `[from:to]`; only `[from:]` and `[:to]` count from the end where they are negative.
+/// The indexes of `[from:to]`. In `[from:]` and `[:to]` a negative side counts from the end; with both sides, the
+/// indexes run from one to the other, and each negative one is an item counted from the end.
 fn slice(length: usize, from: Option<i32>, to: Option<i32>) -> std::ops::Range<i64> {
     let length = length as i64;
     let from_end = |index: i32| if index < 0 { length + i64::from(index) } else { i64::from(index) };
     match (from, to) {
         (Some(from), None) => from_end(from).max(0)..length,
         (None, Some(to)) => 0..from_end(to).min(length),
-        (Some(from), Some(to)) => i64::from(from).max(-length)..i64::from(to).min(length),
-        (None, None) => 0..0,
+        (Some(from), Some(to)) if length > 0 => i64::from(from)..i64::from(to).min(length),
+        _ => 0..0,
     }
 }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::ast::{Filter, Operand, Operator};
 use super::eval::{Budget, Failure, Rules, run};
-use crate::Value;
+use crate::{Number, Value};
 
 /// What an operand is for one item; `None` where its path leads nowhere.
 type Found<'a> = Option<Cow<'a, Value>>;
@@ -22,7 +22,8 @@ impl Filter {
     /// Whether `scope.item` passes.
     ///
     /// # Errors
-    /// [`Failure::Exhausted`] only: what does not compute does not pass.
+    /// [`Failure::Exhausted`], and [`Failure::Nothing`] where an operator cannot take its right side: then the item
+    /// does not pass, be there a `!` or not.
     pub(super) fn accepts(&self, scope: Scope<'_>) -> Result<bool, Failure> {
         scope.budget.take(1)?;
         match self {
@@ -44,6 +45,8 @@ impl Filter {
             }
             Filter::Not(inner) => Ok(!inner.accepts(scope)?),
             Filter::Exists { operand, expected } => {
+                // Jayway looks for a bare `$.a` in the item too.
+                let scope = Scope { root: scope.item, ..scope };
                 Ok(operand.find(scope, Rules::EXISTENCE)?.is_some() == *expected)
             }
             Filter::Compare(left, operator, right) => compare(left, *operator, right, scope),
@@ -77,7 +80,7 @@ fn compare(left: &Operand, operator: Operator, right: &Operand, scope: Scope<'_>
     }
     let (left, right) = (left.find(scope, Rules::VALUE)?, right.find(scope, Rules::VALUE)?);
     scope.budget.take(weight(&left) + weight(&right))?;
-    Ok(decide(left.as_deref(), operator, right.as_deref()))
+    decide(left.as_deref(), operator, right.as_deref()).ok_or_else(|| Failure::Nothing(String::new()))
 }
 
 /// What comparing a value costs: deep equality reads all of it, membership each of its items.
@@ -89,8 +92,9 @@ fn weight(value: &Found<'_>) -> usize {
     }
 }
 
-fn decide(left: Option<&Value>, operator: Operator, right: Option<&Value>) -> bool {
-    match operator {
+/// `None` where the operator cannot take its operands at all.
+fn decide(left: Option<&Value>, operator: Operator, right: Option<&Value>) -> Option<bool> {
+    Some(match operator {
         Operator::Equal => equal(left, right),
         Operator::NotEqual => !equal(left, right),
         Operator::SameEqual => same_kind(left, right) && equal(left, right),
@@ -99,31 +103,36 @@ fn decide(left: Option<&Value>, operator: Operator, right: Option<&Value>) -> bo
         Operator::LessOrEqual => matches!(order(left, right), Some(Ordering::Less | Ordering::Equal)),
         Operator::Greater => order(left, right) == Some(Ordering::Greater),
         Operator::GreaterOrEqual => matches!(order(left, right), Some(Ordering::Greater | Ordering::Equal)),
-        Operator::In => contains(right, left),
-        Operator::NotIn => !contains(right, left),
+        Operator::In => is_in(left, right)?,
+        Operator::NotIn => !is_in(left, right)?,
         Operator::Contains => match (left, right) {
             (Some(Value::String(text)), Some(Value::String(part))) => text.contains(&**part),
-            _ => contains(left, right),
+            (Some(Value::Array(items)), Some(item)) => holds(items, item),
+            _ => false,
         },
-        Operator::Size => size(left).is_some_and(|size| {
-            right.and_then(Value::as_number).and_then(crate::Number::as_integral) == i64::try_from(size).ok()
-        }),
+        Operator::Size => match left {
+            Some(Value::Object(_)) => false,
+            left => size(left).is_some_and(|size| {
+                right.and_then(Value::as_number).and_then(Number::as_integral) == i64::try_from(size).ok()
+            }),
+        },
         Operator::Empty => match (size(left), right) {
             (Some(size), Some(Value::Bool(expected))) => (size == 0) == *expected,
             _ => false,
         },
-        Operator::All => lists(left, right).is_some_and(|(left, right)| right.iter().all(|r| holds(left, r))),
         Operator::SubsetOf => {
-            lists(left, right).is_some_and(|(left, right)| left.iter().all(|l| holds(right, l)))
+            lists(left, right)?.is_some_and(|(left, right)| left.iter().all(|l| holds(right, l)))
         }
         Operator::AnyOf => {
-            lists(left, right).is_some_and(|(left, right)| left.iter().any(|l| holds(right, l)))
+            lists(left, right)?.is_some_and(|(left, right)| left.iter().any(|l| holds(right, l)))
         }
         Operator::NoneOf => {
-            lists(left, right).is_some_and(|(left, right)| !left.iter().any(|l| holds(right, l)))
+            lists(left, right)?.is_some_and(|(left, right)| !left.iter().any(|l| holds(right, l)))
         }
+        // Jayway takes no right side that a path can spell.
+        Operator::All => return None,
         Operator::Matches | Operator::Never => false,
-    }
+    })
 }
 
 /// Text and number are equal where the text is the number's, or reads as it.
@@ -175,15 +184,24 @@ fn holds(list: &[Value], item: &Value) -> bool {
     list.iter().any(|listed| equal(Some(listed), Some(item)))
 }
 
-fn contains(list: Option<&Value>, item: Option<&Value>) -> bool {
-    match (list.and_then(Value::as_array), item) {
-        (Some(list), Some(item)) => holds(list, item),
-        _ => false,
+fn is_in(item: Option<&Value>, items: Option<&Value>) -> Option<bool> {
+    list(items).map(|list| list.zip(item).is_some_and(|(list, item)| holds(list, item)))
+}
+
+/// The items of an array; `Some(None)` for an object, which holds nothing, and `None` for what cannot be a list.
+fn list(value: Option<&Value>) -> Option<Option<&[Value]>> {
+    match value? {
+        Value::Array(items) => Some(Some(items)),
+        Value::Object(_) => Some(None),
+        _ => None,
     }
 }
 
-fn lists<'a>(left: Option<&'a Value>, right: Option<&'a Value>) -> Option<(&'a [Value], &'a [Value])> {
-    Some((left?.as_array()?, right?.as_array()?))
+type Lists<'a> = (&'a [Value], &'a [Value]);
+
+fn lists<'a>(left: Option<&'a Value>, right: Option<&'a Value>) -> Option<Option<Lists<'a>>> {
+    let (right, left) = (list(right)?, list(left)?);
+    Some(left.zip(right))
 }
 
 /// The whole input must match; of a list on the pattern's right, one item.

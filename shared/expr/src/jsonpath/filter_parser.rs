@@ -117,9 +117,9 @@ impl Parser<'_> {
         let length = if is_sign(rest.as_bytes()[0]) {
             rest.bytes().take_while(|b| is_sign(*b)).count()
         } else {
-            rest.find(' ').unwrap_or(rest.len())
+            rest.bytes().take(OPERATOR_MAX + 1).take_while(|b| *b != b' ').count()
         };
-        let operator = operator_named(&rest[..length])?;
+        let operator = rest.get(..length).and_then(operator_named)?;
         self.at = start + length;
         Some(operator)
     }
@@ -234,6 +234,9 @@ impl Parser<'_> {
         Ok(Operand::Constant(value))
     }
 }
+
+/// Letters of the longest operator, `contains`.
+const OPERATOR_MAX: usize = 8;
 
 fn is_sign(byte: u8) -> bool {
     matches!(byte, b'<' | b'>' | b'=' | b'~' | b'!')

@@ -24,8 +24,29 @@ pub(super) fn apply(
             }
         })
         .collect::<Result<_, _>>()?;
+    compute(&function.name, value, parameters, budget)
+}
+
+/// Applies `function` where it follows a scan, which Jayway turns round: `$..a.f()` means `$.f($..a)`.
+///
+/// # Errors
+/// As [`apply`].
+pub(super) fn apply_scanned(
+    function: &Function,
+    root: &Value,
+    found: Vec<Value>,
+    budget: &Budget,
+) -> Result<Value, Failure> {
+    if matches!(&*function.name, "length" | "size") {
+        let children = found.iter().filter_map(|value| length(value).as_i64()).sum::<i64>();
+        return Ok(children.into());
+    }
+    compute(&function.name, root, vec![Value::array(found)], budget)
+}
+
+fn compute(name: &str, value: &Value, parameters: Vec<Value>, budget: &Budget) -> Result<Value, Failure> {
     budget.take(value.as_array().map_or(0, <[Value]>::len))?;
-    match &*function.name {
+    match name {
         "length" | "size" => Ok(length(parameters.first().unwrap_or(value))),
         "keys" => Ok(value.as_object().map_or(Value::Null, |map| {
             Value::array(map.keys().map(|key| Value::String(key.clone())).collect())
@@ -61,10 +82,12 @@ fn concat(value: &Value, parameters: &[Value]) -> Value {
 
 fn item(value: &Value, index: i64) -> Result<Value, Failure> {
     let Some(items) = value.as_array() else { return Err(no_array()) };
-    let from_start = if index < 0 { items.len() as i64 + index } else { index };
-    usize::try_from(from_start).ok().and_then(|at| items.get(at)).cloned().ok_or_else(|| {
-        Failure::Nothing(format!("Target index:{index} larger than object count:{}", items.len()))
-    })
+    // Counted from the end, the first item is never found: `last()` of a single item fails.
+    let from_start =
+        if index < 0 { Some(items.len() as i64 + index).filter(|at| *at > 0) } else { Some(index) };
+    from_start.and_then(|at| usize::try_from(at).ok()).and_then(|at| items.get(at)).cloned().ok_or_else(
+        || Failure::Nothing(format!("Target index:{index} larger than object count:{}", items.len())),
+    )
 }
 
 fn no_array() -> Failure {
@@ -87,7 +110,8 @@ fn aggregate(name: &str, value: &Value, parameters: &[Value]) -> Result<Value, F
     let sum: f64 = numbers.iter().sum();
     let result = match name {
         "min" => numbers.iter().copied().fold(f64::INFINITY, f64::min),
-        "max" => numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        // Jayway starts from Java's `Double.MIN_VALUE`, which is the least number above zero.
+        "max" => numbers.iter().copied().fold(f64::from_bits(1), f64::max),
         "avg" => sum / count,
         "stddev" => {
             let squares: f64 = numbers.iter().map(|number| number * number).sum();

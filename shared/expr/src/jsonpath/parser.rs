@@ -330,5 +330,8 @@ fn parameter(text: &str, nesting: usize) -> Result<Parameter, String> {
     if text.starts_with(['$', '@']) {
         return Ok(Parameter::Path(parse(text, nesting)?));
     }
+    if let Some(text) = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
+        return Ok(Parameter::Constant(unescape(text).into()));
+    }
     crate::json::parse(text).map(Parameter::Constant).map_err(|error| error.message)
 }
