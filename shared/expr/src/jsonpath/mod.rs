@@ -120,17 +120,20 @@ impl Path {
             return Ok(value.clone());
         }
         let budget = Budget::new();
-        eval::run(&self.tokens, root, root, rules, &budget).map(|value| value.into_owned()).map_err(
-            |failure| {
-                let mut at = "$".to_owned();
-                ast::write_tokens(&self.tokens, &mut at);
-                let message = match failure {
-                    Failure::Nothing(message) => message,
-                    Failure::Exhausted => format!("Path visits too many values: {at}"),
-                };
-                NoMatch { at, message }
-            },
-        )
+        let at = || {
+            let mut at = "$".to_owned();
+            ast::write_tokens(&self.tokens, &mut at);
+            at
+        };
+        match eval::run(&self.tokens, root, root, rules, &budget) {
+            Ok(value) => Ok(value.into_owned()),
+            // Jayway throws where the definite steps before find nothing; AWS gives `[]` there too.
+            Err(Failure::Nothing(_)) if !self.definite => Ok(Value::array(Vec::new())),
+            Err(Failure::Nothing(message)) => Err(NoMatch { at: at(), message }),
+            Err(Failure::Exhausted) => {
+                Err(NoMatch { at: at(), message: format!("Path visits too many values: {}", at()) })
+            }
+        }
     }
 }
 
