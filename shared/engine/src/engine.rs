@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stepwell_asl::{Definition, Diagnostic};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{Claimant, ErrorOutput, Execution, ExecutionInfo, Record, Timestamp};
+use stepwell_interpreter::{Execution, ExecutionInfo, Record, Timestamp};
 use tokio::sync::broadcast;
 
-use crate::message::{Callback, Message};
-use crate::meta::Meta;
-use crate::port::{BoxError, JournalError, ListQuery, Listed, Ports, StateMachine};
+use crate::cache::Cache;
+use crate::definitions::{Definitions, definitions};
+use crate::port::{BoxError, Ports, StateMachine};
+use crate::run::Run;
 
 /// How an engine works.
 #[derive(Debug, Clone)]
@@ -57,6 +57,9 @@ pub(crate) struct Inner {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) committed: broadcast::Sender<Committed>,
+    /// Folds at hand, by their execution. A driver takes one out and puts it back.
+    pub(crate) runs: Cache<Arc<str>, Box<Run>>,
+    pub(crate) definitions: Definitions,
 }
 
 /// What is started, and how.
@@ -169,7 +172,8 @@ impl Engine {
     /// An engine over `ports`.
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let (committed, _) = broadcast::channel(1024);
-        Engine { inner: Arc::new(Inner { ports, settings, committed }) }
+        let (runs, definitions) = (Cache::new(settings.cached_runs), definitions());
+        Engine { inner: Arc::new(Inner { ports, settings, committed, runs, definitions }) }
     }
 
     /// The ports it stands on.
@@ -189,86 +193,28 @@ impl Engine {
     }
 }
 
-#[expect(clippy::unimplemented, unused_variables, reason = "signatures first")]
-impl Engine {
-    /// A machine's definition, parsed once for each revision.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn definition(&self, machine: &StateMachine) -> Result<Arc<Definition>, Vec<Diagnostic>> {
-        unimplemented!()
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Starts an execution (API: StartExecution; PROTOCOL §5, s1–s4).
-    ///
-    /// # Errors
-    /// [`StartError`].
-    pub async fn start(&self, request: StartRequest) -> Result<Started, StartError> {
-        unimplemented!()
-    }
-
-    /// Runs an Express execution to its end in the caller's task (API: StartSyncExecution). Nothing is stored.
-    ///
-    /// # Errors
-    /// [`StartError::Unavailable`] where the definition cannot be read.
-    pub async fn start_sync(&self, request: StartRequest) -> Result<ExpressRun, StartError> {
-        unimplemented!()
-    }
-
-    /// Stops an execution (API: StopExecution) and gives its stop date; one that has ended keeps its own.
-    ///
-    /// # Errors
-    /// [`StopError`].
-    pub async fn stop(&self, execution_arn: &str, error: ErrorOutput) -> Result<Timestamp, StopError> {
-        unimplemented!()
-    }
-
-    /// Ends the attempt that `token` names (API: SendTaskSuccess, SendTaskFailure).
-    ///
-    /// # Errors
-    /// [`CallbackError`].
-    pub async fn send_task_result(&self, token: &str, result: Callback) -> Result<(), CallbackError> {
-        unimplemented!()
-    }
-
-    /// A sign of life of the attempt that `token` names (API: SendTaskHeartbeat).
-    ///
-    /// # Errors
-    /// [`CallbackError`].
-    pub async fn send_task_heartbeat(&self, token: &str) -> Result<(), CallbackError> {
-        unimplemented!()
-    }
-
-    /// What is known of an execution, its output included.
-    ///
-    /// # Errors
-    /// [`JournalError`].
-    pub async fn describe(&self, execution_arn: &str) -> Result<Option<Arc<Meta>>, JournalError> {
-        unimplemented!()
-    }
-
-    /// Every record of an execution, also while it runs.
-    ///
-    /// # Errors
-    /// [`JournalError`].
-    pub async fn history(
-        &self,
-        execution_arn: &str,
-    ) -> Result<Option<(Arc<Meta>, Vec<Record>)>, JournalError> {
-        unimplemented!()
-    }
-
-    /// Executions, newest first.
-    ///
-    /// # Errors
-    /// [`JournalError`].
-    pub async fn list(&self, query: ListQuery) -> Result<Listed, JournalError> {
-        self.inner.ports.journal.list(query).await
-    }
-
-    /// Drives the execution that `message` is for (PROTOCOL §4), for the delivery that `claimant` names, which is the
-    /// message's `receives`th, from 1.
-    pub async fn drive(&self, message: Message, claimant: Claimant, receives: u32) -> Driven {
-        unimplemented!()
+    #[test]
+    fn everything_may_be_awaited_on_any_thread() {
+        fn send<T: Send>(_: impl Fn(&'static Engine, StartRequest) -> T) {}
+        send(|engine, request| engine.start(request));
+        send(|engine, request| engine.start_sync(request));
+        send(|engine, _| engine.stop("", Default::default()));
+        send(|engine, _| engine.send_task_heartbeat(""));
+        send(|engine, _| engine.describe(""));
+        send(|engine, _| engine.history(""));
+        send(|engine, _| {
+            let claimant = stepwell_interpreter::Claimant { message: "".into(), delivery: 0 };
+            let body = crate::message::MessageBody::Continue { after: 0, bury: None };
+            let (run, sent_at) = (Default::default(), Timestamp(0));
+            engine.drive(
+                crate::message::Message { execution: "".into(), run, epoch: 0, sent_at, body },
+                claimant,
+                1,
+            )
+        });
     }
 }

@@ -3,11 +3,23 @@
 //! This crate knows the commit protocol and the stored form of pages. It does not know which database, queue or
 //! wire stands behind the ports, nor how a task's call is made.
 
+mod bury;
+mod cache;
+mod callback;
+mod commit;
+mod definitions;
+mod driver;
 mod engine;
+mod express;
 pub mod message;
 pub mod meta;
 pub mod port;
+mod reading;
+mod run;
+mod start;
+mod stop;
 pub mod stored;
+mod work;
 
 pub use engine::{
     CallbackError, Committed, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, Started,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{AttemptId, ErrorOutput, TimerId, Timestamp};
+use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, TimerId, Timestamp, Trigger};
 
 use crate::meta::{Meta, RunId};
 
@@ -68,4 +68,14 @@ pub enum Callback {
     Success(Payload),
     /// SendTaskFailure
     Failure(ErrorOutput),
+}
+
+impl Callback {
+    pub(crate) fn trigger(&self, attempt: AttemptId, nonce: u128) -> Trigger {
+        let outcome = match self.clone() {
+            Callback::Success(output) => Outcome::Succeeded(output),
+            Callback::Failure(error) => Outcome::Failed(error),
+        };
+        Trigger::TaskResult { attempt, nonce, outcome }
+    }
 }

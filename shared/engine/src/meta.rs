@@ -54,7 +54,7 @@ pub struct End {
 pub type StatusName = &'static str;
 
 /// Where a payload is stored within its run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PayloadPlace {
     /// It is the input, in [`Meta::input`].
     Input,

@@ -57,6 +57,12 @@ pub trait Journal: Send + Sync {
         after: Option<(RunId, Seq)>,
     ) -> Result<Option<Loaded>, JournalError>;
 
+    /// The META of `execution`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`JournalError`] where the store does not answer.
+    async fn meta(&self, execution: &str) -> Result<Option<Arc<Meta>>, JournalError>;
+
     /// Puts a new execution's META, with the condition that none is there (or that its time to live has gone by).
     ///
     /// # Errors

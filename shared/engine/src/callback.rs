@@ -1,0 +1,114 @@
+//! SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat (PROTOCOL §5, c1–c5).
+
+use stepwell_interpreter::{Trigger, apply, token};
+
+use crate::Engine;
+use crate::commit::Append;
+use crate::driver::DriveError;
+use crate::engine::CallbackError;
+use crate::message::{Callback, MessageBody};
+use crate::port::Writer;
+use crate::run::{Run, Token};
+
+/// How often a fact is tried while other commits come first.
+pub(crate) const FACT_TRIES_MAX: usize = 100;
+
+impl Engine {
+    /// Ends the attempt that `token` names (API: SendTaskSuccess, SendTaskFailure). The same callback made again is answered
+    /// as the first was.
+    ///
+    /// # Errors
+    /// [`CallbackError`].
+    pub async fn send_task_result(&self, token: &str, result: Callback) -> Result<(), CallbackError> {
+        let token = token::decode(token).ok_or(CallbackError::InvalidToken)?;
+        let trigger = result.trigger(token.attempt, token.nonce);
+        let body =
+            MessageBody::TaskResult { attempt: token.attempt, nonce: token.nonce, result: result.clone() };
+        self.callback(&token, &trigger, Some((&result, body))).await
+    }
+
+    /// A sign of life of the attempt that `token` names (API: SendTaskHeartbeat).
+    ///
+    /// # Errors
+    /// [`CallbackError`].
+    pub async fn send_task_heartbeat(&self, token: &str) -> Result<(), CallbackError> {
+        let token = token::decode(token).ok_or(CallbackError::InvalidToken)?;
+        let trigger = Trigger::TaskHeartbeat { attempt: token.attempt, nonce: token.nonce };
+        // A fact without a message: the heartbeat's timer reads it when it fires.
+        self.callback(&token, &trigger, None).await
+    }
+
+    async fn callback(
+        &self,
+        token: &token::Token,
+        trigger: &Trigger,
+        mut result: Option<(&Callback, MessageBody)>,
+    ) -> Result<(), CallbackError> {
+        let mut run = self.load(&token.execution_arn).await?.ok_or(CallbackError::TaskDoesNotExist)?;
+        let writer = Writer::Request(self.inner.ports.clock.random());
+        let callback = result.as_ref().map(|(callback, _)| *callback);
+        for _ in 0..FACT_TRIES_MAX {
+            let open = match run.token(token.attempt, token.nonce, callback) {
+                Token::Open => Ok(true),
+                Token::Ended { same: true } => Ok(false),
+                Token::Ended { same: false } => Err(CallbackError::TaskTimedOut),
+                Token::Unknown => Err(CallbackError::TaskDoesNotExist),
+            };
+            if !matches!(open, Ok(true)) {
+                self.keep(run);
+                return open.map(|_| ());
+            }
+            if let Some((_, body)) = &mut result {
+                // Once: a second message would find the attempt closed as the first did.
+                let body = std::mem::replace(body, MessageBody::Continue { after: 0, bury: None });
+                if matches!(body, MessageBody::TaskResult { .. }) {
+                    let message = self.message(&run, body);
+                    let queue = &self.inner.ports.queue;
+                    self.patiently(|| queue.send(message.clone(), None)).await.map_err(DriveError::from)?;
+                }
+            }
+            match self.fact(&mut run, &writer, &[trigger]).await? {
+                true => {
+                    self.keep(run);
+                    return Ok(());
+                }
+                false => self.refresh(&mut run).await?,
+            }
+        }
+        Err(CallbackError::Unavailable("other commits came first, again and again".into()))
+    }
+
+    /// Appends what `triggers` mean, one behind the other, and nothing else; `false` where another page came first, or it means nothing.
+    pub(crate) async fn fact(
+        &self,
+        run: &mut Run,
+        writer: &Writer,
+        triggers: &[&Trigger],
+    ) -> Result<bool, DriveError> {
+        let definition = self.definition_of(&run.meta).await?;
+        let mut proposal = crate::commit::Proposal::default();
+        for trigger in triggers {
+            let now = self.inner.ports.clock.decision();
+            let decision = apply(&definition, proposal.execution_or(&run.execution), trigger, now);
+            proposal.add(decision);
+        }
+        let Some(execution) = proposal.execution else { return Ok(false) };
+        match self.append(run, writer, &proposal.records).await? {
+            Append::Conflict => Ok(false),
+            Append::Done { at, stored } => {
+                run.committed(writer, at, &proposal.records, execution, stored);
+                self.announce(run, proposal.records);
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl From<DriveError> for CallbackError {
+    fn from(error: DriveError) -> Self {
+        match error {
+            DriveError::Gone => CallbackError::TaskDoesNotExist,
+            error => CallbackError::Unavailable(error.into()),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One commit: a page made of decisions, appended until its fate is known.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepwell_expr::Payload;
+use stepwell_interpreter::{Decision, Effect, Execution, Record, Timestamp};
+
+use crate::Engine;
+use crate::driver::DriveError;
+use crate::engine::Committed;
+use crate::message::{Message, MessageBody};
+use crate::meta::PayloadPlace;
+use crate::port::{AppendError, FinishError, Page, Seq, Writer};
+use crate::run::Run;
+use crate::stored::{StoredError, encode_page};
+
+/// What a port that does not answer is tried again after: at first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+
+/// Decisions, one behind the other, that make one page.
+#[derive(Default)]
+pub(crate) struct Proposal {
+    pub(crate) records: Vec<Record>,
+    pub(crate) effects: Vec<Effect>,
+    /// The execution with the records applied; `None` where there are none.
+    pub(crate) execution: Option<Execution>,
+}
+
+impl Proposal {
+    /// Adds what was decided for [`Proposal::execution_or`].
+    pub(crate) fn add(&mut self, decision: Decision) {
+        if decision.records.is_empty() {
+            return;
+        }
+        if self.records.is_empty() {
+            (self.records, self.effects) = (decision.records, decision.effects);
+        } else {
+            self.records.extend(decision.records);
+            self.effects.extend(decision.effects);
+        }
+        self.execution = Some(decision.execution);
+    }
+
+    /// The execution as far as the proposal goes; `before` where it is empty.
+    pub(crate) fn execution_or<'a>(&'a self, before: &'a Execution) -> &'a Execution {
+        self.execution.as_ref().unwrap_or(before)
+    }
+}
+
+/// Payloads that a page holds and later pages may refer to.
+pub(crate) type StoredPayloads = Vec<(Payload, PayloadPlace)>;
+
+/// What became of an append.
+pub(crate) enum Append {
+    /// The page is there, durable.
+    Done { at: Timestamp, stored: StoredPayloads },
+    /// Another's page is there.
+    Conflict,
+}
+
+impl Engine {
+    /// Appends `records` behind the last page of `run` (PROTOCOL §4, lines 11–14).
+    ///
+    /// Where there is no answer, the same page is appended again: if the first try was taken in after all, the journal
+    /// knows the writer and says so.
+    pub(crate) async fn append(
+        &self,
+        run: &Run,
+        writer: &Writer,
+        records: &[Record],
+    ) -> Result<Append, DriveError> {
+        let ports = &self.inner.ports;
+        let (at, seq) = (ports.clock.now(), Seq(run.seq.0 + 1));
+        let encoded = encode_page(seq.0, at, records, &run.payloads);
+        let page = Page { writer: writer.clone(), bytes: encoded.bytes };
+        let arn = &run.meta.execution_arn;
+        let mut backoff = self.backoff();
+        loop {
+            match ports.journal.append(arn, run.meta.run, seq, page.clone()).await {
+                Ok(()) => return Ok(Append::Done { at, stored: encoded.stored }),
+                Err(AppendError::Conflict { .. }) => return Ok(Append::Conflict),
+                Err(AppendError::Gone { .. }) => return Err(DriveError::Gone),
+                Err(AppendError::Unknown { source, .. }) => {
+                    if !backoff.again(self).await {
+                        return Err(DriveError::Append { seq, source });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the pages behind the fold's last one.
+    pub(crate) async fn refresh(&self, run: &mut Run) -> Result<(), DriveError> {
+        let (journal, arn) = (&self.inner.ports.journal, run.meta.execution_arn.clone());
+        let after = Some((run.meta.run, run.seq));
+        let loaded = self.patiently(|| journal.load(&arn, after)).await?.ok_or(DriveError::Gone)?;
+        if loaded.meta.run != run.meta.run {
+            return Err(DriveError::Gone);
+        }
+        match run.catch_up(&loaded) {
+            Err(StoredError::Elsewhere { .. }) => {
+                *run = self.load_whole(&arn).await?.ok_or(DriveError::Gone)?;
+                Ok(())
+            }
+            caught_up => Ok(caught_up?),
+        }
+    }
+
+    /// The fold of all pages; `None` where there is no META.
+    pub(crate) async fn load_whole(&self, execution: &str) -> Result<Option<Run>, DriveError> {
+        let journal = &self.inner.ports.journal;
+        let loaded = self.patiently(|| journal.load(execution, None)).await?;
+        Ok(loaded.as_ref().map(Run::fold).transpose()?)
+    }
+
+    /// The fold up to the journal's tail; `None` where there is no META.
+    pub(crate) async fn load(&self, execution: &str) -> Result<Option<Run>, DriveError> {
+        let Some(mut run) = self.inner.runs.take(execution) else { return self.load_whole(execution).await };
+        match self.refresh(&mut run).await {
+            Ok(()) => Ok(Some(*run)),
+            Err(DriveError::Gone) => self.load_whole(execution).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps a fold at hand, if its execution goes on.
+    pub(crate) fn keep(&self, run: Run) {
+        if run.meta.end.is_none() && !run.execution.status().is_terminal() {
+            let arn = run.meta.execution_arn.clone();
+            let is_ahead = |known: &Box<_>, new: &Box<_>| Run::is_ahead(known, new);
+            self.inner.runs.put(arn, Box::new(run), is_ahead);
+        }
+    }
+
+    /// Writes the end of a run into META, if it has ended and META does not say so (PROTOCOL §5, `finish`).
+    pub(crate) async fn finish(&self, run: &Run) -> Result<(), DriveError> {
+        let Some(end) = run.end().filter(|_| run.meta.end.is_none()) else { return Ok(()) };
+        let (journal, meta) = (&self.inner.ports.journal, &run.meta);
+        let finish =
+            async || match journal.finish(&meta.execution_arn, meta.run, meta.epoch, end.clone()).await {
+                Ok(()) | Err(FinishError::MovedOn(_)) => Ok(()),
+                Err(FinishError::Unknown(error)) => Err(error),
+            };
+        Ok(self.patiently(finish).await?)
+    }
+
+    /// Shows committed records to whoever watches.
+    pub(crate) fn announce(&self, run: &Run, records: Vec<Record>) {
+        if self.inner.committed.receiver_count() > 0 {
+            let execution_arn = run.meta.execution_arn.clone();
+            // Nobody may be left to receive it, and that is all right.
+            let _ = self.inner.committed.send(Committed { execution_arn, records: records.into() });
+        }
+    }
+
+    /// A message for `run`.
+    pub(crate) fn message(&self, run: &Run, body: MessageBody) -> Message {
+        let execution = Arc::clone(&run.meta.execution_arn);
+        let sent_at = self.inner.ports.clock.now();
+        Message { execution, run: run.meta.run, epoch: run.meta.epoch, sent_at, body }
+    }
+
+    /// Asks a port again while it does not answer, as long as the settings say.
+    pub(crate) async fn patiently<T, E, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut backoff = self.backoff();
+        loop {
+            match ask().await {
+                Err(_) if backoff.again(self).await => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff { next: BACKOFF.0, gives_up: None }
+    }
+}
+
+/// Waits between tries, longer each time.
+struct Backoff {
+    next: Duration,
+    gives_up: Option<Duration>,
+}
+
+impl Backoff {
+    /// Waits; `false` where patience is at its end.
+    async fn again(&mut self, engine: &Engine) -> bool {
+        let (clock, patience) = (&engine.inner.ports.clock, engine.inner.settings.patience);
+        let now = clock.monotonic();
+        if now >= *self.gives_up.get_or_insert(now + patience) {
+            return false;
+        }
+        clock.sleep(self.next).await;
+        self.next = (self.next * 2).min(BACKOFF.1);
+        true
+    }
+}

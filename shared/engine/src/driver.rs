@@ -1,0 +1,404 @@
+//! The driver (PROTOCOL §4): loads, decides, commits, performs, until nothing is left that its message stands for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepwell_asl::Definition;
+use stepwell_interpreter::{Claimant, Effect, TimerId, Timestamp, Trigger, advance, apply, token};
+
+use crate::Engine;
+use crate::commit::{Append, Proposal};
+use crate::engine::{Driven, Settings};
+use crate::message::{Message, MessageBody};
+use crate::meta::{Meta, Parked};
+use crate::port::{
+    BoxError, JournalError, Ports, PutMetaError, QueueError, RegistryError, Seq, TaskCall, Writer,
+};
+use crate::run::Run;
+use crate::stored::StoredError;
+use crate::work::{Work, time_until};
+
+/// Waits shorter than this are waited for by the driver; others become messages.
+const IN_PROCESS_MAX: Duration = Duration::from_millis(500);
+/// Longest delay that a queue takes (SQS: `DelaySeconds`); others go to the scheduler.
+const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
+/// A Start message that is older puts no META any more: its sender has long given up.
+const START_AGE_MAX: Duration = Duration::from_secs(15 * 60);
+/// How soon a Start message without a META of its own looks for it again.
+const START_WAIT: Duration = Duration::from_millis(20);
+/// How soon a message comes again after an error of ours.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a driver could not go on; its message comes again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DriveError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    #[error("{0}")]
+    Definition(String),
+    #[error("no answer to the append of page {}: {source}", seq.0)]
+    Append { seq: Seq, source: BoxError },
+    /// The run is gone: nothing is left to drive.
+    #[error("the run is gone")]
+    Gone,
+    #[error("the commit took longer than the lease holds")]
+    LeaseOver,
+}
+
+impl Engine {
+    /// Drives the execution that `message` is for (PROTOCOL §4), for the delivery that `claimant` names, which is the
+    /// message's `receives`th, from 1.
+    ///
+    /// Dropping the future is what a crash is: the message is delivered again, and what was under way is buried.
+    pub async fn drive(&self, message: Message, claimant: Claimant, receives: u32) -> Driven {
+        let execution = message.execution.clone();
+        match Driver::new(self, message, claimant).drive(receives).await {
+            Ok(driven) => driven,
+            Err(DriveError::Gone) => Driven::Done,
+            Err(error) => {
+                tracing::warn!(%execution, receives, %error, "an execution could not be driven on");
+                Driven::Again { after: AGAIN_AFTER * receives.clamp(1, 60) }
+            }
+        }
+    }
+}
+
+pub(crate) struct Driver<'e> {
+    pub(crate) engine: &'e Engine,
+    pub(crate) message: Message,
+    pub(crate) me: Claimant,
+    pub(crate) work: Work,
+    /// What the message says, until it is committed or known to be void.
+    trigger: Option<Trigger>,
+    /// What came of calls and waits, until it is committed or known to be void.
+    results: Vec<Trigger>,
+    slice_ends: Duration,
+    /// Until when the lease surely holds, by the monotonic clock; `None` before the first claim.
+    pub(crate) lease: Option<Duration>,
+    /// Whether a read reached the journal's tail since the fold was taken from the cache.
+    at_tail: bool,
+}
+
+impl<'e> Driver<'e> {
+    fn new(engine: &'e Engine, message: Message, me: Claimant) -> Self {
+        let slice_ends = engine.inner.ports.clock.monotonic() + engine.inner.settings.slice;
+        let (work, trigger, results) = (Work::default(), None, Vec::new());
+        Driver { engine, message, me, work, trigger, results, slice_ends, lease: None, at_tail: false }
+    }
+
+    pub(crate) fn ports(&self) -> &'e Ports {
+        &self.engine.inner.ports
+    }
+
+    pub(crate) fn settings(&self) -> &'e Settings {
+        &self.engine.inner.settings
+    }
+
+    async fn drive(mut self, receives: u32) -> Result<Driven, DriveError> {
+        let mut run = match self.load().await? {
+            Ok(run) => run,
+            Err(driven) => return Ok(driven),
+        };
+        if run.meta.run != self.message.run || run.meta.epoch > self.message.epoch {
+            self.engine.keep(run);
+            return Ok(Driven::Done);
+        }
+        if let Some(driven) = self.park(&run, receives).await? {
+            return Ok(driven);
+        }
+        let definition = self.engine.definition_of(&run.meta).await?;
+        if let Some(driven) = self.bury_first(&mut run, &definition).await? {
+            return Ok(driven);
+        }
+        self.trigger = self.trigger_of(&run);
+        loop {
+            if run.first_driver(&self.me.message).is_some_and(|first| first != self.me) {
+                return self.take_over(run, &definition).await;
+            }
+            if run.execution.is_lost(&self.me) {
+                return Ok(Driven::Again { after: Duration::ZERO });
+            }
+            if !self.step(&mut run, &definition).await? {
+                return self.leave(run).await;
+            }
+        }
+    }
+
+    /// Lines 2 and 3. The fold may be of the cache, and the journal ahead of it: an append finds that out, and what rests
+    /// on no append calls [`Driver::reach_tail`] first.
+    async fn load(&mut self) -> Result<Result<Run, Driven>, DriveError> {
+        let execution = &*self.message.execution;
+        if let Some(run) = self.engine.inner.runs.take(execution)
+            && run.meta.run == self.message.run
+        {
+            return Ok(Ok(*run));
+        }
+        self.at_tail = true;
+        if let Some(run) = self.engine.load_whole(execution).await? {
+            return Ok(Ok(run));
+        }
+        let age = time_until(self.ports().clock.now(), self.message.sent_at);
+        match &self.message.body {
+            MessageBody::Start(Some(meta)) if age < START_AGE_MAX => {
+                let meta = meta.clone();
+                Ok(Ok(self.put_meta(meta).await?))
+            }
+            MessageBody::Start(None) if age < START_AGE_MAX => Ok(Err(Driven::Again { after: START_WAIT })),
+            _ => Ok(Err(Driven::Done)),
+        }
+    }
+
+    async fn put_meta(&mut self, meta: Arc<Meta>) -> Result<Run, DriveError> {
+        let journal = &self.ports().journal;
+        let put = async || match journal.put_meta(meta.clone()).await {
+            Ok(()) => Ok(true),
+            Err(PutMetaError::Exists(_)) => Ok(false),
+            Err(PutMetaError::Unknown(error)) => Err(error),
+        };
+        if self.engine.patiently(put).await? {
+            return Ok(Run::new(meta));
+        }
+        self.engine.load_whole(&self.message.execution).await?.ok_or(DriveError::Gone)
+    }
+
+    /// On the last receipt but one: says in META that something is wrong, and commits nothing more.
+    async fn park(&mut self, run: &Run, receives: u32) -> Result<Option<Driven>, DriveError> {
+        let settings = self.settings();
+        if settings.receives_max.is_none_or(|max| receives.saturating_add(1) < max) || run.meta.end.is_some()
+        {
+            return Ok(None);
+        }
+        let why = format!("its message was received {receives} times, and could not be dealt with");
+        let parked = Parked { message: self.me.message.to_string(), why };
+        let (journal, meta) = (&self.ports().journal, &run.meta);
+        self.engine.patiently(|| journal.park(&meta.execution_arn, meta.run, Some(parked.clone()))).await?;
+        Ok(Some(Driven::Again { after: settings.visibility }))
+    }
+
+    /// A Continue that names a message: its first driver is buried before anything else.
+    async fn bury_first(
+        &mut self,
+        run: &mut Run,
+        definition: &Definition,
+    ) -> Result<Option<Driven>, DriveError> {
+        let MessageBody::Continue { bury: Some(message), .. } = &self.message.body else { return Ok(None) };
+        let message = message.clone();
+        self.reach_tail(run).await?;
+        let driven = self.bury(run, definition, &message).await?;
+        if driven.is_none() && run.meta.parked.is_some() {
+            let (journal, meta) = (&self.ports().journal, &run.meta);
+            self.engine.patiently(|| journal.park(&meta.execution_arn, meta.run, None)).await?;
+        }
+        Ok(driven)
+    }
+
+    pub(crate) async fn reach_tail(&mut self, run: &mut Run) -> Result<(), DriveError> {
+        if !self.at_tail {
+            self.work.during(self.engine.refresh(run)).await?;
+            self.at_tail = true;
+        }
+        Ok(())
+    }
+
+    /// Lines 8–17; `false` where nothing is left to do under this message.
+    async fn step(&mut self, run: &mut Run, definition: &Definition) -> Result<bool, DriveError> {
+        if self.work.take_pulse() {
+            self.renew_lease().await?;
+        }
+        self.results.append(&mut self.work.take_arrived());
+        let proposal = self.decide(run, definition);
+        if !proposal.records.is_empty() {
+            self.commit(run, proposal).await?;
+            return Ok(true);
+        }
+        if !self.at_tail {
+            self.reach_tail(run).await?;
+            return Ok(true);
+        }
+        // What gives nothing at the journal's tail is void for ever.
+        self.results.clear();
+        self.trigger = None;
+        let waits = self.work.open_calls() > 0 || (self.work.has_timers() && !self.slice_is_over());
+        if waits {
+            self.work.arrival().await;
+        }
+        Ok(waits)
+    }
+
+    /// Lines 8 and 9.
+    fn decide(&self, run: &Run, definition: &Definition) -> Proposal {
+        let mut proposal = Proposal::default();
+        let mut mine = run.first_driver(&self.me.message).is_some();
+        let clock = &self.ports().clock;
+        if let Some(trigger) = self.trigger.as_ref().filter(|_| self.time_until_due(run).is_none()) {
+            proposal.add(apply(definition, &run.execution, trigger, clock.decision()));
+            mine |= !proposal.records.is_empty();
+        }
+        mine |= match &self.message.body {
+            MessageBody::Continue { after, .. } => run.last_driver.0 <= *after && run.execution.is_ready(),
+            MessageBody::TaskResult { attempt, .. } => run.is_undriven(*attempt),
+            _ => false,
+        };
+        for result in &self.results {
+            let decision = apply(definition, proposal.execution_or(&run.execution), result, clock.decision());
+            proposal.add(decision);
+        }
+        if mine && !self.slice_is_over() && self.work.open_calls() < self.settings().calls_max {
+            let execution = proposal.execution_or(&run.execution);
+            if execution.is_ready() {
+                proposal.add(advance(definition, execution, &self.me, clock.decision()));
+            }
+        }
+        proposal
+    }
+
+    fn slice_is_over(&self) -> bool {
+        self.ports().clock.monotonic() >= self.slice_ends
+    }
+
+    /// What the message tells the interpreter. A Continue tells it nothing.
+    fn trigger_of(&self, run: &Run) -> Option<Trigger> {
+        Some(match &self.message.body {
+            MessageBody::Start(_) => {
+                if run.seq.0 > 0 {
+                    return None;
+                }
+                Trigger::Start { info: run.meta.info.clone(), input: run.meta.input.clone() }
+            }
+            MessageBody::TaskResult { attempt, nonce, result } => result.trigger(*attempt, *nonce),
+            MessageBody::TimerFired { timer, .. } => Trigger::TimerFired { timer: *timer },
+            MessageBody::Stop { error, .. } => Trigger::Stop(error.clone()),
+            MessageBody::Continue { .. } => return None,
+        })
+    }
+
+    /// Lines 11–15.
+    async fn commit(&mut self, run: &mut Run, proposal: Proposal) -> Result<(), DriveError> {
+        if proposal.effects.iter().any(|effect| matches!(effect, Effect::CallTask(_))) {
+            self.take_lease().await?;
+        }
+        let (engine, began) = (self.engine, self.ports().clock.monotonic());
+        let writer = Writer::Driver(self.me.clone());
+        match self.work.during(engine.append(run, &writer, &proposal.records)).await? {
+            Append::Conflict => {
+                self.at_tail = false;
+                self.reach_tail(run).await?;
+                let open: BTreeSet<_> = run.execution.calls().map(|(_, call)| call.attempt).collect();
+                self.work.keep_calls(|attempt| open.contains(&attempt));
+                Ok(())
+            }
+            Append::Done { at, stored } => {
+                let Proposal { records, effects, execution } = proposal;
+                let execution = execution.expect("a decision with records has an execution");
+                run.committed(&writer, at, &records, execution, stored);
+                engine.announce(run, records);
+                self.at_tail = true;
+                self.results.clear();
+                self.trigger = None;
+                self.perform(run, effects, began).await
+            }
+        }
+    }
+
+    /// Line 15: what the page owes. Timers first: calls only while the lease surely holds.
+    async fn perform(&mut self, run: &Run, effects: Vec<Effect>, began: Duration) -> Result<(), DriveError> {
+        if run.execution.status().is_terminal() {
+            self.work.abort_all();
+        }
+        let meta = &run.meta;
+        let mut calls = vec![];
+        for effect in effects {
+            match effect {
+                Effect::SetTimer { timer, due } => self.set_timer(run, timer, due).await?,
+                Effect::CancelTimer { timer } => {
+                    self.work.abort_timer(timer);
+                    let queue = &self.ports().queue;
+                    self.work.during(queue.cancel_timer(&meta.execution_arn, meta.run, timer)).await;
+                }
+                Effect::CancelTask { attempt } => self.work.abort_call(attempt),
+                Effect::CallTask(call) => calls.push(call),
+            }
+        }
+        if !calls.is_empty() {
+            self.hold_lease(began)?;
+        }
+        for call in calls {
+            let arn = &meta.execution_arn;
+            let token =
+                call.resource.has_token().then(|| token::encode(arn, call.attempt, call.nonce).into());
+            self.work.call(self.ports(), TaskCall { info: meta.info.clone(), call, token });
+        }
+        Ok(())
+    }
+
+    async fn set_timer(&mut self, run: &Run, timer: TimerId, due: Timestamp) -> Result<(), DriveError> {
+        let clock = &self.ports().clock;
+        if time_until(due, clock.now()) < IN_PROCESS_MAX && !self.slice_is_over() {
+            self.work.wait(clock.clone(), timer, due);
+            return Ok(());
+        }
+        self.send_timer(run, timer, due).await
+    }
+
+    /// Lets a timer's message come when it is due.
+    pub(crate) async fn send_timer(
+        &mut self,
+        run: &Run,
+        timer: TimerId,
+        due: Timestamp,
+    ) -> Result<(), DriveError> {
+        let body = MessageBody::TimerFired { timer, due };
+        let delay = time_until(due, self.ports().clock.now());
+        if delay <= QUEUE_DELAY_MAX {
+            return self.send(run, body, (!delay.is_zero()).then_some(due)).await;
+        }
+        let (scheduler, message) = (&self.ports().scheduler, self.engine.message(run, body));
+        let sent = self.engine.patiently(|| scheduler.schedule(message.clone(), due));
+        Ok(self.work.during(sent).await?)
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        run: &Run,
+        body: MessageBody,
+        due: Option<Timestamp>,
+    ) -> Result<(), DriveError> {
+        let (queue, message) = (&self.ports().queue, self.engine.message(run, body));
+        let sent = self.engine.patiently(|| queue.send(message.clone(), due));
+        Ok(self.work.during(sent).await?)
+    }
+
+    /// Lines 18–21.
+    async fn leave(mut self, run: Run) -> Result<Driven, DriveError> {
+        if !run.execution.status().is_terminal() {
+            for (timer, due) in self.work.take_timers() {
+                self.send_timer(&run, timer, due).await?;
+            }
+            let void = run.first_driver(&self.me.message).is_none();
+            if let Some(left) = self.time_until_due(&run).filter(|_| void) {
+                self.engine.keep(run);
+                return Ok(Driven::Again { after: left });
+            }
+            if self.slice_is_over() && run.execution.is_ready() {
+                self.send(&run, MessageBody::Continue { after: run.seq.0, bury: None }, None).await?;
+            }
+        }
+        self.engine.finish(&run).await?;
+        self.engine.keep(run);
+        Ok(Driven::Done)
+    }
+
+    /// How long the message's timer has still to go, where it is set and came early.
+    fn time_until_due(&self, run: &Run) -> Option<Duration> {
+        let MessageBody::TimerFired { timer, .. } = &self.message.body else { return None };
+        let (_, set) = run.execution.timers().find(|(id, _)| id == timer)?;
+        Some(time_until(set.due, self.ports().clock.now())).filter(|left| !left.is_zero())
+    }
+}

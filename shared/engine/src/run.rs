@@ -1,0 +1,282 @@
+//! A run as far as its pages go.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use stepwell_expr::Payload;
+use stepwell_interpreter::{
+    AttemptId, Claimant, ErrorOutput, Event, EventBody, Execution, Family, Record, Status, TimerId,
+    Timestamp, evolve,
+};
+
+use crate::message::Callback;
+use crate::meta::{End, Meta, PayloadPlace};
+use crate::port::{Loaded, Page, Seq, Writer};
+use crate::stored::{PayloadIndex, StoredError, decode_page};
+
+/// Outputs of more bytes than this are not stored a second time in META where a page holds them.
+const OUTPUT_BYTES_MAX: usize = 4096;
+
+/// The fold of a run's pages: the execution, and what the protocol asks of the pages themselves.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) meta: Arc<Meta>,
+    /// The last page.
+    pub(crate) seq: Seq,
+    pub(crate) execution: Execution,
+    pub(crate) payloads: PayloadIndex,
+    /// The first driver of each message, and when it last wrote.
+    drivers: HashMap<Arc<str>, FirstDriver>,
+    /// The message that owes each timer.
+    timers: HashMap<TimerId, Arc<str>>,
+    /// Attempts that a callback's fact ended and that no driver page follows.
+    undriven: Vec<AttemptId>,
+    /// The last page that a driver wrote.
+    pub(crate) last_driver: Seq,
+    /// The tasks that have a token.
+    tokens: HashMap<AttemptId, TokenTask>,
+}
+
+#[derive(Debug, Clone)]
+struct FirstDriver {
+    delivery: u64,
+    wrote_at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+struct TokenTask {
+    nonce: u128,
+    /// What ended it, hashed; 0 for what no callback can have said.
+    ended_by: Option<u64>,
+}
+
+/// What a token finds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// No such attempt.
+    Unknown,
+    /// It may be ended.
+    Open,
+    /// It was ended, perhaps by the very same callback.
+    Ended { same: bool },
+}
+
+impl Run {
+    /// A run without pages.
+    pub(crate) fn new(meta: Arc<Meta>) -> Self {
+        let payloads = PayloadIndex::new(&meta.input);
+        Run {
+            meta,
+            seq: Seq(0),
+            execution: Execution::default(),
+            payloads,
+            drivers: HashMap::new(),
+            timers: HashMap::new(),
+            undriven: Vec::new(),
+            last_driver: Seq(0),
+            tokens: HashMap::new(),
+        }
+    }
+
+    /// The fold of all pages of a run.
+    pub(crate) fn fold(loaded: &Loaded) -> Result<Self, StoredError> {
+        let mut run = Run::new(loaded.meta.clone());
+        read_pages(loaded, |seq, page, decoded| {
+            run.payloads_stored(decoded.stored);
+            decoded.records.iter().for_each(|record| evolve(&mut run.execution, record));
+            run.note(seq, &page.writer, decoded.at, &decoded.records);
+        })?;
+        Ok(run)
+    }
+
+    /// Takes in pages behind the last one.
+    pub(crate) fn catch_up(&mut self, loaded: &Loaded) -> Result<(), StoredError> {
+        self.meta = loaded.meta.clone();
+        for (seq, page) in &loaded.pages {
+            if *seq <= self.seq {
+                continue;
+            }
+            let earlier = |place| {
+                if place == PayloadPlace::Input {
+                    Some(self.meta.input.clone())
+                } else {
+                    self.payloads.payload(place).cloned()
+                }
+            };
+            let decoded = decode_page(seq.0, &page.bytes, earlier)?;
+            self.payloads_stored(decoded.stored);
+            decoded.records.iter().for_each(|record| evolve(&mut self.execution, record));
+            self.note(*seq, &page.writer, decoded.at, &decoded.records);
+        }
+        Ok(())
+    }
+
+    /// Takes in a page that was just committed, whose records made `execution`.
+    pub(crate) fn committed(
+        &mut self,
+        writer: &Writer,
+        at: Timestamp,
+        records: &[Record],
+        execution: Execution,
+        stored: Vec<(Payload, PayloadPlace)>,
+    ) {
+        self.execution = execution;
+        self.payloads_stored(stored);
+        self.note(Seq(self.seq.0 + 1), writer, at, records);
+    }
+
+    fn payloads_stored(&mut self, stored: Vec<(Payload, PayloadPlace)>) {
+        for (payload, place) in stored {
+            self.payloads.add(&payload, place);
+        }
+    }
+
+    fn note(&mut self, seq: Seq, writer: &Writer, at: Timestamp, records: &[Record]) {
+        self.seq = seq;
+        if let Writer::Driver(claimant) = writer {
+            let first = FirstDriver { delivery: claimant.delivery, wrote_at: at };
+            let known = self.drivers.entry(claimant.message.clone()).or_insert(first);
+            if known.delivery == claimant.delivery {
+                known.wrote_at = at;
+            }
+            self.last_driver = seq;
+            self.undriven.clear();
+        }
+        for record in records {
+            match record {
+                Record::TimerSet { timer, .. } => {
+                    if let Writer::Driver(claimant) = writer {
+                        self.timers.insert(*timer, claimant.message.clone());
+                    }
+                }
+                Record::Event(Event { body, .. }) => self.note_event(writer, body),
+                _ => {}
+            }
+        }
+        if self.timers.len() > 16 + 2 * self.execution.timers().count() {
+            let set: std::collections::HashSet<_> = self.execution.timers().map(|(id, _)| id).collect();
+            self.timers.retain(|id, _| set.contains(id));
+        }
+    }
+
+    fn note_event(&mut self, writer: &Writer, body: &EventBody) {
+        let (attempt, ended_by) = match body {
+            EventBody::Scheduled { family, attempt, nonce, .. } => {
+                if has_token(family) {
+                    self.tokens.insert(*attempt, TokenTask { nonce: *nonce, ended_by: None });
+                }
+                return;
+            }
+            EventBody::Succeeded { attempt, output, .. } => (*attempt, hash_of(Ok(output))),
+            EventBody::Failed(_, attempt, error) => (*attempt, hash_of(Err(error))),
+            EventBody::SubmitFailed(_, attempt, _) | EventBody::TimedOut { attempt, .. } => (*attempt, 0),
+            _ => return,
+        };
+        if matches!(writer, Writer::Request(_)) {
+            self.undriven.push(attempt);
+        }
+        if let Some(task) = self.tokens.get_mut(&attempt) {
+            task.ended_by = Some(ended_by);
+        }
+    }
+
+    /// Whether this is a later fold of the same run.
+    pub(crate) fn is_ahead(&self, other: &Run) -> bool {
+        self.meta.run == other.meta.run && self.seq > other.seq
+    }
+
+    /// The delivery that wrote the first page under `message`.
+    pub(crate) fn first_driver(&self, message: &str) -> Option<Claimant> {
+        let (message, first) = self.drivers.get_key_value(message)?;
+        Some(Claimant { message: message.clone(), delivery: first.delivery })
+    }
+
+    /// When the first driver of `message` last wrote a page.
+    pub(crate) fn wrote_at(&self, message: &str) -> Option<Timestamp> {
+        self.drivers.get(message).map(|first| first.wrote_at)
+    }
+
+    /// Whether a callback's fact ended `attempt`, and no driver page follows it.
+    pub(crate) fn is_undriven(&self, attempt: AttemptId) -> bool {
+        self.undriven.contains(&attempt)
+    }
+
+    /// The timers that are set and that `message` owes.
+    pub(crate) fn timers_of(&self, message: &str) -> Vec<(TimerId, Timestamp)> {
+        let mine = |id: &TimerId| self.timers.get(id).is_some_and(|owner| **owner == *message);
+        self.execution.timers().filter(|(id, _)| mine(id)).map(|(id, timer)| (id, timer.due)).collect()
+    }
+
+    /// What a token of this attempt and nonce finds; `callback` tells a repeated request.
+    pub(crate) fn token(&self, attempt: AttemptId, nonce: u128, callback: Option<&Callback>) -> Token {
+        let Some(task) = self.tokens.get(&attempt).filter(|task| task.nonce == nonce) else {
+            return Token::Unknown;
+        };
+        let same = |ended_by| callback.is_some_and(|callback| ended_by == callback.hash());
+        match task.ended_by {
+            Some(ended_by) => Token::Ended { same: same(ended_by) },
+            None if self.execution.call(attempt).is_some() => Token::Open,
+            None => Token::Ended { same: false },
+        }
+    }
+
+    /// The end that belongs into META; `None` while the execution runs.
+    pub(crate) fn end(&self) -> Option<End> {
+        let (output, error, at) = match self.execution.status() {
+            Status::New | Status::Running => return None,
+            Status::Succeeded { output, at } => (Some(output.clone()), ErrorOutput::default(), *at),
+            Status::Failed { error, at } | Status::Aborted { error, at } => (None, error.clone(), *at),
+            Status::TimedOut { at } => (None, ErrorOutput::default(), *at),
+        };
+        let large = output.as_ref().filter(|output| output.bytes() > OUTPUT_BYTES_MAX);
+        let output_at = large.and_then(|output| self.payloads.place(output));
+        Some(End { status: self.execution.status().name(), output, output_at, error, at })
+    }
+}
+
+/// Decodes all pages of a run in order; each may refer to those before it.
+pub(crate) fn read_pages(
+    loaded: &Loaded,
+    mut each: impl FnMut(Seq, &Page, crate::stored::Decoded),
+) -> Result<(), StoredError> {
+    let mut earlier: HashMap<PayloadPlace, Payload> = HashMap::new();
+    earlier.insert(PayloadPlace::Input, loaded.meta.input.clone());
+    for (expected, (seq, page)) in (1..).zip(&loaded.pages) {
+        if seq.0 != expected {
+            return Err(StoredError::Damaged { what: "page", why: format!("page {expected} is missing") });
+        }
+        let decoded = decode_page(seq.0, &page.bytes, |place| earlier.get(&place).cloned())?;
+        earlier.extend(decoded.stored.iter().map(|(payload, place)| (*place, payload.clone())));
+        each(*seq, page, decoded);
+    }
+    Ok(())
+}
+
+fn has_token(family: &Family) -> bool {
+    match family {
+        Family::Activity { .. } => true,
+        Family::Task { resource, .. } => resource.ends_with(".waitForTaskToken"),
+        Family::LambdaFunction { .. } => false,
+    }
+}
+
+impl Callback {
+    fn hash(&self) -> u64 {
+        match self {
+            Callback::Success(output) => hash_of(Ok(output)),
+            Callback::Failure(error) => hash_of(Err(error)),
+        }
+    }
+}
+
+/// Never 0.
+fn hash_of(said: Result<&Payload, &ErrorOutput>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match said {
+        Ok(output) => (true, &**output.text()).hash(&mut hasher),
+        Err(error) => (false, &error.error, &error.cause).hash(&mut hasher),
+    }
+    hasher.finish() | 1
+}
