@@ -42,6 +42,11 @@ impl Template {
         if let Node::Constant(value) = &self.0 { Some(value) } else { None }
     }
 
+    /// The expression's text, where the template is one JSONata expression and nothing around it.
+    pub fn expression(&self) -> Option<&str> {
+        if let Node::Jsonata(_, expression) = &self.0 { Some(expression.text()) } else { None }
+    }
+
     /// Evaluates for the field `field` (`Parameters`, `Output` …; deeper places are added to it in messages).
     ///
     /// # Errors
