@@ -1,1 +1,46 @@
-//! wire
+//! The Step Functions API: requests in, answers out, over the engine (API: AWS Step Functions, JSON 1.0).
+//!
+//! This crate knows the operations: their members and constraints, AWS's exceptions and texts, page tokens, ARNs. Its
+//! entrance is [`Api::call`], which a server and a Lambda function use alike. It knows no HTTP, no signatures, and not
+//! what stands behind the engine's ports.
+
+mod answer;
+mod api;
+mod arn;
+mod configuration;
+mod create_state_machine;
+mod delete_state_machine;
+mod describe_execution;
+mod describe_state_machine;
+mod describe_state_machine_for_execution;
+mod error;
+mod get_execution_history;
+mod history;
+mod id;
+mod list_executions;
+mod list_state_machines;
+mod page_token;
+mod request;
+mod send_task;
+mod start_execution;
+mod start_sync_execution;
+mod stop_execution;
+mod tags;
+mod update_state_machine;
+mod validate_state_machine_definition;
+
+pub use api::{Api, Call, Reply, Settings};
+pub use arn::{ExecutionArn, StateMachineArn};
+pub use error::Error;
+
+/// Largest request, in bytes (Developer Guide, "Service quotas").
+pub const REQUEST_BYTES_MAX: usize = 1_048_576;
+
+/// Tags a resource may have (API: TagResource).
+pub const TAGS_MAX: usize = 50;
+
+/// Items on a page where the request does not say (API: `maxResults`).
+pub(crate) const PAGE_ITEMS_DEFAULT: usize = 100;
+
+/// Items on a page at most (API: `maxResults`).
+pub(crate) const PAGE_ITEMS_MAX: i64 = 1000;

@@ -1,0 +1,210 @@
+//! The entrance: one call of the API.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use stepwell_engine::Engine;
+use stepwell_engine::meta::Meta;
+use stepwell_engine::port::{Clock, StateMachine};
+use stepwell_interpreter::Timestamp;
+
+use crate::answer::Answer;
+use crate::{
+    Error, ExecutionArn, StateMachineArn, create_state_machine, delete_state_machine, describe_execution,
+    describe_state_machine, describe_state_machine_for_execution, get_execution_history, id, list_executions,
+    list_state_machines, request, send_task, start_execution, start_sync_execution, stop_execution, tags,
+    update_state_machine, validate_state_machine_definition,
+};
+
+/// Whose state machines these are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The account number.
+    pub account: Arc<str>,
+    /// The region.
+    pub region: Arc<str>,
+}
+
+/// The API over an engine. A clone is the same one.
+#[derive(Clone)]
+pub struct Api {
+    engine: Engine,
+    settings: Arc<Settings>,
+}
+
+/// A call.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The header `X-Amz-Target`, such as `AWSStepFunctions.StartExecution`.
+    pub target: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+    /// The header `X-Amzn-Trace-Id`, which goes before the member `traceHeader`.
+    pub trace_header: Option<&'a str>,
+}
+
+/// The answer to a call.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body: JSON, to be sent as [`Reply::CONTENT_TYPE`].
+    pub body: Bytes,
+    /// The exception's name, such as `ExecutionDoesNotExist`, where the call failed.
+    pub error_type: Option<&'static str>,
+    /// The header `x-amzn-RequestId`.
+    pub request_id: String,
+}
+
+impl Reply {
+    /// The header `Content-Type` of every reply.
+    pub const CONTENT_TYPE: &'static str = "application/x-amz-json-1.0";
+}
+
+/// What `X-Amz-Target` begins with.
+const TARGET_PREFIX: &str = "AWSStepFunctions.";
+
+impl Api {
+    /// The API over `engine`.
+    pub fn new(engine: Engine, settings: Settings) -> Self {
+        Api { engine, settings: Arc::new(settings) }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whose state machines these are.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Answers a call that has nothing but a target and a body.
+    pub async fn call(&self, target: &str, body: &[u8]) -> Reply {
+        self.answer(Call { target, body, trace_header: None }).await
+    }
+
+    /// Answers a call. Whatever the body holds, there is an answer.
+    pub async fn answer(&self, call: Call<'_>) -> Reply {
+        let request_id = id::random_uuid(self.clock());
+        match self.dispatch(call).await {
+            Ok(answer) => Reply { status: 200, body: answer.finish().into(), error_type: None, request_id },
+            Err(error) => {
+                if let Error::Internal(cause) = &error {
+                    tracing::error!(
+                        target = call.target,
+                        request_id,
+                        cause,
+                        "the call could not be answered"
+                    );
+                }
+                let (status, body) = (error.status(), error.body().into());
+                Reply { status, body, error_type: Some(error.name()), request_id }
+            }
+        }
+    }
+
+    /// The answer to a request that is refused before it is read.
+    pub fn refuse(&self, error: &Error) -> Reply {
+        let request_id = id::random_uuid(self.clock());
+        Reply {
+            status: error.status(),
+            body: error.body().into(),
+            error_type: Some(error.name()),
+            request_id,
+        }
+    }
+
+    async fn dispatch(&self, call: Call<'_>) -> Result<Answer, Error> {
+        let operation = call.target.strip_prefix(TARGET_PREFIX).unwrap_or_default();
+        let body = &request::parse(call.body)?;
+        match operation {
+            "StartExecution" => start_execution::answer(self, body, call.trace_header).await,
+            "DescribeExecution" => describe_execution::answer(self, body).await,
+            "SendTaskSuccess" => send_task::success(self, body).await,
+            "SendTaskFailure" => send_task::failure(self, body).await,
+            "SendTaskHeartbeat" => send_task::heartbeat(self, body).await,
+            "StartSyncExecution" => start_sync_execution::answer(self, body, call.trace_header).await,
+            "StopExecution" => stop_execution::answer(self, body).await,
+            "GetExecutionHistory" => get_execution_history::answer(self, body).await,
+            "ListExecutions" => list_executions::answer(self, body).await,
+            "DescribeStateMachineForExecution" => {
+                describe_state_machine_for_execution::answer(self, body).await
+            }
+            "CreateStateMachine" => create_state_machine::answer(self, body).await,
+            "UpdateStateMachine" => update_state_machine::answer(self, body).await,
+            "DescribeStateMachine" => describe_state_machine::answer(self, body).await,
+            "ListStateMachines" => list_state_machines::answer(self, body).await,
+            "DeleteStateMachine" => delete_state_machine::answer(self, body).await,
+            "ValidateStateMachineDefinition" => validate_state_machine_definition::answer(body),
+            "TagResource" => tags::tag(self, body).await,
+            "UntagResource" => tags::untag(self, body).await,
+            "ListTagsForResource" => tags::list(self, body).await,
+            _ => Err(unknown(call.target, operation)),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.engine.ports().clock
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    /// The state machine that `arn` names.
+    ///
+    /// # Errors
+    /// [`Error::StateMachineDoesNotExist`], also for versions, aliases and labels.
+    pub(crate) async fn machine(&self, arn: &StateMachineArn) -> Result<Arc<StateMachine>, Error> {
+        let missing = || Error::StateMachineDoesNotExist(arn.text().to_string());
+        if !arn.is_here() || arn.is_qualified() {
+            return Err(missing());
+        }
+        self.engine.ports().registry.machine(arn.machine()).await?.ok_or_else(missing)
+    }
+
+    /// What is known of the execution that `arn` names.
+    ///
+    /// # Errors
+    /// [`Error::ExecutionDoesNotExist`].
+    pub(crate) async fn execution(&self, arn: &ExecutionArn) -> Result<Arc<Meta>, Error> {
+        let missing = || Error::ExecutionDoesNotExist(arn.text().to_string());
+        if !arn.is_here() {
+            return Err(missing());
+        }
+        self.engine.describe(arn.text()).await?.ok_or_else(missing)
+    }
+}
+
+/// Operations of the API that are not built yet.
+const NOT_BUILT: [&str; 18] = [
+    "CreateActivity",
+    "CreateStateMachineAlias",
+    "DeleteActivity",
+    "DeleteStateMachineAlias",
+    "DeleteStateMachineVersion",
+    "DescribeActivity",
+    "DescribeMapRun",
+    "DescribeStateMachineAlias",
+    "GetActivityTask",
+    "ListActivities",
+    "ListMapRuns",
+    "ListStateMachineAliases",
+    "ListStateMachineVersions",
+    "PublishStateMachineVersion",
+    "RedriveExecution",
+    "TestState",
+    "UpdateMapRun",
+    "UpdateStateMachineAlias",
+];
+
+fn unknown(target: &str, operation: &str) -> Error {
+    Error::UnknownOperation(if NOT_BUILT.contains(&operation) {
+        format!("Stepwell does not serve {operation} yet")
+    } else {
+        let shown: String = target.chars().take(100).collect();
+        format!("'{shown}' is no operation of the API of AWS Step Functions")
+    })
+}

@@ -1,0 +1,204 @@
+//! The ARNs of the API, parsed once where a request comes in.
+
+use std::sync::Arc;
+
+use crate::{Error, Settings};
+
+/// An ARN that names a state machine, or something of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateMachineArn {
+    text: Arc<str>,
+    name_end: usize,
+    is_here: bool,
+}
+
+/// An ARN that names an execution of a Standard state machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionArn {
+    text: Arc<str>,
+    is_here: bool,
+}
+
+impl StateMachineArn {
+    /// Parses the ARN of a state machine, a version, an alias, or a Map state by its label.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArn`] for anything else.
+    pub fn parse(text: &Arc<str>, settings: &Settings) -> Result<Self, Error> {
+        let parts = Parts::of(text)?;
+        if parts.resource_type != "stateMachine" {
+            return Err(parts.unexpected_type());
+        }
+        let name_start = text.len() - parts.resource.len();
+        let name_bytes = parts.resource.find([':', '/']).unwrap_or(parts.resource.len());
+        Ok(StateMachineArn {
+            text: text.clone(),
+            name_end: name_start + name_bytes,
+            is_here: parts.is_here(settings),
+        })
+    }
+
+    /// The whole ARN.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// The state machine's own ARN, without version, alias or label.
+    pub fn machine(&self) -> &str {
+        &self.text[..self.name_end]
+    }
+
+    /// Whether it names a version, an alias or a label.
+    pub fn is_qualified(&self) -> bool {
+        self.name_end < self.text.len()
+    }
+
+    /// Whether account and region are those served here. Nothing else can exist here.
+    pub fn is_here(&self) -> bool {
+        self.is_here
+    }
+}
+
+impl ExecutionArn {
+    /// Parses the ARN of an execution.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArn`] for anything else, `express:` executions included: no operation takes theirs.
+    pub fn parse(text: &Arc<str>, settings: &Settings) -> Result<Self, Error> {
+        let parts = Parts::of(text)?;
+        if parts.resource_type != "execution" {
+            return Err(parts.unexpected_type());
+        }
+        Ok(ExecutionArn { text: text.clone(), is_here: parts.is_here(settings) })
+    }
+
+    /// The whole ARN.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// Whether account and region are those served here. Nothing else can exist here.
+    pub fn is_here(&self) -> bool {
+        self.is_here
+    }
+}
+
+struct Parts<'a> {
+    region: &'a str,
+    account: &'a str,
+    resource_type: &'a str,
+    resource: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Result<Self, Error> {
+        let mut parts = text.splitn(7, ':');
+        let mut next = || parts.next().unwrap_or_default();
+        let (arn, partition, service) = (next(), next(), next());
+        let (region, account, resource_type, resource) = (next(), next(), next(), next());
+        if arn != "arn" || !partition.starts_with("aws") || service != "states" {
+            return Err(Error::InvalidArn(format!("Invalid ARN prefix: {text}")));
+        }
+        if resource.is_empty() {
+            return Err(Error::InvalidArn(text.to_owned()));
+        }
+        Ok(Parts { region, account, resource_type, resource })
+    }
+
+    fn is_here(&self, settings: &Settings) -> bool {
+        self.region == &*settings.region && self.account == &*settings.account
+    }
+
+    fn unexpected_type(&self) -> Error {
+        Error::InvalidArn(format!("Resource type not valid in this context: {}", self.resource_type))
+    }
+}
+
+impl Settings {
+    /// The ARN of a resource here, such as `arn:aws:states:us-east-1:123456789012:stateMachine:orders`.
+    pub(crate) fn arn(&self, resource: &str) -> Arc<str> {
+        let partition = partition(&self.region);
+        format!("arn:{partition}:states:{}:{}:{resource}", self.region, self.account).into()
+    }
+}
+
+fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+/// Checks a name against the characters that names must not have (API: CreateStateMachine, StartExecution).
+///
+/// # Errors
+/// [`Error::InvalidName`].
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let refused = |c: char| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
+    if name.contains(refused) { Err(Error::InvalidName(name.to_owned())) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings { account: "123456789012".into(), region: "us-east-1".into() }
+    }
+
+    #[test]
+    fn state_machine_arns() {
+        let here = "arn:aws:states:us-east-1:123456789012:";
+        for (text, machine, qualified, is_here) in [
+            (format!("{here}stateMachine:orders"), format!("{here}stateMachine:orders"), false, true),
+            (format!("{here}stateMachine:orders:2"), format!("{here}stateMachine:orders"), true, true),
+            (format!("{here}stateMachine:orders/label"), format!("{here}stateMachine:orders"), true, true),
+            (
+                "arn:aws:states:us-east-1:000000000000:stateMachine:o".into(),
+                "arn:aws:states:us-east-1:000000000000:stateMachine:o".into(),
+                false,
+                false,
+            ),
+        ] {
+            let arn = StateMachineArn::parse(&text.as_str().into(), &settings()).unwrap();
+            assert_eq!(
+                (arn.machine(), arn.is_qualified(), arn.is_here()),
+                (&*machine, qualified, is_here),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_arns_are_refused() {
+        let check = |text: &str, message: &str| {
+            let text: Arc<str> = text.into();
+            let error = StateMachineArn::parse(&text, &settings()).unwrap_err();
+            assert_eq!((error.name(), &*error.to_string()), ("InvalidArn", message));
+        };
+        check("nonsense", "Invalid Arn: 'Invalid ARN prefix: nonsense'");
+        check(
+            "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "Invalid Arn: 'Invalid ARN prefix: arn:aws:lambda:us-east-1:123456789012:function:f'",
+        );
+        check(
+            "arn:aws:states:us-east-1:123456789012:express:m:e:1",
+            "Invalid Arn: 'Resource type not valid in this context: express'",
+        );
+        check(
+            "arn:aws:states:us-east-1:123456789012:stateMachine",
+            "Invalid Arn: 'arn:aws:states:us-east-1:123456789012:stateMachine'",
+        );
+    }
+
+    #[test]
+    fn names() {
+        for name in ["a b", "a>b", "a}b", "a?b", "a\"b", "a^b", "a`b", "a:b", "\0a", "a\u{1f}", "a\u{9f}"] {
+            assert_eq!(check_name(name).unwrap_err().to_string(), format!("Invalid Name: '{name}'"));
+        }
+        for name in ["state.machine_1", "a-b", "é", "a+b=c@d!(e)'"] {
+            check_name(name).unwrap();
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! API: DescribeStateMachine
+
+use stepwell_asl::variable_references;
+use stepwell_engine::port::{MachineStatus, StateMachine};
+use stepwell_expr::Value;
+
+use crate::answer::Answer;
+use crate::create_state_machine::{encryption, logging, tracing, type_name};
+use crate::request::{Members, Text, Violations};
+use crate::start_execution::IncludedData;
+use crate::update_state_machine::shown_revision;
+use crate::{Api, Error, StateMachineArn};
+
+pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
+    let mut violations = Violations::default();
+    let mut request = Members::of(body, &mut violations);
+    let arn = request.required("stateMachineArn", &Text::ARN)?;
+    let included = IncludedData::read(&mut request)?;
+    violations.check()?;
+    let machine = api.machine(&StateMachineArn::parse(&arn, api.settings())?).await?;
+
+    let mut answer = Answer::with_capacity(machine.definition.len() + 1024);
+    let status = match machine.status {
+        MachineStatus::Active => "ACTIVE",
+        MachineStatus::Deleting => "DELETING",
+    };
+    answer
+        .text("status", status)
+        .text("type", type_name(machine.machine_type))
+        .time("creationDate", machine.created_at);
+    write_machine(&mut answer, api, &machine, &machine.role_arn, included);
+    Ok(answer)
+}
+
+/// The members that DescribeStateMachineForExecution shows too.
+pub(crate) fn write_machine(
+    answer: &mut Answer,
+    api: &Api,
+    machine: &StateMachine,
+    role_arn: &str,
+    included: IncludedData,
+) {
+    answer
+        .text("stateMachineArn", &machine.arn)
+        .text("name", &machine.name)
+        .text("roleArn", role_arn)
+        .text_if("revisionId", shown_revision(machine))
+        .json("loggingConfiguration", logging(machine))
+        .json("tracingConfiguration", tracing(machine))
+        .json("encryptionConfiguration", encryption(machine));
+    if included == IncludedData::MetadataOnly {
+        answer.text("definition", "{}");
+        return;
+    }
+    answer.text("definition", &machine.definition);
+    let definition = api.engine().definition(machine);
+    let references = definition.map(|definition| variable_references(&definition)).unwrap_or_default();
+    if !references.is_empty() {
+        answer.object("variableReferences", |states| {
+            for (state, names) in &references {
+                states.named_texts(state, names);
+            }
+        });
+    }
+}

@@ -1,0 +1,28 @@
+//! API: DescribeStateMachineForExecution
+
+use stepwell_expr::Value;
+
+use crate::answer::Answer;
+use crate::describe_state_machine::write_machine;
+use crate::request::{Members, Text, Violations};
+use crate::start_execution::IncludedData;
+use crate::{Api, Error, ExecutionArn};
+
+pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
+    let mut violations = Violations::default();
+    let mut request = Members::of(body, &mut violations);
+    let arn = request.required("executionArn", &Text::ARN)?;
+    let included = IncludedData::read(&mut request)?;
+    violations.check()?;
+    let meta = api.execution(&ExecutionArn::parse(&arn, api.settings())?).await?;
+    let registry = &api.engine().ports().registry;
+    let machine = registry
+        .revision(&meta.info.state_machine_arn, &meta.revision)
+        .await?
+        .ok_or_else(|| Error::StateMachineDoesNotExist(meta.info.state_machine_arn.to_string()))?;
+
+    let mut answer = Answer::with_capacity(machine.definition.len() + 1024);
+    answer.time("updateDate", machine.updated_at);
+    write_machine(&mut answer, api, &machine, &meta.info.role_arn, included);
+    Ok(answer)
+}

@@ -1,0 +1,269 @@
+//! The one table from what goes wrong to AWS's exceptions: name, message and HTTP status.
+
+use stepwell_engine::port::{JournalError, RegistryError};
+use stepwell_engine::{CallbackError, StartError, StopError};
+
+use crate::answer::Answer;
+
+/// Why a request was refused. The messages are AWS's own, as recorded, where it is known.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The target names no operation of the API, or one that is not built yet.
+    #[error("{0}")]
+    UnknownOperation(String),
+    /// The body is no JSON object, or a member has another type than the API's.
+    #[error("{0}")]
+    Serialization(String),
+    /// The request is over [`crate::REQUEST_BYTES_MAX`].
+    #[error("HTTP content length exceeded {} bytes.", crate::REQUEST_BYTES_MAX)]
+    RequestTooLarge,
+    /// Members break constraints of the API's model; each is named.
+    #[error("{}", violations(.0))]
+    Constraints(Vec<String>),
+    /// The request makes no sense, though each member may.
+    #[error("{0}")]
+    Validation(String),
+    /// `UpdateStateMachine` with nothing to update.
+    #[error("{0}")]
+    MissingRequiredParameter(&'static str),
+    /// No ARN, or one of another kind of resource.
+    #[error("Invalid Arn: '{0}'")]
+    InvalidArn(String),
+    /// A name with characters that names must not have.
+    #[error("Invalid Name: '{0}'")]
+    InvalidName(String),
+    /// A definition with errors; the text is [`stepwell_asl::invalid_definition`]'s.
+    #[error("{0}")]
+    InvalidDefinition(String),
+    /// An execution's input that is no JSON.
+    #[error("Invalid State Machine Execution Input: '{0}'")]
+    InvalidExecutionInput(String),
+    /// A task's output that is no JSON.
+    #[error("Invalid Output: '{0}'")]
+    InvalidOutput(String),
+    /// A page token or task token that was not issued here, or for another request.
+    #[error("Invalid Token: 'Invalid token'")]
+    InvalidToken,
+    /// `loggingConfiguration` that cannot be.
+    #[error("Invalid Logging Configuration: {0}")]
+    InvalidLoggingConfiguration(&'static str),
+    /// `encryptionConfiguration` that cannot be.
+    #[error("Invalid Encryption Configuration: {0}")]
+    InvalidEncryptionConfiguration(&'static str),
+    /// There is no such state machine.
+    #[error("State Machine Does Not Exist: '{0}'")]
+    StateMachineDoesNotExist(String),
+    /// Another state machine has the name.
+    #[error("State Machine Already Exists: '{0}'")]
+    StateMachineAlreadyExists(String),
+    /// The state machine is being deleted.
+    #[error("State Machine Deleting: '{0}'")]
+    StateMachineDeleting(String),
+    /// The operation is for the other type of state machine.
+    #[error("This operation is not supported by this type of state machine")]
+    StateMachineTypeNotSupported,
+    /// There is no such execution.
+    #[error("Execution Does Not Exist: '{0}'")]
+    ExecutionDoesNotExist(String),
+    /// Another execution has the name.
+    #[error("Execution Already Exists: '{0}'")]
+    ExecutionAlreadyExists(String),
+    /// The task is over, or its execution is.
+    #[error("Task Timed Out: 'Provided task does not exist anymore'")]
+    TaskTimedOut,
+    /// There is no such task.
+    #[error("Task Does Not Exist: 'Provided task does not exist'")]
+    TaskDoesNotExist,
+    /// The resource was changed by somebody else meanwhile.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// There is no such resource.
+    #[error("Resource not found: '{0}'")]
+    ResourceNotFound(String),
+    /// More tags than a resource may have.
+    #[error("Too many tags: a resource has at most {} tags", crate::TAGS_MAX)]
+    TooManyTags {
+        /// The resource's ARN.
+        resource: String,
+    },
+    /// The store or the engine did not answer; whether something was done is not known.
+    #[error("the request could not be answered; it may be tried again")]
+    Internal(#[source] stepwell_engine::port::BoxError),
+}
+
+/// Where AWS's exceptions are declared: the part of `__type` before `#`.
+#[derive(Clone, Copy)]
+enum Namespace {
+    /// The service's own model.
+    StepFunctions,
+    /// The framework's checks of the model's constraints.
+    Validate,
+    /// The framework.
+    Service,
+}
+
+impl Namespace {
+    fn text(self) -> &'static str {
+        match self {
+            Namespace::StepFunctions => "com.amazonaws.swf.service.v2.model",
+            Namespace::Validate => "com.amazon.coral.validate",
+            Namespace::Service => "com.amazon.coral.service",
+        }
+    }
+}
+
+impl Error {
+    /// A [`Error::Validation`].
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Error::Validation(message.into())
+    }
+
+    /// The table.
+    fn row(&self) -> (Namespace, &'static str, u16) {
+        use Namespace::{Service, StepFunctions, Validate};
+        match self {
+            Error::UnknownOperation(_) => (Service, "UnknownOperationException", 400),
+            Error::Serialization(_) => (Service, "SerializationException", 400),
+            Error::RequestTooLarge => (Service, "RequestEntityTooLargeException", 413),
+            Error::Constraints(_) => (Validate, "ValidationException", 400),
+            Error::Validation(_) => (StepFunctions, "ValidationException", 400),
+            Error::MissingRequiredParameter(_) => (StepFunctions, "MissingRequiredParameter", 400),
+            Error::InvalidArn(_) => (StepFunctions, "InvalidArn", 400),
+            Error::InvalidName(_) => (StepFunctions, "InvalidName", 400),
+            Error::InvalidDefinition(_) => (StepFunctions, "InvalidDefinition", 400),
+            Error::InvalidExecutionInput(_) => (StepFunctions, "InvalidExecutionInput", 400),
+            Error::InvalidOutput(_) => (StepFunctions, "InvalidOutput", 400),
+            Error::InvalidToken => (StepFunctions, "InvalidToken", 400),
+            Error::InvalidLoggingConfiguration(_) => (StepFunctions, "InvalidLoggingConfiguration", 400),
+            Error::InvalidEncryptionConfiguration(_) => {
+                (StepFunctions, "InvalidEncryptionConfiguration", 400)
+            }
+            Error::StateMachineDoesNotExist(_) => (StepFunctions, "StateMachineDoesNotExist", 400),
+            Error::StateMachineAlreadyExists(_) => (StepFunctions, "StateMachineAlreadyExists", 400),
+            Error::StateMachineDeleting(_) => (StepFunctions, "StateMachineDeleting", 400),
+            Error::StateMachineTypeNotSupported => (StepFunctions, "StateMachineTypeNotSupported", 400),
+            Error::ExecutionDoesNotExist(_) => (StepFunctions, "ExecutionDoesNotExist", 400),
+            Error::ExecutionAlreadyExists(_) => (StepFunctions, "ExecutionAlreadyExists", 400),
+            Error::TaskTimedOut => (StepFunctions, "TaskTimedOut", 400),
+            Error::TaskDoesNotExist => (StepFunctions, "TaskDoesNotExist", 400),
+            Error::Conflict(_) => (StepFunctions, "ConflictException", 400),
+            Error::ResourceNotFound(_) => (StepFunctions, "ResourceNotFound", 400),
+            Error::TooManyTags { .. } => (StepFunctions, "TooManyTags", 400),
+            Error::Internal(_) => (Service, "InternalFailure", 500),
+        }
+    }
+
+    /// AWS's name of the exception, such as `ExecutionDoesNotExist`.
+    pub fn name(&self) -> &'static str {
+        self.row().1
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.row().2
+    }
+
+    /// The body of the answer.
+    pub fn body(&self) -> String {
+        let (namespace, name, _) = self.row();
+        let mut answer = Answer::new();
+        answer.text("__type", &format!("{}#{name}", namespace.text()));
+        let message = self.to_string();
+        match namespace {
+            Namespace::Service => answer.text("Message", &message),
+            _ => answer.text("message", &message),
+        };
+        if let Error::ResourceNotFound(resource) | Error::TooManyTags { resource } = self {
+            answer.text("resourceName", resource);
+        }
+        answer.finish()
+    }
+}
+
+fn violations(violations: &[String]) -> String {
+    let noun = if violations.len() == 1 { "error" } else { "errors" };
+    format!("{} validation {noun} detected: {}", violations.len(), violations.join("; "))
+}
+
+impl From<JournalError> for Error {
+    fn from(error: JournalError) -> Self {
+        Error::Internal(Box::new(error))
+    }
+}
+
+impl From<RegistryError> for Error {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Missing(arn) => Error::StateMachineDoesNotExist(arn),
+            RegistryError::Exists(machine) => Error::StateMachineAlreadyExists(machine.arn.to_string()),
+            RegistryError::Unavailable(cause) => Error::Internal(cause),
+        }
+    }
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::AlreadyExists { arn } => Error::ExecutionAlreadyExists(arn.to_string()),
+            StartError::Unavailable(cause) => Error::Internal(cause),
+        }
+    }
+}
+
+impl From<StopError> for Error {
+    fn from(error: StopError) -> Self {
+        match error {
+            StopError::DoesNotExist(arn) => Error::ExecutionDoesNotExist(arn.to_string()),
+            StopError::Unavailable(cause) => Error::Internal(cause),
+        }
+    }
+}
+
+impl From<CallbackError> for Error {
+    fn from(error: CallbackError) -> Self {
+        match error {
+            CallbackError::InvalidToken => Error::InvalidToken,
+            CallbackError::TaskDoesNotExist => Error::TaskDoesNotExist,
+            CallbackError::TaskTimedOut => Error::TaskTimedOut,
+            CallbackError::Unavailable(cause) => Error::Internal(cause),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_bear_the_full_type_and_the_message() {
+        let check = |error: Error, status: u16, body: &str| {
+            assert_eq!(error.status(), status, "{error}");
+            assert_eq!(error.body(), body);
+        };
+        check(
+            Error::ExecutionDoesNotExist("arn:x".into()),
+            400,
+            r#"{"__type":"com.amazonaws.swf.service.v2.model#ExecutionDoesNotExist","message":"Execution Does Not Exist: 'arn:x'"}"#,
+        );
+        check(
+            Error::Constraints(vec!["a".into()]),
+            400,
+            r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"1 validation error detected: a"}"#,
+        );
+        check(
+            Error::Constraints(vec!["a".into(), "b".into()]),
+            400,
+            r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"2 validation errors detected: a; b"}"#,
+        );
+        check(
+            Error::ResourceNotFound("arn:x".into()),
+            400,
+            r#"{"__type":"com.amazonaws.swf.service.v2.model#ResourceNotFound","message":"Resource not found: 'arn:x'","resourceName":"arn:x"}"#,
+        );
+        check(
+            Error::Internal("disk".into()),
+            500,
+            r#"{"__type":"com.amazon.coral.service#InternalFailure","Message":"the request could not be answered; it may be tried again"}"#,
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! API: ListExecutions
+
+use stepwell_asl::MachineType;
+use stepwell_engine::port::ListQuery;
+use stepwell_expr::Value;
+
+use crate::answer::Answer;
+use crate::describe_execution::write_execution;
+use crate::get_execution_history::page_items;
+use crate::page_token::Binding;
+use crate::request::{Members, Text, Violations};
+use crate::{Api, Error, StateMachineArn};
+
+/// `ExecutionStatus`, in the order in which AWS's messages name them.
+const STATUSES: [&str; 6] = ["SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING"];
+
+pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
+    let mut violations = Violations::default();
+    let mut request = Members::of(body, &mut violations);
+    let machine_arn = request.text("stateMachineArn", &Text::ARN)?;
+    let map_run_arn = request.text("mapRunArn", &Text::LONG_ARN)?;
+    let status = request.one_of("statusFilter", &STATUSES)?;
+    let redriven = request.one_of("redriveFilter", &["REDRIVEN", "NOT_REDRIVEN"])?;
+    let limit = page_items(&mut request)?;
+    let token = request.text("nextToken", &Text::EXECUTIONS_PAGE_TOKEN)?;
+    violations.check()?;
+
+    let arn = match (machine_arn, map_run_arn) {
+        (Some(arn), None) => StateMachineArn::parse(&arn, api.settings())?,
+        (None, Some(map_run)) => return Err(Error::ResourceNotFound(map_run.to_string())),
+        _ => {
+            return Err(Error::validation("Exactly one of stateMachineArn and mapRunArn must be specified"));
+        }
+    };
+    if redriven.is_some() || status == Some("PENDING_REDRIVE") {
+        return Err(Error::validation("Executions can be filtered by their redrive only with mapRunArn"));
+    }
+    let machine = api.machine(&arn).await?;
+    if machine.machine_type == MachineType::Express {
+        return Err(Error::StateMachineTypeNotSupported);
+    }
+    let binding = Binding::of(&["ListExecutions", arn.text(), status.unwrap_or_default()]);
+    let after = token.map(|token| binding.open(&token, api.now())).transpose()?;
+    let query = ListQuery { state_machine_arn: machine.arn.clone(), status, limit, after };
+    let listed = api.engine().list(query).await?;
+
+    let mut answer = Answer::with_capacity(512 * (listed.metas.len() + 1));
+    answer.list("executions", &listed.metas, |item, meta| write_execution(item, meta));
+    if let Some(next) = listed.next {
+        answer.text("nextToken", &binding.seal(&next, api.now()));
+    }
+    Ok(answer)
+}

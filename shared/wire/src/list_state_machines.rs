@@ -1,0 +1,35 @@
+//! API: ListStateMachines
+
+use stepwell_expr::Value;
+
+use crate::answer::Answer;
+use crate::create_state_machine::type_name;
+use crate::get_execution_history::page_items;
+use crate::page_token::Binding;
+use crate::request::{Members, Text, Violations};
+use crate::{Api, Error};
+
+pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
+    let mut violations = Violations::default();
+    let mut request = Members::of(body, &mut violations);
+    let limit = page_items(&mut request)?;
+    let token = request.text("nextToken", &Text::PAGE_TOKEN)?;
+    violations.check()?;
+    let binding = Binding::of(&["ListStateMachines"]);
+    let after = token.map(|token| binding.open(&token, api.now())).transpose()?;
+    let mut machines = api.engine().ports().registry.list(after.as_deref(), limit + 1).await?;
+    let has_more = machines.len() > limit;
+    machines.truncate(limit);
+
+    let mut answer = Answer::with_capacity(256 * (machines.len() + 1));
+    answer.list("stateMachines", &machines, |item, machine| {
+        item.text("stateMachineArn", &machine.arn)
+            .text("name", &machine.name)
+            .text("type", type_name(machine.machine_type))
+            .time("creationDate", machine.created_at);
+    });
+    if let Some(last) = machines.last().filter(|_| has_more) {
+        answer.text("nextToken", &binding.seal(&last.arn, api.now()));
+    }
+    Ok(answer)
+}

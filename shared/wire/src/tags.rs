@@ -1,0 +1,110 @@
+//! API: TagResource, UntagResource, ListTagsForResource
+
+use std::sync::Arc;
+
+use stepwell_engine::port::StateMachine;
+use stepwell_expr::Value;
+
+use crate::answer::Answer;
+use crate::request::{Members, Text, Violations};
+use crate::update_state_machine::put;
+use crate::{Api, Error, StateMachineArn, TAGS_MAX};
+
+/// A key and its value.
+type Tag = (String, String);
+
+pub(crate) async fn tag(api: &Api, body: &Value) -> Result<Answer, Error> {
+    let mut violations = Violations::default();
+    let mut request = Members::of(body, &mut violations);
+    let arn = request.required("resourceArn", &Text::ARN)?;
+    let tags = read(&mut request)?;
+    request.require("tags");
+    violations.check()?;
+    let machine = machine(api, &arn).await?;
+    let tags = merged(&machine.arn, &machine.tags, tags.unwrap_or_default())?;
+    retag(api, &machine, tags).await
+}
+
+pub(crate) async fn untag(api: &Api, body: &Value) -> Result<Answer, Error> {
+    let mut violations = Violations::default();
+    let mut request = Members::of(body, &mut violations);
+    let arn = request.required("resourceArn", &Text::ARN)?;
+    let keys = request.texts("tagKeys", &Text::TAG_KEY)?;
+    request.require("tagKeys");
+    violations.check()?;
+    let machine = machine(api, &arn).await?;
+    let keys = keys.unwrap_or_default();
+    let is_kept = |(key, _): &&Tag| !keys.iter().any(|removed| **removed == **key);
+    retag(api, &machine, machine.tags.iter().filter(is_kept).cloned().collect()).await
+}
+
+pub(crate) async fn list(api: &Api, body: &Value) -> Result<Answer, Error> {
+    let mut violations = Violations::default();
+    let arn = Members::of(body, &mut violations).required("resourceArn", &Text::ARN)?;
+    violations.check()?;
+    let machine = machine(api, &arn).await?;
+    let mut answer = Answer::new();
+    answer.list("tags", &machine.tags, |item, (key, value)| {
+        item.text("key", key).text("value", value);
+    });
+    Ok(answer)
+}
+
+/// `tags` of a request.
+///
+/// # Errors
+/// [`Error::Serialization`].
+pub(crate) fn read(request: &mut Members<'_>) -> Result<Option<Vec<Tag>>, Error> {
+    request.structures("tags", |tag| {
+        let key = tag.required("key", &Text::TAG_KEY)?;
+        let value = tag.text("value", &Text::TAG_VALUE)?.unwrap_or_default();
+        Ok((key.to_string(), value.to_string()))
+    })
+}
+
+/// `tags` with `added`: a key that is there keeps its place and takes the new value.
+///
+/// # Errors
+/// [`Error::TooManyTags`].
+pub(crate) fn merged(resource: &str, tags: &[Tag], added: Vec<Tag>) -> Result<Vec<Tag>, Error> {
+    let too_many = || Error::TooManyTags { resource: resource.to_owned() };
+    let mut merged = tags.to_vec();
+    for (key, value) in added {
+        match merged.iter().position(|(there, _)| *there == key) {
+            Some(at) => merged[at].1 = value,
+            None if merged.len() == TAGS_MAX => return Err(too_many()),
+            None => merged.push((key, value)),
+        }
+    }
+    Ok(merged)
+}
+
+async fn machine(api: &Api, arn: &Arc<str>) -> Result<Arc<StateMachine>, Error> {
+    let arn = StateMachineArn::parse(arn, api.settings())?;
+    api.machine(&arn).await.map_err(|error| match error {
+        Error::StateMachineDoesNotExist(arn) => Error::ResourceNotFound(arn),
+        other => other,
+    })
+}
+
+async fn retag(api: &Api, machine: &Arc<StateMachine>, tags: Vec<Tag>) -> Result<Answer, Error> {
+    if machine.tags != tags {
+        let tagged = StateMachine { tags, ..StateMachine::clone(machine) };
+        put(api, Arc::new(tagged), machine).await?;
+    }
+    Ok(Answer::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_merge_by_key_up_to_the_limit() {
+        let tag = |n: usize| (format!("k{n}"), "v".to_owned());
+        let full: Vec<Tag> = (0..TAGS_MAX).map(tag).collect();
+        let changed = merged("arn", &full, vec![("k3".into(), "w".into())]).unwrap();
+        assert_eq!((changed.len(), &*changed[3].1), (TAGS_MAX, "w"));
+        assert_eq!(merged("arn", &full, vec![tag(99)]).unwrap_err().name(), "TooManyTags");
+    }
+}
