@@ -8,6 +8,8 @@ use stepwell_expr::QueryLanguage;
 
 use super::checker::{Checker, Edge, Fields, nearest};
 use super::fields::{self, unsupported};
+#[cfg(doc)]
+use super::source::DEPTH_MAX;
 use super::source::{Member, Node, Pointer};
 use super::state;
 use crate::{Block, BlockId, Code, Severity, StateName};
@@ -17,8 +19,8 @@ pub(crate) const NOT_AN_OBJECT: &str = "Definition must be a valid JSON object";
 /// Longest name of a state, in characters (ASL: States).
 const NAME_CHARACTERS_MAX: usize = 80;
 
-/// `States` blocks that may stand inside one another; keeps every reader of a definition in bounded stack.
-const BLOCK_DEPTH_MAX: usize = 60;
+/// `States` blocks that may stand inside one another, for the same reason as [`DEPTH_MAX`].
+const BLOCK_DEPTH_MAX: usize = 50;
 
 /// What the top level has besides its block.
 pub(crate) struct Top {
@@ -125,9 +127,12 @@ fn named_state(checker: &mut Checker<'_>, member: &Member, states: &Pointer<'_>,
         let message = format!("Duplicate State name: {name}");
         checker.error(Code::DUPLICATE_STATE_NAME, pointer.location(), &member.key_span, message);
     }
-    let Some(state) = state::state(checker, name, &member.node, &pointer, block) else { return false };
+    let outer = std::mem::take(&mut checker.lacks_transition);
+    let state = state::state(checker, name, &member.node, &pointer, block);
+    let complete = !std::mem::replace(&mut checker.lacks_transition, outer);
+    let Some(state) = state else { return false };
     checker.states.insert(name.clone(), state);
-    true
+    complete
 }
 
 /// Checks that transitions lead somewhere, that the block can end, and that every state can be reached.

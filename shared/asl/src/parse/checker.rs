@@ -29,6 +29,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) labels: BTreeSet<String>,
     /// The transitions of the block being read.
     pub(crate) edges: Vec<Edge>,
+    /// Whether the state being read lacks a transition, so that more must not be concluded from its others.
+    pub(crate) lacks_transition: bool,
     /// `States` blocks around the one being read.
     pub(crate) depth: usize,
 }
@@ -54,6 +56,7 @@ impl<'a> Checker<'a> {
             names: BTreeSet::new(),
             labels: BTreeSet::new(),
             edges: Vec::new(),
+            lacks_transition: false,
             depth: 0,
         }
     }

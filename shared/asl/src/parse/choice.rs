@@ -181,6 +181,9 @@ fn literal<T>(
     read: fn(&Node) -> Option<T>,
 ) -> Option<T> {
     let node = rule.get(operator)?;
+    if operator != "StringMatches" {
+        io::warn_no_path(checker, rule, operator);
+    }
     let value = read(node);
     if value.is_none() {
         let message = match (type_name, node.as_str()) {

@@ -9,6 +9,7 @@ use stepwell_expr::{CompileError, PathExpression, QueryLanguage, Template};
 
 use super::checker::{Checker, Fields};
 use super::fields::{at_most_one, integer_of};
+use super::io::warn_no_path;
 use super::source::{Content, Node};
 use crate::{Code, Dynamic};
 
@@ -212,7 +213,10 @@ pub(crate) fn dynamic_string(
     match given(checker, fields, name, kind)? {
         Given::Path(path) => Some(Dynamic::Path(path)),
         Given::Expression(expression) => Some(Dynamic::Expression(expression)),
-        Given::Value(_) => fields.string(checker, name).cloned().map(Dynamic::Fixed),
+        Given::Value(_) => {
+            warn_no_path(checker, fields, name);
+            fields.string(checker, name).cloned().map(Dynamic::Fixed)
+        }
     }
 }
 

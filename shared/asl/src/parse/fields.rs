@@ -159,6 +159,7 @@ pub(crate) fn transition(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Tran
         (Some(next), false) => Transition::Next(next),
         (None, true) => Transition::End,
         (None, false) => {
+            checker.lacks_transition = true;
             if !fields.has("Next") && end.is_none_or(|node| matches!(node.content, Content::Bool(_))) {
                 checker.schema(
                     fields.pointer,
@@ -183,5 +184,7 @@ pub(crate) fn next(checker: &mut Checker<'_>, fields: &Fields<'_>, name: &str) -
 /// A field that must name a state of the same block.
 pub(crate) fn required_next(checker: &mut Checker<'_>, fields: &Fields<'_>) -> StateName {
     fields.required(checker, "Next");
-    next(checker, fields, "Next").unwrap_or_else(|| "".into())
+    let next = next(checker, fields, "Next");
+    checker.lacks_transition |= next.is_none();
+    next.unwrap_or_else(|| "".into())
 }

@@ -180,6 +180,18 @@ pub(crate) fn warn_static(checker: &mut Checker<'_>, node: &Node, pointer: &Poin
     }
 }
 
+/// Warns of a path in the field `name`, which takes one under the name `{name}Path` only.
+pub(crate) fn warn_no_path(checker: &mut Checker<'_>, fields: &Fields<'_>, name: &str) {
+    let Some(node) = fields.get(name) else { return };
+    if !fields.is_jsonata() && node.as_str().is_some_and(|text| looks_like_path(text)) {
+        let message =
+            format!("The value of '{name}' looks like a path, but the field's name does not end in 'Path'");
+        let help = Some(format!("to have it evaluated, write \"{name}Path\""));
+        let location = fields.pointer.key(name).location();
+        checker.report(Severity::Warning, Code::NO_PATH, location, &node.span, message, help);
+    }
+}
+
 fn looks_like_path(text: &str) -> bool {
     text.starts_with("$.") || text.starts_with("$$.") || text.starts_with("$[") || text.starts_with("States.")
 }

@@ -8,6 +8,10 @@ use std::sync::Arc;
 use stepwell_expr::json::{self, Build, JsonError, Options};
 use stepwell_expr::{Map, Number, Value};
 
+/// Arrays and objects that may stand inside one another in a definition. It keeps all that walks over one within the
+/// stack of a worker thread, and is far beyond what anybody writes.
+pub(crate) const DEPTH_MAX: usize = 300;
+
 /// A JSON value and the bytes of the source that it was read from.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -150,7 +154,8 @@ pub(crate) struct DuplicateKey {
 /// [`JsonError`] for anything but one JSON document.
 pub(crate) fn read_json(text: &str) -> Result<(Node, Vec<DuplicateKey>), JsonError> {
     let mut tree = Tree::default();
-    let node = json::parse_with(text, Options::default(), &mut tree)?;
+    let options = Options { depth_max: DEPTH_MAX, ..Options::default() };
+    let node = json::parse_with(text, options, &mut tree)?;
     Ok((node, tree.duplicates))
 }
 

@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use stepwell_expr::Number;
-use stepwell_expr::json::DEPTH_MAX;
 
-use super::source::{Content, DuplicateKey, Member, Node, ObjectBuilder, Tree};
+use super::source::{Content, DEPTH_MAX, DuplicateKey, Member, Node, ObjectBuilder, Tree};
 
 /// Nodes that anchors and aliases may copy.
 const COPIED_NODES_MAX: usize = 200_000;
