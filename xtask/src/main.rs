@@ -1,2 +1,58 @@
-//! Chores.
-fn main() {}
+//! Every chore of the project: `cargo xtask --help`.
+
+mod architecture;
+mod bench;
+mod conformance;
+mod examples;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Every chore of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// All the tests: format, lints, dependencies, unit and integration tests, examples, the recorded executions
+    Test(test::Args),
+    /// Run the recorded executions against a server of our own, through boto3
+    Conformance(conformance::Args),
+    /// Run the examples as a reader of the README would
+    Examples,
+    /// Check the arrows between the crates
+    Architecture,
+    /// Check the dependencies' licences and sources with cargo-deny, installing it if need be
+    Deny,
+    /// Time the workloads against a server of our own
+    Bench(bench::Args),
+    /// Build the console
+    Console,
+    /// Build the program as it is released
+    Release,
+}
+
+fn main() -> Result<ExitCode> {
+    match Cli::parse().chore {
+        Chore::Test(args) => test::run(&args)?,
+        Chore::Conformance(args) => conformance::run(&args)?,
+        Chore::Examples => examples::run()?,
+        Chore::Architecture => architecture::check()?,
+        Chore::Deny => test::deny()?,
+        Chore::Bench(args) => bench::run(&args)?,
+        Chore::Console => anyhow::bail!("there is no console yet: console/ holds its plan only"),
+        Chore::Release => {
+            shell::run(shell::cargo().args(["build", "--release", "--package", "stepwell", "--locked"]))?;
+            println!("target/release/stepwell");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

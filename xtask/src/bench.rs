@@ -1,0 +1,139 @@
+//! Timings of the workloads against a server of our own (see tests/bench). Nothing is judged here.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::conformance::serve;
+use crate::shell::{self, Running, cargo, output, stepwell, target};
+
+/// What to time.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Workloads: W1 … W7, W4J
+    #[arg(default_values_t = ["W1", "W2", "W3", "W4", "W4J", "W5", "W6", "W7"].map(str::to_owned))]
+    workloads: Vec<String>,
+    /// Seconds for each run
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// How the program is built: release, fast or dev
+    #[arg(long, default_value = "fast")]
+    profile: String,
+    /// Also run `floor` (HTTP, one parse, rows durable in SQLite) in the same minute
+    #[arg(long)]
+    floor: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let program = stepwell(&args.profile)?;
+    shell::run(cargo().args(["build", "--package", "stepwell-bench", "--profile", "fast"]))?;
+    let tools = target().join("fast");
+    let scratch = target().join("bench-data");
+    let _ = std::fs::remove_dir_all(&scratch);
+    std::fs::create_dir_all(&scratch)?;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let _stub = Running(
+        Command::new(tools.join("stub"))
+            .args(["--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .spawn()
+            .context("stub")?,
+    );
+    let started = Instant::now();
+    let (server, endpoint) = serve(&program, &scratch, port)?;
+    println!("serving after {} ms", started.elapsed().as_millis());
+    println!("at rest: {} MiB", resident_mib(server.0.id()));
+    for workload in &args.workloads {
+        for concurrency in concurrencies(workload).iter().copied() {
+            let mut bench = Command::new(tools.join("bench"));
+            bench.args(["--endpoint", &endpoint, "--workload", workload, "--concurrency", concurrency]);
+            bench.args(["--lambda-endpoint", &format!("http://127.0.0.1:{port}")]);
+            bench.args(["--server-pid", &server.0.id().to_string()]);
+            if workload == "W7" {
+                bench.args(["--executions", "10000", "--seconds", "30"]);
+            } else {
+                bench.args(["--seconds", &args.seconds.to_string()]);
+            }
+            show(workload, concurrency, &output(&mut bench)?);
+        }
+    }
+    if args.floor {
+        floor(&tools, &scratch, args.seconds)?;
+    }
+    Ok(())
+}
+
+fn floor(tools: &std::path::Path, scratch: &std::path::Path, seconds: u32) -> Result<()> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+    let floor = Command::new(tools.join("floor"))
+        .args(["--port", &port, "--db"])
+        .arg(scratch.join("floor.db"))
+        .stdout(Stdio::null())
+        .spawn()
+        .context("floor")?;
+    let floor = Running(floor);
+    while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
+        std::thread::yield_now();
+    }
+    for (workload, path, concurrency) in
+        [("W1", "/batch/200", "16"), ("W2", "/chain/10", "16"), ("W5", "/chain/1", "16")]
+    {
+        let mut bench = Command::new(tools.join("bench"));
+        bench.args([
+            "--endpoint",
+            &format!("http://127.0.0.1:{port}"),
+            "--workload",
+            workload,
+            "--http-path",
+            path,
+        ]);
+        bench.args(["--concurrency", concurrency, "--seconds", &seconds.to_string()]);
+        bench.args(["--server-pid", &floor.0.id().to_string()]);
+        show(&format!("floor {path}"), concurrency, &output(&mut bench)?);
+    }
+    Ok(())
+}
+
+fn concurrencies(workload: &str) -> &'static [&'static str] {
+    match workload {
+        "W1" | "W2" => &["1", "16", "64"],
+        "W3" | "W4" | "W4J" => &["1", "4"],
+        "W5" => &["16", "64"],
+        "W6" => &["1", "16"],
+        _ => &["16"],
+    }
+}
+
+fn show(workload: &str, concurrency: &str, line: &str) {
+    let Ok(figures) = serde_json::from_str::<Value>(line.trim()) else {
+        println!("{workload} at {concurrency}: {line}");
+        return;
+    };
+    let wanted = [
+        "executions_per_s",
+        "p50_ms",
+        "p99_ms",
+        "server_cpu_ms_per_execution",
+        "server_cpu_s",
+        "executions",
+        "errors",
+        "server_rss_mb",
+        "kib_each",
+        "idle_cpu_percent",
+        "other_cpu_s",
+    ];
+    let mut shown: Vec<_> =
+        wanted.iter().filter_map(|name| figures.get(*name).map(|value| format!("{name} {value}"))).collect();
+    if let (Some(cpu), Some(n)) = (figures["server_cpu_s"].as_f64(), figures["executions"].as_f64()) {
+        shown.push(format!("cpu {:.3} ms each", cpu * 1000.0 / n.max(1.0)));
+    }
+    println!("{workload} at {concurrency}: {}", shown.join(", "));
+}
+
+fn resident_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}

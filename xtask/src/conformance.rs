@@ -1,0 +1,182 @@
+//! The recorded executions, through boto3 against a server of our own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::shell::{self, Running, root, stepwell, target};
+
+/// How to run the recorded executions.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Only the cases whose id matches this regular expression; nothing is then held against the list
+    #[arg(long)]
+    only: Option<String>,
+    /// Rewrite the list of expected failures' ids, keeping the reasons that stand there
+    #[arg(long)]
+    update: bool,
+    /// Show each case that is not exact
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+const LIST: &str = "tests/conformance/expected-failures.txt";
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let recorded = root().join("../shared/conformance");
+    if !recorded.join("run.py").exists() {
+        println!("conformance: SKIPPED, as the recordings are not here (../shared/conformance)");
+        return Ok(());
+    }
+    let (python, program) = (python()?, stepwell("dev")?);
+    let scratch = target().join("conformance");
+    let _ = std::fs::remove_dir_all(&scratch);
+    std::fs::create_dir_all(&scratch)?;
+    let (lambda_port, out) = (free_port()?, scratch.join("results.json"));
+    let (_server, endpoint) = serve(&program, &scratch, lambda_port)?;
+    let mut runner = Command::new(python);
+    runner.current_dir(&recorded).env("PYTHONDONTWRITEBYTECODE", "1").arg("run.py").args([
+        "--endpoint",
+        &endpoint,
+        "--cases",
+        "cases",
+    ]);
+    runner.args(["--lambda-port", &lambda_port.to_string(), "--json"]).arg(&out);
+    if let Some(only) = &args.only {
+        runner.args(["--only", only]);
+    }
+    if args.verbose {
+        runner.arg("-v");
+    }
+    // Its exit status says whether all were exact; which may fail is ours to say.
+    let _ = runner.status().context("cannot start the runner")?;
+    let results: Value =
+        serde_json::from_str(&std::fs::read_to_string(&out).context("the runner wrote no results")?)?;
+    if args.only.is_some() {
+        return Ok(());
+    }
+    judge(&levels(&results), args.update)
+}
+
+/// The level of each case that was run.
+fn levels(results: &Value) -> BTreeMap<String, String> {
+    let rows = results["results"].as_array();
+    rows.into_iter()
+        .flatten()
+        .filter_map(|row| Some((row["id"].as_str()?.to_owned(), row["result"].as_str()?.to_owned())))
+        .collect()
+}
+
+fn judge(levels: &BTreeMap<String, String>, update: bool) -> Result<()> {
+    let path = root().join(LIST);
+    let listed = expected(&std::fs::read_to_string(&path).unwrap_or_default());
+    let count = |level: &str| levels.values().filter(|l| *l == level).count();
+    let run = levels.len() - count("skipped");
+    println!(
+        "conformance: {} of {run} exact, {} loose, {} skipped",
+        count("exact"),
+        count("loose"),
+        count("skipped")
+    );
+    let failing: BTreeSet<_> = levels
+        .iter()
+        .filter(|(_, l)| !matches!(l.as_str(), "exact" | "loose" | "skipped"))
+        .map(|(id, _)| id.clone())
+        .collect();
+    if update {
+        return write_list(&path, &failing, &listed);
+    }
+    let surprises: Vec<_> = failing.iter().filter(|id| !listed.contains_key(*id)).collect();
+    let mended: Vec<_> = listed.keys().filter(|id| levels.get(*id).is_some_and(|l| l == "exact")).collect();
+    if !mended.is_empty() {
+        bail!(
+            "these pass now: take them off {LIST}\n  {}",
+            mended.iter().map(|s| s.as_str()).collect::<Vec<_>>().join("\n  ")
+        );
+    }
+    if !surprises.is_empty() {
+        bail!(
+            "these fail and are not in {LIST}:\n  {}",
+            surprises.iter().map(|s| s.as_str()).collect::<Vec<_>>().join("\n  ")
+        );
+    }
+    Ok(())
+}
+
+/// The list: a reason on a line that begins with `#`, then the ids it holds for.
+fn expected(text: &str) -> BTreeMap<String, String> {
+    let (mut reason, mut listed) = (String::new(), BTreeMap::new());
+    for line in text.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix('#') {
+            reason = text.trim().to_owned();
+        } else if !line.is_empty() {
+            listed.insert(line.to_owned(), reason.clone());
+        }
+    }
+    listed
+}
+
+fn write_list(path: &Path, failing: &BTreeSet<String>, listed: &BTreeMap<String, String>) -> Result<()> {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for id in failing {
+        by_reason.entry(listed.get(id).map_or("NO REASON YET", String::as_str)).or_default().push(id);
+    }
+    let text: Vec<_> =
+        by_reason.iter().map(|(reason, ids)| format!("# {reason}\n{}\n", ids.join("\n"))).collect();
+    std::fs::write(path, text.join("\n"))?;
+    println!("wrote {LIST}: {} cases", failing.len());
+    Ok(())
+}
+
+/// A Python that has boto3: in an environment of our own under the target folder.
+fn python() -> Result<PathBuf> {
+    let folder = target().join("python");
+    let python = folder.join("bin/python");
+    if !shell::works(Command::new(&python).args(["-c", "import boto3"])) {
+        shell::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        shell::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "boto3==1.43.11"]))?;
+    }
+    Ok(python)
+}
+
+fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Starts a server on a free port; it ends when the handle is dropped.
+pub(crate) fn serve(program: &Path, scratch: &Path, lambda_port: u16) -> Result<(Running, String)> {
+    let child = Command::new(program)
+        .args(["local", "--port", "0", "--data-dir"])
+        .arg(scratch.join("data"))
+        .env("AWS_ENDPOINT_URL_LAMBDA", format!("http://127.0.0.1:{lambda_port}"))
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let mut running = Running(child);
+    let stdout = running.0.stdout.take().context("the server has no standard output")?;
+    let mut lines = BufReader::new(stdout).lines();
+    let endpoint = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let at = line.find("http://")?;
+        line[at..].split_whitespace().next().map(str::to_owned)
+    });
+    // What it prints later must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    endpoint.map(|endpoint| (running, endpoint)).context("the server ended before it listened")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_list_gives_each_case_its_reason() {
+        let listed = super::expected("# not yet\na::b\nc\n\n# never\nd\n");
+        assert_eq!(listed.get("c").map(String::as_str), Some("not yet"));
+        assert_eq!(listed.get("d").map(String::as_str), Some("never"));
+    }
+}
