@@ -1,0 +1,165 @@
+//! The HTTP server of `stepwell local`: the Step Functions API, as AWS's SDKs speak it, on this machine.
+//!
+//! It knows HTTP/1.1, who may call, and how much of everything a caller may take up. What an operation means is
+//! [`stepwell_wire`]'s business.
+
+mod address;
+mod hosts;
+mod respond;
+mod signal;
+
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use stepwell_wire::Api;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use address::BindError;
+use hosts::Hosts;
+use respond::Site;
+pub use signal::stop_signal;
+
+/// Where to listen, and what a caller may take up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The address or name to listen on.
+    pub host: String,
+    /// The port; 0 for any that is free.
+    pub port: u16,
+    /// Whether other machines may be served, though nobody's signature is checked.
+    pub allow_unauthenticated_network: bool,
+    /// Names, besides those of this machine's loopback, under which callers may know this server.
+    pub names: Vec<String>,
+    /// Connections served at once; further ones wait to be accepted.
+    pub connections_max: usize,
+    /// How long a connection may take over the head of a request, and stay idle before one.
+    pub head_timeout: Duration,
+    /// How long a connection may take over the body of a request.
+    pub body_timeout: Duration,
+    /// How long requests under way may go on after the signal to stop.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    /// This machine's loopback, at the port of Step Functions Local.
+    fn default() -> Self {
+        Options {
+            host: "127.0.0.1".into(),
+            port: 8083,
+            allow_unauthenticated_network: false,
+            names: Vec::new(),
+            connections_max: 4096,
+            head_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A server that listens.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    site: Arc<Site>,
+    options: Options,
+}
+
+/// Bytes of a connection's read buffer at most. A request's head must fit; a body comes in pieces.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// Pause after an `accept` that failed, as it does while no file descriptor is free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl Server {
+    /// Listens, so that connections are taken in from now on; [`Server::run`] serves them.
+    ///
+    /// # Errors
+    /// [`BindError`], also for an address that other machines reach, where `options` do not allow that.
+    pub async fn bind(api: Api, options: Options) -> Result<Self, BindError> {
+        let listener = address::listen(&options).await?;
+        let address = listener.local_addr().map_err(|source| BindError::of(&options, source))?;
+        let hosts = Hosts::new(options.names.iter().chain([&options.host]));
+        let site = Arc::new(Site::new(api, hosts, options.body_timeout));
+        Ok(Server { listener, address, site, options })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where callers find it, such as `http://127.0.0.1:8083`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Says on standard output that it listens, serves until `shutdown` is ready, then lets what is under way end
+    /// within [`Options::grace`].
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        // Nobody has to read this.
+        let _ = writeln!(std::io::stdout(), "listening on {}", self.url());
+        let graceful = GracefulShutdown::new();
+        let places = Arc::new(Semaphore::new(self.options.connections_max));
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                accepted = accept(&self.listener, &places) => accepted,
+                () = &mut shutdown => break,
+            };
+            match accepted {
+                Ok((stream, place)) => self.serve(stream, place, &graceful),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.listener);
+        if tokio::time::timeout(self.options.grace, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests under way were cut off");
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, place: OwnedSemaphorePermit, graceful: &GracefulShutdown) {
+        // Answers are small and awaited; without this the kernel would hold some of them back.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was not set");
+        }
+        let site = self.site.clone();
+        let service = service_fn(move |request| {
+            let site = site.clone();
+            async move { Ok::<_, std::convert::Infallible>(site.respond(request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.options.head_timeout)
+            .max_buf_size(BUFFER_BYTES_MAX)
+            .pipeline_flush(true)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}
