@@ -12,6 +12,9 @@ use super::limits::Limits;
 use super::{engine, functions};
 use crate::{Environment, Map, Value};
 
+/// Below, every integer is a double.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// The direct way does not know; the engine does.
 #[derive(Debug)]
 pub(super) struct Unsure;
@@ -125,13 +128,10 @@ impl Plan {
             steps.extend(member.map(|name| Step::Member(name.to_owned())));
             match stages {
                 [] => Some(()),
-                [Stage::Filter(index)] => match **index {
-                    AstNode::Number(index) if index.fract() == 0.0 => {
-                        steps.push(Step::Index(index as i64));
-                        Some(())
-                    }
-                    _ => None,
-                },
+                [Stage::Filter(predicate)] => {
+                    steps.push(Step::Index(index(predicate)?));
+                    Some(())
+                }
                 _ => None,
             }
         };
@@ -327,7 +327,8 @@ impl Operator {
             Operator::Divide => left / right,
             _ => left % right,
         };
-        if result.is_finite() { Ok(Operand::Number(result)) } else { Err(Unsure) }
+        // Beyond, an integer may be one that came in with more digits than a double has.
+        if result.abs() < EXACT_MAX { Ok(Operand::Number(result)) } else { Err(Unsure) }
     }
 }
 
@@ -423,10 +424,21 @@ impl<'e> Operand<'e> {
 /// Integers have one spelling; fractions and large magnitudes are the engine's.
 fn append_number(value: f64, text: &mut String) -> Result<(), Unsure> {
     use std::fmt::Write;
-    if value.fract() != 0.0 || value.abs() >= 9_007_199_254_740_992.0 {
+    if value.fract() != 0.0 || value.abs() >= EXACT_MAX {
         return Err(Unsure);
     }
     write!(text, "{}", value as i64).map_err(|_| Unsure)
+}
+
+/// A predicate that is a whole number.
+fn index(predicate: &AstNode) -> Option<i64> {
+    match predicate {
+        AstNode::Number(index) if index.fract() == 0.0 && index.abs() < 1e15 => Some(*index as i64),
+        AstNode::Unary { op: UnaryOp::Negate, operand } if matches!(**operand, AstNode::Number(_)) => {
+            index(operand).map(|index| -index)
+        }
+        _ => None,
+    }
 }
 
 fn operator(op: BinaryOp) -> Option<Operator> {

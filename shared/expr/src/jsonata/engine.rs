@@ -12,6 +12,7 @@ use jsonata_core::value::JValue;
 use super::adapt::adapt;
 use super::analysis::{Analysis, Need};
 use super::convert::{Exact, from_engine, to_engine};
+use super::diagnose::{self, Marked, Marks};
 use super::functions::{self, Sources};
 use super::limits::Limits;
 use super::{guard, message, syntax};
@@ -22,6 +23,8 @@ use crate::{Entropy, Environment, Map, Value};
 pub(super) enum Failure {
     /// JSONata's own error: its code and message.
     Thrown(String),
+    /// An error without a code.
+    Uncoded(String),
     /// A bound was reached.
     Bound(&'static str),
     /// The result is a function.
@@ -35,6 +38,7 @@ impl Failure {
     pub(super) fn ending(&self) -> String {
         match self {
             Failure::Thrown(message) => format!(" threw an error during evaluation. {message}"),
+            Failure::Uncoded(message) => format!(" threw an error during evaluation: {message}"),
             Failure::Bound(message) => format!(" threw an error during evaluation: {message}"),
             Failure::Unsupported => " returned an unsupported result type.".to_owned(),
             Failure::Internal => " threw an internal error during evaluation.".to_owned(),
@@ -60,39 +64,105 @@ impl Program {
 
     /// Evaluates; `None` is JSONata's undefined.
     pub(super) fn evaluate(&self, environment: &dyn Environment) -> Result<Option<Value>, Failure> {
-        let mut exact = Exact::default();
-        let mut context = Context::new();
-        for (name, need) in &self.analysis.needs {
-            if name == "states" {
-                context.bind(name.clone(), states(environment, need, &mut exact));
-            } else if let Some(value) = environment.variable(name) {
-                context.bind(name.clone(), to_engine(value, need, &mut exact));
+        let bind = |context: &mut Context, exact: &mut Exact| {
+            for (name, need) in &self.analysis.needs {
+                if name == "states" {
+                    context.bind(name.clone(), states(environment, need, exact));
+                } else if let Some(value) = environment.variable(name) {
+                    context.bind(name.clone(), to_engine(value, need, exact));
+                }
             }
-        }
-        self.run(context, &JValue::Undefined, exact, environment.entropy(), &Limits::default())
+            JValue::Undefined
+        };
+        self.run(&bind, environment.entropy(), &Limits::default())
     }
 
+    /// Evaluates what `bind` binds, with the context item it returns.
     fn run(
         &self,
-        context: Context,
-        input: &JValue,
-        exact: Exact,
+        bind: &dyn Fn(&mut Context, &mut Exact) -> JValue,
         entropy: &Entropy,
         limits: &Limits,
     ) -> Result<Option<Value>, Failure> {
-        let exact = Rc::new(RefCell::new(exact));
-        let named = &self.analysis.functions;
-        let sources = Sources::new(entropy, named, Rc::clone(&exact));
-        let evaluated = catch_unwind(AssertUnwindSafe(|| {
-            let mut evaluator = Evaluator::with_options(context, limits.options());
-            functions::register(&mut evaluator, named, sources);
-            if self.guarded {
-                functions::register_guards(&mut evaluator);
-            }
-            let value = evaluator.evaluate(&self.tree, input).map_err(|error| failure(&error))?;
-            from_engine(&value, &exact.borrow())
+        let seed = if functions::need_chance(&self.analysis.functions) { entropy.bits() } else { 0 };
+        let sources = |exact| Sources::new(seed, entropy.now_ms, exact);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            self.attempt(&self.tree, bind, &sources, limits, None).map_err(|error| match error {
+                Raised::Failure(failure) => failure,
+                Raised::Thrown { code, words } if message::wants_marks(&code) => {
+                    let marked = self.diagnose(bind, &sources, limits, &code);
+                    Failure::Thrown(format!("{code}: {}", message::worded(&code, &words, marked.as_ref())))
+                }
+                Raised::Thrown { code, words } => {
+                    Failure::Thrown(format!("{code}: {}", message::worded(&code, &words, None)))
+                }
+            })
         }));
-        evaluated.unwrap_or(Err(Failure::Internal))
+        caught.unwrap_or(Err(Failure::Internal))
+    }
+
+    fn attempt(
+        &self,
+        tree: &AstNode,
+        bind: &dyn Fn(&mut Context, &mut Exact) -> JValue,
+        sources: &dyn Fn(Rc<RefCell<Exact>>) -> Rc<Sources>,
+        limits: &Limits,
+        marks: Option<&Marks>,
+    ) -> Result<Option<Value>, Raised> {
+        let exact = Rc::new(RefCell::new(Exact::default()));
+        let mut context = Context::new();
+        let input = bind(&mut context, &mut exact.borrow_mut());
+        let mut evaluator = Evaluator::with_options(context, limits.options());
+        functions::register(&mut evaluator, &self.analysis.functions, sources(Rc::clone(&exact)));
+        if self.guarded {
+            functions::register_guards(&mut evaluator);
+        }
+        if let Some(marks) = marks {
+            functions::register_marks(&mut evaluator, Rc::clone(marks));
+        }
+        let value = evaluator.evaluate(tree, &input).map_err(|error| Raised::from(&error))?;
+        from_engine(&value, &exact.borrow()).map_err(Raised::Failure)
+    }
+
+    /// Where the error `code` comes from.
+    fn diagnose(
+        &self,
+        bind: &dyn Fn(&mut Context, &mut Exact) -> JValue,
+        sources: &dyn Fn(Rc<RefCell<Exact>>) -> Rc<Sources>,
+        limits: &Limits,
+        code: &str,
+    ) -> Option<Marked> {
+        let mut tree = self.tree.clone();
+        diagnose::put_marks(&mut tree);
+        let marks = Marks::default();
+        // Marks nest: what they stand before is one level deeper.
+        let limits = Limits { depth: limits.depth * 3, ..limits.clone() };
+        match self.attempt(&tree, bind, sources, &limits, Some(&marks)) {
+            Err(Raised::Thrown { code: again, .. }) if again == code => Some(marks.take()),
+            _ => None,
+        }
+    }
+}
+
+/// An error as the engine raises it.
+enum Raised {
+    Thrown { code: String, words: String },
+    Failure(Failure),
+}
+
+impl From<&EvaluatorError> for Raised {
+    fn from(error: &EvaluatorError) -> Self {
+        let message = error.message().trim_start_matches("Signature validation failed: ");
+        let Some(code) = error_code_prefix(message) else {
+            return Raised::Failure(Failure::Uncoded(message.to_owned()));
+        };
+        match message::bound(code) {
+            Some(bound) => Raised::Failure(Failure::Bound(bound)),
+            None => {
+                let words = message[code.len() + 1..].trim_start().to_owned();
+                Raised::Thrown { code: code.to_owned(), words }
+            }
+        }
     }
 }
 
@@ -143,20 +213,6 @@ pub(super) fn states_value(environment: &dyn Environment) -> Value {
     Value::object(members.into_iter().map(|(name, value)| (name.into(), value.clone())).collect::<Map>())
 }
 
-fn failure(error: &EvaluatorError) -> Failure {
-    let message = error.message().trim_start_matches("Signature validation failed: ");
-    let Some(code) = error_code_prefix(message) else {
-        return Failure::Thrown(message.to_owned());
-    };
-    if let Some(bound) = message::bound(code) {
-        return Failure::Bound(bound);
-    }
-    match message::fixed(code) {
-        Some(fixed) => Failure::Thrown(format!("{code}: {fixed}")),
-        None => Failure::Thrown(message.to_owned()),
-    }
-}
-
 /// Evaluates plain JSONata with an input as its context item and without AWS's refusals, for the public test suite.
 ///
 /// `bounds` are milliseconds of time and levels of nesting; the clock stands at `now_ms`. The error is the message, behind
@@ -175,15 +231,15 @@ pub fn evaluate_bare(
     };
     let analysis = Analysis::of(&tree);
     let program = Program::new(tree, analysis);
-    let mut exact = Exact::default();
-    let mut context = Context::new();
-    for (name, value) in bindings {
-        context.bind(name.clone(), to_engine(value, &WHOLE, &mut exact));
-    }
-    let input = input.map_or(JValue::Undefined, |value| to_engine(value, &WHOLE, &mut exact));
+    let bind = |context: &mut Context, exact: &mut Exact| {
+        for (name, value) in bindings {
+            context.bind(name.clone(), to_engine(value, &WHOLE, exact));
+        }
+        input.map_or(JValue::Undefined, |value| to_engine(value, &WHOLE, exact))
+    };
     let limits = Limits { timeout_ms: bounds.0, depth: bounds.1 };
-    program.run(context, &input, exact, &Entropy::new(0, now_ms), &limits).map_err(|failure| match failure {
-        Failure::Thrown(message) => message,
+    program.run(&bind, &Entropy::new(0, now_ms), &limits).map_err(|failure| match failure {
+        Failure::Thrown(message) | Failure::Uncoded(message) => message,
         Failure::Bound(message) => message.to_owned(),
         Failure::Unsupported => "unsupported".to_owned(),
         Failure::Internal => "internal".to_owned(),

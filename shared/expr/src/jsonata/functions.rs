@@ -10,7 +10,7 @@ use jsonata_core::value::JValue;
 use super::convert::Exact;
 use super::limits::{RANGE_ELEMENTS_MAX, VALUE_BYTES_MAX};
 use super::parse::parse_json;
-use super::{digest, guard};
+use super::{diagnose, digest, guard};
 use crate::Entropy;
 
 /// Whether `name` is a function in Step Functions: JSONata's without `$eval`, and AWS's own.
@@ -90,6 +90,11 @@ const NAMES: [&str; 69] = [
     "zip",
 ];
 
+/// Whether a function among those `named` draws random numbers.
+pub(super) fn need_chance(named: &BTreeSet<String>) -> bool {
+    ["random", "shuffle", "uuid"].iter().any(|name| named.contains(*name))
+}
+
 /// What the functions draw from besides their arguments.
 pub(super) struct Sources {
     entropy: Entropy,
@@ -97,11 +102,9 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Draws from `entropy` once, and only where a function that is `named` wants chance.
-    pub(super) fn new(entropy: &Entropy, named: &BTreeSet<String>, exact: Rc<RefCell<Exact>>) -> Rc<Self> {
-        let chance = ["random", "shuffle", "uuid"].iter().any(|name| named.contains(*name));
-        let seed = if chance { entropy.bits() } else { 0 };
-        Rc::new(Sources { entropy: Entropy::new(seed, entropy.now_ms), exact })
+    /// The same `seed` draws the same.
+    pub(super) fn new(seed: u64, now_ms: i64, exact: Rc<RefCell<Exact>>) -> Rc<Self> {
+        Rc::new(Sources { entropy: Entropy::new(seed, now_ms), exact })
     }
 }
 
@@ -125,6 +128,15 @@ pub(super) fn register_guards(evaluator: &mut Evaluator) {
         .and_then(|()| evaluator.register_fn(guard::WEIGH_REPLACE, fits(guard::replace_fits)))
         .and_then(|()| evaluator.register_fn(guard::WEIGH_JOIN, fits(guard::join_fits)));
     registered.expect("no function of the engine has a blank in its name");
+}
+
+/// Puts the marks of [`diagnose`] among `evaluator`'s functions.
+pub(super) fn register_marks(evaluator: &mut Evaluator, marks: diagnose::Marks) {
+    let mark = move |args: &[JValue]| {
+        diagnose::mark(&marks, args);
+        Ok(JValue::Undefined)
+    };
+    evaluator.register_fn(diagnose::MARK, mark).expect("no function of the engine has a blank in its name");
 }
 
 /// How many arguments one of the functions of [`register`] takes.

@@ -13,6 +13,7 @@
 mod adapt;
 mod analysis;
 mod convert;
+mod diagnose;
 mod digest;
 mod direct;
 mod engine;

@@ -186,6 +186,45 @@ fn says_what_the_service_says() {
         ("$parse('{\"a\":1,\"a\":2}')", "D3137: Invalid JSON"),
         ("$parse('1e400')", "D3137: Invalid JSON"),
         ("$error('mine')", "D3137: mine"),
+        ("1 + 'a'", "T2002: The right side of the \"+\" operator must evaluate to a number"),
+        (
+            "$i < 'a'",
+            "T2009: The values 41 and \"a\" either side of operator \"<\" must be of the same data type",
+        ),
+        (
+            "true < 1",
+            "T2010: The expressions either side of operator \"<\" must evaluate to numeric or string values",
+        ),
+        ("-$name", "D1002: Cannot negate a non-numeric value: \"Ada\""),
+        ("$sum(['a'])", "T0412: Argument 1 of function \"sum\" must be an array of \"numbers\""),
+        ("$abs($abs(1) & 'x')", "T0410: Argument 1 of function \"abs\" does not match function signature"),
+        (
+            "$map(['a', 1], $uppercase)",
+            "T0410: Argument 1 of function \"uppercase\" does not match function signature",
+        ),
+        ("5 ~> $trim()", "T0410: Argument 1 of function \"trim\" does not match function signature"),
+        (
+            "$each('x', function($v){$v})",
+            "T0410: Argument 1 of function \"each\" does not match function signature",
+        ),
+        (
+            "(function($x)<n:n>{$x})('a')",
+            "T0410: Argument 1 of function undefined does not match function signature",
+        ),
+        ("$number('abc')", "D3030: Unable to cast value to a number: \"abc\""),
+        (
+            "$formatBase(10, 99)",
+            "D3100: The radix of the formatBase function must be between 2 and 36.  It was given 99",
+        ),
+        (
+            "$reduce([1,2], function($a){$a})",
+            "D3050: The second argument of reduce function must be a function with at least two arguments",
+        ),
+        (
+            "[1..1e9]",
+            "D2014: The size of the sequence allocated by the range operator (..) must not exceed 1e6.  Attempted to \
+             allocate 1000000000.",
+        ),
         ("$sqrt(-1)", "D3060: The sqrt function cannot be applied to a negative number: -1"),
     ] {
         assert_eq!(ending(text), format!(" threw an error during evaluation. {expected}"), "{text}");
@@ -312,4 +351,68 @@ fn bounds_stand_where_the_service_has_them() {
         assert!(evaluate(&last).is_ok(), "{last}");
         assert!(ending(&beyond).starts_with(" threw an error during evaluation: "), "{beyond}");
     }
+}
+
+/// Both ways of evaluating, over operands of every kind: where the direct one is sure, it agrees with the engine.
+#[test]
+fn the_direct_way_agrees_with_the_engine() {
+    const VALUES: [&str; 17] = [
+        "0",
+        "-1",
+        "1.5",
+        "1.0",
+        "9007199254740993",
+        "\"a\"",
+        "\"\"",
+        "\"10\"",
+        "\"é\"",
+        "\"\u{1F600}\"",
+        "true",
+        "false",
+        "null",
+        "{}",
+        "{\"a\":{\"b\":1},\"c\":[1]}",
+        "[]",
+        "[{\"a\":1},{\"a\":[2,3]}]",
+    ];
+    let members: Vec<_> = VALUES.iter().enumerate().map(|(at, json)| format!("\"v{at}\":{json}")).collect();
+    let stage = Stage { variables: parse(&format!("{{{}}}", members.join(","))).unwrap(), ..stage() };
+    let mut texts = Vec::new();
+    // One more than there are values: undefined is an operand too.
+    for a in 0..=VALUES.len() {
+        for form in [
+            "-X",
+            "$not(X)",
+            "$exists(X)",
+            "X ? 1 : X",
+            "[X]",
+            "[[X], X]",
+            "{'k': X}",
+            "X.a",
+            "X.a.b",
+            "X[0]",
+            "X[-1]",
+            "X[5]",
+            "X.c[0]",
+            "X[1].a",
+        ] {
+            texts.push(form.replace('X', &format!("$v{a}")));
+        }
+        for b in 0..=VALUES.len() {
+            for operator in ["+", "-", "*", "/", "%", "=", "!=", "<", "<=", ">", ">=", "and", "or", "&"] {
+                texts.push(format!("$v{a} {operator} $v{b}"));
+            }
+        }
+    }
+    let mut sure = 0;
+    for text in &texts {
+        let expression = Expression::compile(text).unwrap();
+        let plan = expression.inner.plan.as_ref().unwrap_or_else(|| panic!("{text} has no plan"));
+        let Ok(direct) = plan.evaluate(&stage) else { continue };
+        sure += 1;
+        let engine = expression.inner.program.as_ref().unwrap().evaluate(&stage);
+        let show = |value: &Option<Value>| value.as_ref().map(Value::to_json);
+        assert_eq!(Ok(show(&direct)), engine.map(|value| show(&value)), "{text}");
+    }
+    assert!(sure > 1000, "{sure} of {}", texts.len());
 }
