@@ -65,7 +65,7 @@ fn check(case: &Value) -> usize {
         let Some(exited) = event.get("stateExitedEventDetails") else { continue };
         let state = exited.get("name").and_then(Value::as_str).and_then(|name| state(case, name));
         if let Some((template, output)) = state.and_then(template).zip(exited.get("output")) {
-            let template = Template::compile(template, QueryLanguage::JsonPath).unwrap();
+            let template = Template::compile(template, QueryLanguage::JsonPath).expect("AWS took it");
             let given = template.evaluate(&recorded, "Parameters");
             let given = given.map_or_else(|error| error.message, |value| value.to_json());
             let expected = payload(output).to_json();
