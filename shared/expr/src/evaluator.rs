@@ -91,7 +91,10 @@ impl PathExpression {
         if let PathExpression::Intrinsic(call) = self {
             return call.evaluate(environment);
         }
-        self.find(environment).map_err(|_| {
+        self.find(environment).map_err(|nothing| {
+            if nothing.is_exhausted {
+                return EvalError::runtime(nothing.message);
+            }
             let searched = match self {
                 PathExpression::Context(_) => environment.context(),
                 _ => environment.input(),
@@ -121,7 +124,7 @@ impl PathExpression {
     /// # Errors
     /// [`NoMatch`] where it leads nowhere, and where a call fails.
     pub fn find(&self, environment: &dyn Environment) -> Result<Value, NoMatch> {
-        let nothing = |message| NoMatch { at: self.text().to_owned(), message };
+        let nothing = |message| NoMatch { at: self.text().to_owned(), message, is_exhausted: false };
         match (self, self.start(environment)) {
             (_, Some((path, Some(start)))) => path.evaluate(start),
             (PathExpression::Intrinsic(call), _) => {
@@ -136,7 +139,7 @@ impl PathExpression {
         let (path, start) = self.start(environment)?;
         Some(match start {
             Some(start) => path.evaluate_argument(start),
-            None => Err(NoMatch { at: self.text().to_owned(), message: String::new() }),
+            None => Err(NoMatch { at: self.text().to_owned(), message: String::new(), is_exhausted: false }),
         })
     }
 

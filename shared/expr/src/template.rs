@@ -25,12 +25,19 @@ enum Node {
     Object(Box<[(Arc<str>, Node)]>),
 }
 
+/// Arrays and objects that may stand inside one another in a template. (What its expressions give may be deeper.)
+const DEPTH_MAX: usize = 200;
+
 impl Template {
     /// Compiles `value` as the language has it.
     ///
     /// # Errors
     /// All mistakes, each with its place: in JSONPath that of the object around the member, as AWS reports it.
     pub fn compile(value: &Value, language: QueryLanguage) -> Result<Self, Vec<CompileError>> {
+        if value.depth(DEPTH_MAX + 1) > DEPTH_MAX {
+            let message = format!("A payload template can be nested at most {DEPTH_MAX} levels deep");
+            return Err(vec![CompileError { message, pointer: String::new() }]);
+        }
         let mut compiler =
             Compiler { language, pointer: String::new(), place: String::new(), errors: Vec::new() };
         let node = compiler.node(value);
@@ -314,6 +321,42 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn jsonata_places_are_named_below_the_field() {
+        let template = parse(r#"{"a":{"b":["{% 1 %}","{% $nope %}"]},"c":"{%","d":" {% 1 %}"}"#).unwrap();
+        let template = Template::compile(&template, QueryLanguage::Jsonata).unwrap();
+        let error = template.evaluate(&Given::new("{}"), "Output").unwrap_err();
+        assert_eq!(
+            error.message,
+            "The JSONata expression '$nope' specified for the field 'Output/a/b[1]' returned nothing (undefined)."
+        );
+        let template = parse(r#"{"b":"{% $count + 1 %}","a":["{% $states.input %}"],"c":null}"#).unwrap();
+        let template = Template::compile(&template, QueryLanguage::Jsonata).unwrap();
+        let value = template.evaluate(&Given::new("{}"), "Output").unwrap();
+        assert_eq!(value.to_json(), r#"{"b":4,"a":[{}],"c":null}"#);
+    }
+
+    #[test]
+    fn jsonata_mistakes_are_listed_with_their_places() {
+        let template = parse(r#"{"a":"{% ( %}","b":[1,{"c/d":"{% ) %}"}]}"#).unwrap();
+        let errors = Template::compile(&template, QueryLanguage::Jsonata).unwrap_err();
+        let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/a", "/b/1/c~1d"]);
+    }
+
+    #[test]
+    fn deep_templates_do_not_overflow() {
+        let nested = |levels: usize, inner: &str| {
+            parse(&format!("{}{inner}{}", "[{\"a\":".repeat(levels / 2), "}]".repeat(levels / 2))).unwrap()
+        };
+        for language in [QueryLanguage::JsonPath, QueryLanguage::Jsonata] {
+            assert!(Template::compile(&nested(200, "1"), language).unwrap().constant().is_some());
+            assert!(Template::compile(&nested(300, "1"), language).is_err());
+        }
+        let template = Template::compile(&nested(198, "{\"b.$\":\"$\"}"), QueryLanguage::JsonPath).unwrap();
+        assert!(template.evaluate(&Given::new("1"), "Parameters").is_ok());
     }
 
     #[test]

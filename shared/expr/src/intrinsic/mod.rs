@@ -158,7 +158,7 @@ impl Argument {
                 PathExpression::Context(path) => &path.text()[1..],
                 path => path.text(),
             };
-            let reason = match nothing.message.starts_with("Filter: ") {
+            let reason = match nothing.is_exhausted || nothing.message.starts_with("Filter: ") {
                 true => nothing.message,
                 false => format!(
                     "The JsonPath argument for the field '{shown}' could not be found in the input '{}'",

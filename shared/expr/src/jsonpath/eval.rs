@@ -64,6 +64,21 @@ static ABSENT: Value = Value::Null;
 
 type Nodes<'a> = Vec<Cow<'a, Value>>;
 
+/// The one value that single names and indexes lead to: the quick way, which most paths go.
+///
+/// `None` where there is none, and where a token is of another kind.
+pub(super) fn follow<'a>(tokens: &[Token], start: &'a Value) -> Option<&'a Value> {
+    tokens.iter().try_fold(start, |value, token| match (token, value) {
+        (Token::Property(names), Value::Object(map)) if names.len() == 1 => member(map, &names[0]),
+        (Token::Index(indexes), Value::Array(items)) if indexes.len() == 1 => {
+            let index = i64::from(indexes[0]);
+            let index = if index < 0 { items.len() as i64 + index } else { index };
+            items.get(usize::try_from(index).ok()?)
+        }
+        _ => None,
+    })
+}
+
 /// Applies `tokens` to `start`, which is `root` or an item of it.
 pub(super) fn run<'a>(
     tokens: &'a [Token],
@@ -72,6 +87,9 @@ pub(super) fn run<'a>(
     rules: Rules,
     budget: &Budget,
 ) -> Result<Cow<'a, Value>, Failure> {
+    if let Some(value) = follow(tokens, start) {
+        return Ok(Cow::Borrowed(value));
+    }
     if let Some((Token::Function(last), scanned @ [Token::Scan(_), ..])) = tokens.split_last() {
         let found = nodes(scanned, start, root, rules, budget)?.into_iter().map(Cow::into_owned).collect();
         return function::apply_scanned(last, root, found, budget).map(Cow::Owned);

@@ -1,6 +1,6 @@
 //! JSONPath with Jayway's semantics, as Step Functions has them.
 //!
-//! A path is parsed once into tokens ([`ast`]) and applied token by token ([`eval`]), so that neither a long path nor
+//! A path is parsed once into tokens (`ast`) and applied token by token (`eval`), so that neither a long path nor
 //! a deep document costs stack, and the number of values visited is bounded.
 
 mod ast;
@@ -14,7 +14,7 @@ mod reference;
 use std::sync::Arc;
 
 use crate::{CompileError, Value};
-use ast::{Name, Token};
+use ast::Token;
 use eval::{Budget, Failure, Rules};
 
 pub use reference::ReferencePath;
@@ -25,8 +25,6 @@ pub struct Path {
     text: Arc<str>,
     tokens: Arc<[Token]>,
     definite: bool,
-    /// Whether there are names and single indexes only.
-    plain: bool,
 }
 
 /// Where a path found nothing.
@@ -37,6 +35,8 @@ pub struct NoMatch {
     pub at: String,
     /// Jayway's text, such as `No results for path: $['a']['b']`.
     pub message: String,
+    /// Whether the search was given up because the path visits too many values.
+    pub is_exhausted: bool,
 }
 
 impl Path {
@@ -55,12 +55,7 @@ impl Path {
             return Err(refused("Path must start with '$'".to_owned()));
         }
         let tokens = parser::parse(path, 0).map_err(refused)?;
-        let plain = tokens.iter().all(|token| match token {
-            Token::Property(names) => names.len() == 1,
-            Token::Index(indexes) => indexes.len() == 1,
-            _ => false,
-        });
-        Ok(Path { text: text.into(), definite: ast::is_definite(&tokens), tokens: tokens.into(), plain })
+        Ok(Path { text: text.into(), definite: ast::is_definite(&tokens), tokens: tokens.into() })
     }
 
     /// The path as it was written.
@@ -97,22 +92,7 @@ impl Path {
 
     /// The one value a path of names and indexes leads to, without a copy. `None` also for other paths.
     pub fn find<'a>(&self, root: &'a Value) -> Option<&'a Value> {
-        if !self.plain {
-            return None;
-        }
-        let mut value = root;
-        for token in self.tokens.iter() {
-            value = match (token, value) {
-                (Token::Property(names), Value::Object(map)) => property(map, &names[0])?,
-                (Token::Index(indexes), Value::Array(items)) => {
-                    let index = i64::from(indexes[0]);
-                    let index = if index < 0 { items.len() as i64 + index } else { index };
-                    items.get(usize::try_from(index).ok()?)?
-                }
-                _ => return None,
-            };
-        }
-        Some(value)
+        eval::follow(&self.tokens, root)
     }
 
     fn apply(&self, root: &Value, rules: Rules) -> Result<Value, NoMatch> {
@@ -129,14 +109,11 @@ impl Path {
             Ok(value) => Ok(value.into_owned()),
             // Jayway throws where the definite steps before find nothing; AWS gives `[]` there too.
             Err(Failure::Nothing(_)) if !self.definite => Ok(Value::array(Vec::new())),
-            Err(Failure::Nothing(message)) => Err(NoMatch { at: at(), message }),
+            Err(Failure::Nothing(message)) => Err(NoMatch { at: at(), message, is_exhausted: false }),
             Err(Failure::Exhausted) => {
-                Err(NoMatch { at: at(), message: format!("Path visits too many values: {}", at()) })
+                let message = format!("Path visits too many values: {}", at());
+                Err(NoMatch { at: at(), message, is_exhausted: true })
             }
         }
     }
-}
-
-fn property<'a>(map: &'a crate::Map, name: &Name) -> Option<&'a Value> {
-    name.raw.as_deref().and_then(|raw| map.get(raw)).or_else(|| map.get(&name.text))
 }
