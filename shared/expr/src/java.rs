@@ -133,6 +133,12 @@ impl Random {
         (self.0 >> (48 - bits)) as u32 as i32
     }
 
+    /// A number in `[0, 1)`, as `nextDouble()` draws it.
+    pub(crate) fn double(&mut self) -> f64 {
+        let high = i64::from(self.next(26)) << 27;
+        (high + i64::from(self.next(27))) as f64 / (1_u64 << 53) as f64
+    }
+
     /// A number in `[first, end)`, as `ints(first, end)` draws it. `first` must be less than `end`.
     pub(crate) fn between(&mut self, first: i32, end: i32) -> i32 {
         match end.checked_sub(first) {

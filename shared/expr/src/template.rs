@@ -207,10 +207,11 @@ impl Compiler {
         let Some(inner) = text.strip_prefix("{%").and_then(|rest| rest.strip_suffix("%}")) else {
             return Node::Constant(value.clone());
         };
-        match Expression::compile(inner) {
+        match Expression::compile_all(inner) {
             Ok(expression) => Node::Jsonata(self.place.as_str().into(), expression),
-            Err(error) => {
-                self.errors.push(CompileError { message: error.message, pointer: self.pointer.clone() });
+            Err(errors) => {
+                let placed = |error: CompileError| CompileError { pointer: self.pointer.clone(), ..error };
+                self.errors.extend(errors.into_iter().map(placed));
                 Node::Constant(value.clone())
             }
         }

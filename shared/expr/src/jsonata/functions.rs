@@ -10,8 +10,10 @@ use jsonata_core::value::JValue;
 use super::convert::Exact;
 use super::limits::{RANGE_ELEMENTS_MAX, VALUE_BYTES_MAX};
 use super::parse::parse_json;
-use super::{diagnose, digest, guard};
+use super::{diagnose, guard};
 use crate::Entropy;
+use crate::intrinsic::hash::digest;
+use crate::java::Random;
 
 /// Whether `name` is a function in Step Functions: JSONata's without `$eval`, and AWS's own.
 pub(super) fn is_function(name: &str) -> bool {
@@ -263,25 +265,15 @@ fn hash(_: &Sources, args: &[JValue]) -> Outcome {
         return Ok(JValue::Undefined);
     };
     let unknown = || thrown(format!("D3137: Unsupported hash algorithm: {algorithm}"));
-    digest::hexadecimal(data, algorithm).map(JValue::string).ok_or_else(unknown)
+    digest(data.as_bytes(), algorithm).map(JValue::string).ok_or_else(unknown)
 }
 
 fn random(sources: &Sources, args: &[JValue]) -> Outcome {
     let seed = argument("random", args, 0, 1)?.map(|seed| whole("random", 0, seed)).transpose()?;
-    Ok(JValue::Number(seed.map_or_else(|| sources.entropy.unit(), java_random)))
-}
-
-/// `new java.util.Random(seed).nextDouble()`, which is what `$random(seed)` is on AWS.
-pub(super) fn java_random(seed: i64) -> f64 {
-    const MULTIPLIER: u64 = 0x5_DEEC_E66D;
-    const MASK: u64 = (1 << 48) - 1;
-    let mut state = (seed as u64 ^ MULTIPLIER) & MASK;
-    let mut next = |bits: u32| {
-        state = state.wrapping_mul(MULTIPLIER).wrapping_add(0xB) & MASK;
-        state >> (48 - bits)
-    };
-    let high = next(26) << 27;
-    (high + next(27)) as f64 / (1_u64 << 53) as f64
+    Ok(JValue::Number(match seed {
+        Some(seed) => Random::new(seed).double(),
+        None => sources.entropy.unit(),
+    }))
 }
 
 fn uuid(sources: &Sources, args: &[JValue]) -> Outcome {

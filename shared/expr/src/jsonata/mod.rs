@@ -14,7 +14,6 @@ mod adapt;
 mod analysis;
 mod convert;
 mod diagnose;
-mod digest;
 mod direct;
 mod engine;
 mod functions;
