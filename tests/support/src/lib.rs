@@ -1,1 +1,76 @@
-//! support
+//! What tests of several crates share: ports in memory, a clock that a test owns, an executor that a seed decides, faults,
+//! and the suites that every adapter of a port must pass.
+//!
+//! It knows the ports and nothing of any store, queue or service behind them.
+
+mod clock;
+mod executor;
+mod faults;
+mod journal;
+mod queue;
+mod random;
+mod registry;
+pub mod suite;
+mod tasks;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use stepwell_engine::Ports;
+
+pub use clock::SimClock;
+pub use executor::{Executor, TaskId};
+pub use faults::{Faults, Rates};
+pub use journal::MemoryJournal;
+pub use queue::{Delivery, MemoryQueue};
+pub use random::Random;
+pub use registry::{MemoryRegistry, machine};
+pub use tasks::{Answer, ScriptedTasks};
+
+/// A world in memory: every port, and what a test needs to look behind them.
+#[derive(Clone)]
+pub struct World {
+    /// Time and randomness.
+    pub clock: Arc<SimClock>,
+    /// Executions.
+    pub journal: Arc<MemoryJournal>,
+    /// Wake-ups, near and far.
+    pub queue: Arc<MemoryQueue>,
+    /// State machines.
+    pub registry: Arc<MemoryRegistry>,
+    /// Calls.
+    pub tasks: Arc<ScriptedTasks>,
+    /// What goes wrong.
+    pub faults: Arc<Faults>,
+}
+
+impl World {
+    /// A world that `seed` decides.
+    pub fn new(seed: u64) -> Self {
+        let clock = Arc::new(SimClock::new(seed));
+        let faults = Arc::new(Faults::new(seed, clock.clone()));
+        World {
+            journal: Arc::new(MemoryJournal::new(faults.clone())),
+            queue: Arc::new(MemoryQueue::new(clock.clone(), faults.clone())),
+            registry: Arc::new(MemoryRegistry::default()),
+            tasks: Arc::new(ScriptedTasks::new(clock.clone())),
+            clock,
+            faults,
+        }
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            journal: self.journal.clone(),
+            queue: self.queue.clone(),
+            scheduler: self.queue.clone(),
+            tasks: self.tasks.clone(),
+            registry: self.registry.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

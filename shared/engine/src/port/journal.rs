@@ -57,11 +57,13 @@ pub trait Journal: Send + Sync {
         after: Option<(RunId, Seq)>,
     ) -> Result<Option<Loaded>, JournalError>;
 
-    /// The META of `execution`; `None` where there is none.
+    /// The META of `execution`; `None` where there is none. An adapter that can do so reads no page for it.
     ///
     /// # Errors
     /// [`JournalError`] where the store does not answer.
-    async fn meta(&self, execution: &str) -> Result<Option<Arc<Meta>>, JournalError>;
+    async fn meta(&self, execution: &str) -> Result<Option<Arc<Meta>>, JournalError> {
+        Ok(self.load(execution, None).await?.map(|loaded| loaded.meta))
+    }
 
     /// Puts a new execution's META, with the condition that none is there (or that its time to live has gone by).
     ///

@@ -1,0 +1,102 @@
+//! Calls that a test answers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stepwell_engine::port::{Clock, TaskAnswer, TaskCall, Tasks};
+use stepwell_expr::{Payload, Value};
+use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, Resource};
+
+use crate::{SimClock, lock};
+
+/// How a call is answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// After this long.
+    pub after: Duration,
+    /// With this; `None` panics.
+    pub with: Option<TaskAnswer>,
+}
+
+impl Answer {
+    /// The call's parameters come back as its result.
+    pub fn echo(call: &TaskCall, after: Duration) -> Self {
+        let output = Outcome::Succeeded(call.call.parameters.clone());
+        Answer { after, with: Some(TaskAnswer::Ended(output)) }
+    }
+
+    /// The call fails.
+    pub fn fail(error: &str, after: Duration) -> Self {
+        Answer {
+            after,
+            with: Some(TaskAnswer::Ended(Outcome::Failed(ErrorOutput::new(error, "as scripted")))),
+        }
+    }
+
+    /// The call is accepted; its task ends by a callback.
+    pub fn submit(after: Duration) -> Self {
+        Answer { after, with: Some(TaskAnswer::Submitted(Payload::of(Value::empty_object()))) }
+    }
+}
+
+type Script = Box<dyn FnMut(&TaskCall) -> Answer + Send>;
+
+/// Answers calls as its script says, and counts them.
+pub struct ScriptedTasks {
+    clock: Arc<SimClock>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    script: Script,
+    calls: BTreeMap<(Arc<str>, AttemptId), u32>,
+    tokens: Vec<Arc<str>>,
+}
+
+impl ScriptedTasks {
+    /// Calls that are echoed after 10 ms.
+    pub(crate) fn new(clock: Arc<SimClock>) -> Self {
+        let script = Box::new(|call: &TaskCall| Answer::echo(call, Duration::from_millis(10)));
+        ScriptedTasks { clock, inner: Mutex::new(Inner { script, calls: BTreeMap::new(), tokens: vec![] }) }
+    }
+
+    /// Answers as `script` says from now on.
+    pub fn script(&self, script: impl FnMut(&TaskCall) -> Answer + Send + 'static) {
+        lock(&self.inner).script = Box::new(script);
+    }
+
+    /// How often each attempt of each execution was called.
+    pub fn calls(&self) -> BTreeMap<(Arc<str>, AttemptId), u32> {
+        lock(&self.inner).calls.clone()
+    }
+
+    /// The highest number of calls that any attempt saw.
+    pub fn most_calls(&self) -> u32 {
+        lock(&self.inner).calls.values().copied().max().unwrap_or(0)
+    }
+
+    /// The tokens that were given out, in the order of their calls.
+    pub fn tokens(&self) -> Vec<Arc<str>> {
+        lock(&self.inner).tokens.clone()
+    }
+}
+
+#[async_trait]
+impl Tasks for ScriptedTasks {
+    async fn call(&self, call: TaskCall) -> TaskAnswer {
+        let answer = {
+            let mut inner = lock(&self.inner);
+            *inner.calls.entry((call.info.execution_arn.clone(), call.call.attempt)).or_default() += 1;
+            inner.tokens.extend(call.token.clone());
+            (inner.script)(&call)
+        };
+        self.clock.sleep(answer.after).await;
+        answer.with.expect("the script asks for a panic")
+    }
+
+    fn is_idempotent(&self, resource: &Resource) -> bool {
+        matches!(resource, Resource::Service { service, .. } if &**service == "idempotent")
+    }
+}
