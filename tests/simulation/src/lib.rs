@@ -1,1 +1,237 @@
-//! simulation
+//! The engine in a simulated world: ports in memory, a clock that jumps, an executor and faults that one seed decides.
+//!
+//! It knows what a queue's consumer does around [`Engine::drive`], and what must hold after every step. It does not know what the
+//! machines it runs mean.
+
+mod invariants;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepwell_engine::message::Callback;
+use stepwell_engine::port::{Clock, StateMachine};
+use stepwell_engine::{CallbackError, Driven, Engine, Settings, StartError, StartRequest, StopError};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{ErrorOutput, Timestamp};
+use stepwell_test_support::{Delivery, Executor, Random, TaskId, World};
+
+pub use invariants::Broken;
+
+/// Steps after which a simulation is given up.
+const STEPS_MAX: u64 = 400_000;
+/// Messages that are dealt with at once.
+const DRIVERS_MAX: usize = 6;
+
+/// A simulation.
+pub struct Sim {
+    /// The ports.
+    pub world: World,
+    /// What decides.
+    pub random: Random,
+    settings: Settings,
+    /// Two processes over the same ports.
+    engines: [Engine; 2],
+    executor: Executor,
+    /// Who drives which message, on which process.
+    drivers: BTreeMap<TaskId, usize>,
+    acknowledged: Rc<RefCell<Acknowledged>>,
+    /// How often, in a thousand steps, a message is delivered though it is hidden.
+    pub redeliver: u32,
+    steps: u64,
+    checked_appends: u64,
+}
+
+/// What callers were told.
+#[derive(Default)]
+struct Acknowledged {
+    started: Vec<Arc<str>>,
+    refused: Vec<String>,
+    stopped: Vec<(Arc<str>, Timestamp)>,
+    callbacks: Vec<(Arc<str>, Result<(), String>)>,
+}
+
+impl Sim {
+    /// A simulation that `seed` decides.
+    pub fn new(seed: u64, settings: Settings) -> Self {
+        let world = World::new(seed);
+        let engine = || Engine::new(world.ports(), settings.clone());
+        Sim {
+            random: Random::new(seed ^ 0x51D),
+            engines: [engine(), engine()],
+            settings: settings.clone(),
+            executor: Executor::default(),
+            drivers: BTreeMap::new(),
+            acknowledged: Rc::default(),
+            redeliver: 0,
+            steps: 0,
+            checked_appends: 0,
+            world,
+        }
+    }
+
+    /// One of the processes.
+    pub fn engine(&mut self) -> Engine {
+        let at = self.random.below(2);
+        self.engines[at].clone()
+    }
+
+    /// A caller starts an execution, and tries again while it is told to.
+    pub fn start(&mut self, machine: &Arc<StateMachine>, name: &str, input: &str) {
+        self.world.registry.put(machine.clone());
+        let execution_arn: Arc<str> =
+            format!("{}:{name}", machine.arn.replace("stateMachine", "execution")).into();
+        let request = StartRequest {
+            machine: machine.clone(),
+            execution_arn,
+            name: name.into(),
+            input: Payload::parse(input).expect("the test's input is JSON"),
+            trace_header: None,
+            version_arn: None,
+            alias_arn: None,
+        };
+        let (engine, clock, told) = (self.engine(), self.world.clock.clone(), self.acknowledged.clone());
+        self.executor.spawn(async move {
+            loop {
+                match engine.start(request.clone()).await {
+                    Ok(started) => return told.borrow_mut().started.push(started.execution_arn),
+                    Err(StartError::AlreadyExists { arn }) => {
+                        return told.borrow_mut().refused.push(arn.to_string());
+                    }
+                    Err(StartError::Unavailable(_)) => clock.sleep(Duration::from_secs(1)).await,
+                }
+            }
+        });
+    }
+
+    /// A caller stops an execution.
+    pub fn stop(&mut self, execution: &str) {
+        let (engine, told, arn) = (self.engine(), self.acknowledged.clone(), Arc::<str>::from(execution));
+        let error = ErrorOutput::new("Stopped", "by the test");
+        self.executor.spawn(async move {
+            match engine.stop(&arn, error).await {
+                Ok(at) => told.borrow_mut().stopped.push((arn, at)),
+                Err(StopError::DoesNotExist(_) | StopError::Unavailable(_)) => {}
+            }
+        });
+    }
+
+    /// A caller sends a task's result, and tries again while it is told to.
+    pub fn callback(&mut self, token: &Arc<str>, result: Callback) {
+        let (engine, told, token) = (self.engine(), self.acknowledged.clone(), token.clone());
+        let clock = self.world.clock.clone();
+        self.executor.spawn(async move {
+            loop {
+                let answer = engine.send_task_result(&token, result.clone()).await;
+                if let Err(CallbackError::Unavailable(_)) = answer {
+                    clock.sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+                return told.borrow_mut().callbacks.push((token, answer.map_err(|error| error.to_string())));
+            }
+        });
+    }
+
+    /// A worker shows that it lives.
+    pub fn heartbeat(&mut self, token: &Arc<str>) {
+        let (engine, token) = (self.engine(), token.clone());
+        self.executor.spawn(async move {
+            // Told or not: the heartbeat's timer decides.
+            let _ = engine.send_task_heartbeat(&token).await;
+        });
+    }
+
+    /// The executions whose start was acknowledged.
+    pub fn started(&self) -> Vec<Arc<str>> {
+        self.acknowledged.borrow().started.clone()
+    }
+
+    /// The executions whose start was refused.
+    pub fn refused(&self) -> Vec<String> {
+        self.acknowledged.borrow().refused.clone()
+    }
+
+    /// What each callback was told.
+    pub fn callbacks(&self) -> Vec<(Arc<str>, Result<(), String>)> {
+        self.acknowledged.borrow().callbacks.clone()
+    }
+
+    /// A process dies, with everything that runs in it, and a new one takes its place.
+    pub fn crash_process(&mut self) {
+        let at = self.random.below(2);
+        self.engines[at] = Engine::new(self.world.ports(), self.settings.clone());
+        for (task, _) in self.drivers.extract_if(.., |_, process| *process == at).collect::<Vec<_>>() {
+            self.executor.kill(task);
+        }
+    }
+
+    /// Takes one step; `false` where nothing can happen any more.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn step(&mut self) -> Result<bool, Broken> {
+        self.steps += 1;
+        if self.steps > STEPS_MAX {
+            return Err(Broken("it does not come to an end".into()));
+        }
+        if self.redeliver > 0 && self.random.chance(self.redeliver) {
+            let delivery = self.world.queue.receive_again(&mut self.random);
+            self.deliver(delivery);
+        }
+        if self.drivers.len() < DRIVERS_MAX && self.random.chance(300) {
+            let delivery = self.world.queue.receive(&mut self.random);
+            self.deliver(delivery);
+        }
+        let polled = self.executor.step(&mut self.random);
+        if let Some(task) = polled
+            && self.world.faults.take_crash()
+        {
+            self.executor.kill(task);
+        }
+        let alive = self.executor.ids();
+        self.drivers.retain(|task, _| alive.binary_search(task).is_ok());
+        self.check()?;
+        Ok(polled.is_some() || self.pass_time())
+    }
+
+    fn deliver(&mut self, delivery: Option<Delivery>) {
+        let Some(Delivery { message, claimant, receives }) = delivery else { return };
+        let process = self.random.below(2);
+        let (engine, queue) = (self.engines[process].clone(), self.world.queue.clone());
+        let task = self.executor.spawn(async move {
+            let id = claimant.message.clone();
+            match engine.drive(message, claimant, receives).await {
+                Driven::Done => queue.delete(&id),
+                Driven::Again { after } if after.is_zero() => {}
+                Driven::Again { after } => queue.put_back(&id, after),
+            }
+        });
+        self.drivers.insert(task, process);
+    }
+
+    /// Lets the next thing come that waits for its time.
+    fn pass_time(&mut self) -> bool {
+        let now = self.world.clock.now();
+        let visible = self.world.queue.next_visible();
+        if visible.is_some_and(|at| at <= now) && self.drivers.len() < DRIVERS_MAX {
+            return true;
+        }
+        let room = self.drivers.len() < DRIVERS_MAX;
+        let next = self.world.clock.next_wake().into_iter().chain(visible.filter(|_| room)).min();
+        if let Some(next) = next {
+            self.world.clock.advance_to(next.max(Timestamp(now.0 + 1)));
+        }
+        next.is_some()
+    }
+
+    /// Steps until nothing can happen any more.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn run(&mut self) -> Result<(), Broken> {
+        while self.step()? {}
+        self.check_at_rest()
+    }
+}

@@ -1,0 +1,126 @@
+//! What must hold after every step (DESIGN §8, PROTOCOL §9).
+
+use std::collections::BTreeSet;
+
+use stepwell_engine::meta::Meta;
+use stepwell_engine::meta::PayloadPlace;
+use stepwell_engine::port::Loaded;
+use stepwell_engine::stored::decode_page;
+use stepwell_interpreter::{Execution, Record, evolve};
+
+use crate::Sim;
+
+/// What does not hold.
+#[derive(Debug)]
+pub struct Broken(pub String);
+
+fn holds(condition: bool, say: impl FnOnce() -> String) -> Result<(), Broken> {
+    if condition { Ok(()) } else { Err(Broken(say())) }
+}
+
+/// The records of a journal, page by page.
+fn pages(loaded: &Loaded) -> Result<Vec<Vec<Record>>, Broken> {
+    let mut known = std::collections::HashMap::from([(PayloadPlace::Input, loaded.meta.input.clone())]);
+    let read = |(seq, page): &(stepwell_engine::port::Seq, stepwell_engine::port::Page)| {
+        let decoded = decode_page(seq.0, &page.bytes, |place| known.get(&place).cloned());
+        let decoded = decoded.map_err(|error| Broken(format!("a page cannot be read: {error}")))?;
+        known.extend(decoded.stored.into_iter().map(|(payload, place)| (place, payload)));
+        Ok(decoded.records)
+    };
+    loaded.pages.iter().map(read).collect()
+}
+
+impl Sim {
+    /// Checks every execution, if the journal has grown.
+    pub(crate) fn check(&mut self) -> Result<(), Broken> {
+        let appends = self.world.journal.appends();
+        if appends == self.checked_appends {
+            return Ok(());
+        }
+        self.checked_appends = appends;
+        let most = self.world.tasks.most_calls();
+        holds(most <= 1, || format!("1: an attempt was called {most} times"))?;
+        for meta in self.world.journal.metas() {
+            if meta.end.is_none() {
+                self.check_execution(&meta)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_execution(&self, meta: &Meta) -> Result<(), Broken> {
+        let arn = &meta.execution_arn;
+        let execution = self.folded(meta)?;
+        if execution.status().is_terminal() {
+            let open = execution.calls().count() + execution.timers().count();
+            return holds(open == 0 && !execution.is_ready(), || {
+                format!("8: {arn} has ended, and something is open")
+            });
+        }
+        for (_, call) in execution.calls() {
+            if let Some(claimant) = call.claimant() {
+                let held = self.world.queue.holds(&claimant.message);
+                holds(held, || {
+                    format!("7: no message for {:?} of {arn}, claimed by {claimant:?}", call.attempt)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The fold of an execution's journal.
+    ///
+    /// # Errors
+    /// Where a page cannot be read, or follows a terminal one.
+    pub fn folded(&self, meta: &Meta) -> Result<Execution, Broken> {
+        let mut execution = Execution::default();
+        let Some(loaded) = self.world.journal.loaded(&meta.execution_arn) else { return Ok(execution) };
+        for records in pages(&loaded)? {
+            holds(!execution.status().is_terminal(), || {
+                format!("3: {} goes on after its end", meta.execution_arn)
+            })?;
+            records.iter().for_each(|record| evolve(&mut execution, record));
+        }
+        Ok(execution)
+    }
+
+    /// Every record of an execution.
+    ///
+    /// # Errors
+    /// Where a page cannot be read.
+    pub fn records(&self, execution: &str) -> Result<Vec<Record>, Broken> {
+        let loaded = self.world.journal.loaded(execution);
+        Ok(loaded.map(|loaded| pages(&loaded)).transpose()?.unwrap_or_default().concat())
+    }
+
+    /// Checks that nothing was forgotten, once nothing can happen any more.
+    pub(crate) fn check_at_rest(&self) -> Result<(), Broken> {
+        let metas = self.world.journal.metas();
+        let known: BTreeSet<_> = metas.iter().map(|meta| &meta.execution_arn).collect();
+        for arn in self.started() {
+            holds(known.contains(&arn), || format!("4: {arn} was acknowledged and is not there"))?;
+        }
+        holds(self.world.queue.is_empty(), || "a message is left at rest".to_owned())?;
+        for meta in &metas {
+            let execution = self.folded(meta)?;
+            let arn = &meta.execution_arn;
+            if execution.status().is_terminal() {
+                holds(meta.status() == execution.status().name(), || {
+                    format!("5: {arn} has ended and META says {}", meta.status())
+                })?;
+                holds(self.world.journal.finishes(meta.run) == 1, || {
+                    format!("3: the META of {arn} ended twice")
+                })?;
+            } else {
+                let waits = execution.calls().any(|(_, call)| call.claimant().is_none());
+                holds(waits, || format!("5: {arn} is at rest and has not ended: {execution:?}"))?;
+            }
+        }
+        for (arn, at) in &self.acknowledged.borrow().stopped {
+            let meta = metas.iter().find(|meta| meta.execution_arn == *arn);
+            let end = meta.and_then(|meta| meta.end.as_ref());
+            holds(end.is_some_and(|end| end.at == *at), || format!("4: {arn} was said to be stopped"))?;
+        }
+        Ok(())
+    }
+}
