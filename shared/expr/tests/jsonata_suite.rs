@@ -1,11 +1,12 @@
-//! JSONata's public test suite, run through our layer.
+//! JSONata's public test suite, and what AWS recorded of JSONata, run through our layer.
 //!
-//! The suite lies beside the repository, not in it; where it is missing, this says so and passes.
+//! Both lie beside the repository, not in it; where one is missing, this says so and passes.
 
 use std::path::{Path, PathBuf};
 
 use stepwell_expr::json::{Map, Value, parse};
-use stepwell_expr::jsonata::evaluate_bare;
+use stepwell_expr::jsonata::{Expression, evaluate_bare};
+use stepwell_expr::{Entropy, Environment, QueryLanguage, Template};
 
 /// Cases that give something else here, and why: AWS differs, or the engine is known to.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -158,4 +159,148 @@ fn stem(path: &Path) -> String {
 fn read(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The fields of states in recorded executions: what was put out and assigned, and the words of what failed.
+#[test]
+fn jsonata_recordings() {
+    let cases = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance/cases"));
+    if !cases.is_dir() {
+        println!("jsonata recordings: skipped, they are not at {}", cases.display());
+        return;
+    }
+    let mut checked = 0;
+    for file in folder(cases) {
+        let cases = read(&file);
+        let cases = cases.get("cases").unwrap_or(&cases).as_array().expect("cases are an array").to_vec();
+        checked += cases
+            .iter()
+            .map(|case| Recording::of(case).map_or(0, |recording| recording.check()))
+            .sum::<usize>();
+    }
+    println!("jsonata recordings: {checked} fields");
+    assert!(checked > 60, "{checked}");
+}
+
+struct Recording<'a> {
+    id: &'a str,
+    definition: &'a Value,
+    events: &'a [Value],
+    stage: Stage,
+}
+
+struct Stage {
+    input: Value,
+    variables: Map,
+    entropy: Entropy,
+}
+
+impl Environment for Stage {
+    fn input(&self) -> &Value {
+        &self.input
+    }
+    fn context(&self) -> &Value {
+        &Value::Null
+    }
+    fn variable(&self, name: &str) -> Option<&Value> {
+        self.variables.get(name)
+    }
+    fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
+}
+
+impl<'a> Recording<'a> {
+    fn of(case: &'a Value) -> Option<Self> {
+        Some(Recording {
+            id: case.get("id")?.as_str()?,
+            definition: case.get("definition").filter(|definition| definition.as_object().is_some())?,
+            events: case.get("expect")?.get("history")?.get("events")?.as_array()?,
+            stage: Stage { input: Value::Null, variables: Map::new(), entropy: Entropy::new(1, 0) },
+        })
+    }
+
+    fn check(mut self) -> usize {
+        let mut checked = 0;
+        for event in self.events {
+            if let Some(input) =
+                event.get("stateEnteredEventDetails").and_then(|entered| entered.get("input"))
+            {
+                self.stage.input = payload(input);
+            }
+            if let Some(failed) = event.get("evaluationFailedEventDetails") {
+                checked += usize::from(self.failed(failed).is_some());
+            }
+            let Some(exited) = event.get("stateExitedEventDetails") else { continue };
+            checked += usize::from(self.put_out(exited).is_some());
+            let assigned = exited.get("assignedVariables").and_then(Value::as_object);
+            for (name, value) in assigned.into_iter().flat_map(Map::iter) {
+                self.stage.variables.insert(name.clone(), payload(value));
+            }
+        }
+        checked
+    }
+
+    fn jsonata_state(&self, name: &Value) -> Option<&'a Value> {
+        let state = self.definition.get("States")?.get(name.as_str()?)?;
+        let language = state.get("QueryLanguage").or_else(|| self.definition.get("QueryLanguage"))?;
+        (language.as_str() == Some("JSONata")).then_some(state)
+    }
+
+    /// A Pass state's output and variables.
+    fn put_out(&self, exited: &Value) -> Option<()> {
+        let state = self.jsonata_state(exited.get("name")?)?;
+        state.get("Type").filter(|kind| kind.as_str() == Some("Pass"))?;
+        if let Some(assign) = state.get("Assign") {
+            let Value::Object(assigned) = self.evaluate(assign, "Assign")? else {
+                panic!("{}: no object", self.id)
+            };
+            for (name, value) in assigned.iter() {
+                let recorded = exited.get("assignedVariables").and_then(|variables| variables.get(name));
+                assert_eq!(recorded.map(payload).map(|v| v.to_json()), Some(value.to_json()), "{}", self.id);
+            }
+        }
+        let given = self.evaluate(state.get("Output")?, "Output")?;
+        assert_eq!(given.to_json(), payload(exited.get("output")?).to_json(), "{}", self.id);
+        Some(())
+    }
+
+    /// The value of a field, unless it reads the Context object, which is not kept here.
+    fn evaluate(&self, field: &Value, name: &str) -> Option<Value> {
+        if field.to_json().contains("$states.context") {
+            return None;
+        }
+        let template = Template::compile(field, QueryLanguage::Jsonata).expect("AWS took it");
+        Some(template.evaluate(&self.stage, name).unwrap_or_else(|error| panic!("{}: {error}", self.id)))
+    }
+
+    /// The words of an evaluation that failed, in a field whose expression sees no more than the state's input.
+    fn failed(&self, failed: &Value) -> Option<()> {
+        let state = self.jsonata_state(failed.get("state")?)?;
+        let location = failed.get("location")?.as_str()?;
+        let (field, place) = location.split_once('/').map_or((location, ""), |(field, place)| (field, place));
+        let mut value = state.get(field)?;
+        for step in place.split('/').filter(|step| !step.is_empty()) {
+            value = value.get(step)?;
+        }
+        let text = value.as_str()?.strip_prefix("{%")?.strip_suffix("%}")?;
+        let expression = Expression::compile(text).expect("AWS took it");
+        let error = match expression.evaluate(&self.stage, location) {
+            Err(error) => error,
+            Ok(value) if field == "Items" => expression.unexpected_type(location, "array", &value),
+            Ok(_) => return None,
+        };
+        let cause = failed.get("cause")?.as_str()?;
+        assert!(cause.ends_with(&format!("). {}", error.message)), "{}: {cause}\n{}", self.id, error.message);
+        assert_eq!(failed.get("error").and_then(Value::as_str), Some(error.error));
+        Some(())
+    }
+}
+
+/// Recordings keep payloads parsed where they are objects, and as text otherwise.
+fn payload(value: &Value) -> Value {
+    match value.as_str() {
+        Some(text) => parse(text).unwrap_or_else(|_| value.clone()),
+        None => value.clone(),
+    }
 }
