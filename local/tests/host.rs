@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use stepwell::config::{FunctionConfig, Runtime};
+use stepwell::config::{Code, FunctionConfig, Runtime};
 use stepwell::host::{
     Functions, HostOptions, InvokeError, InvokeOptions, LogSink, Outcome, RESPONSE_BYTES_MAX,
 };
@@ -48,6 +48,11 @@ fn python(test: &str, text: &str) -> FunctionConfig {
 fn node(test: &str, file: &str, text: &str) -> FunctionConfig {
     let code = folder(test, file, text);
     FunctionConfig::new("Test", Runtime::new(NODE), "app.handler", code)
+}
+
+fn folder_of(function: &FunctionConfig) -> &Path {
+    let Code::Folder(folder) = &function.code else { panic!("{:?}", function.code) };
+    folder
 }
 
 fn host(function: FunctionConfig) -> Functions {
@@ -115,7 +120,7 @@ async fn a_function_sees_what_it_sees_on_aws() {
     };
     let outcome = functions.invoke("Test:$LATEST", Bytes::from("{}"), sent).await.unwrap();
     let seen = told(&outcome);
-    let code = function.code.canonicalize().unwrap();
+    let code = folder_of(&function).canonicalize().unwrap();
     for (name, want) in [
         ("_HANDLER", "app.handler"),
         ("AWS_LAMBDA_FUNCTION_NAME", "Test"),
@@ -146,7 +151,7 @@ async fn a_python_exception_is_told_as_aws_tells_it() {
     }
     let code = "class CustomException(Exception):\n    pass\n\ndef handler(event, context):\n    raise CustomException('no')\n";
     let function = python("exception", code);
-    let file = function.code.canonicalize().unwrap().join("app.py");
+    let file = folder_of(&function).canonicalize().unwrap().join("app.py");
     let outcome = invoke(&host(function), json!({})).await;
     assert!(matches!(outcome, Outcome::FunctionError(_)), "{outcome:?}");
     let text = std::str::from_utf8(outcome.payload()).unwrap();

@@ -1,8 +1,12 @@
 //! What a project declares: its Lambda functions, its state machines, and how `stepwell` runs them.
 //!
-//! A project is a folder with a `stepwell.toml`.
+//! A project is a folder with a `stepwell.toml`, an AWS SAM (or CloudFormation) template, or both. What both declare is
+//! taken from `stepwell.toml`.
 
+mod intrinsic;
+mod sam;
 mod toml;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +20,8 @@ pub const REGION_DEFAULT: &str = "us-east-1";
 pub const ACCOUNT_DEFAULT: &str = "123456789012";
 /// The name of the project file.
 pub const PROJECT_FILE: &str = "stepwell.toml";
+/// The names under which a SAM template is looked for, in this order.
+pub const TEMPLATE_FILES: [&str; 3] = ["template.yaml", "template.yml", "template.json"];
 
 /// Everything a project declares. All paths are absolute, or relative to the working directory as `root` is.
 #[derive(Debug, Clone, Default)]
@@ -74,8 +80,8 @@ pub struct FunctionConfig {
     pub runtime: Runtime,
     /// The handler, in the runtime's own form (`module.function`). Empty for a `bootstrap`.
     pub handler: String,
-    /// The folder with the code, or the `bootstrap` binary itself.
-    pub code: PathBuf,
+    /// Where its code is.
+    pub code: Code,
     /// How long one call may take.
     pub timeout: Duration,
     /// The memory the function is told it has, in MB. Nothing enforces it.
@@ -100,13 +106,22 @@ impl FunctionConfig {
             alias: None,
             runtime,
             handler: handler.to_owned(),
-            code: code.into(),
+            code: Code::Folder(code.into()),
             timeout: Self::TIMEOUT_DEFAULT,
             memory_mb: Self::MEMORY_MB_DEFAULT,
             concurrency: None,
             environment: BTreeMap::new(),
         }
     }
+}
+
+/// Where a function's code is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Code {
+    /// In this folder, or it is this `bootstrap` binary.
+    Folder(PathBuf),
+    /// Where the host cannot use it: `in a container image`. A call to its function fails and says so.
+    Elsewhere(String),
 }
 
 /// A Lambda runtime identifier, by what has to be started for it.
@@ -245,18 +260,35 @@ fn substitute(text: &str, value_of: impl Fn(&str) -> Option<String>) -> String {
 }
 
 impl Project {
-    /// Reads the project of `folder`. A folder without a `stepwell.toml` is a project that declares nothing.
+    /// Reads the project of `folder`: its `stepwell.toml`, its SAM template, or both. A folder with neither is a
+    /// project that declares nothing.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn load(folder: &Path) -> Result<Self, ConfigError> {
         let file = folder.join(PROJECT_FILE);
-        let project = if file.is_file() {
+        let mut project = if file.is_file() {
             toml::load(&file)?
         } else {
             Self { root: folder.to_owned(), ..Self::default() }
         };
+        let template = TEMPLATE_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+        if let (Some(template), false) = (template, project.names_template()) {
+            let found = sam::load(&template, &project.local)?;
+            project.add(found);
+        }
         Ok(project)
+    }
+
+    /// Reads one file: a `*.toml` as a project file, anything else as a SAM template.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load_file(file: &Path) -> Result<Self, ConfigError> {
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => toml::load(file),
+            _ => sam::load(file, &LocalConfig::default()),
+        }
     }
 
     /// The function of this name, alias or ARN.
@@ -274,6 +306,25 @@ impl Project {
         self.state_machines
             .iter()
             .find(|machine| machine.name == name || machine.alias.as_deref() == Some(name))
+    }
+
+    fn names_template(&self) -> bool {
+        self.sources.len() > 1
+    }
+
+    /// Adds what `other` declares and this project does not.
+    fn add(&mut self, other: Self) {
+        self.sources.extend(other.sources);
+        for function in other.functions {
+            if self.functions.iter().all(|known| known.name != function.name) {
+                self.functions.push(function);
+            }
+        }
+        for machine in other.state_machines {
+            if self.state_machines.iter().all(|known| known.name != machine.name) {
+                self.state_machines.push(machine);
+            }
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use serde::Deserialize;
 
 use super::{
     ConfigError, DefinitionSource, FunctionConfig, LocalConfig, MachineType, Project, Runtime,
-    StateMachineConfig, read,
+    StateMachineConfig, read, sam,
 };
 
 /// The longest timeout of a function, in seconds. (API: CreateFunction.)
@@ -31,6 +31,8 @@ const TIMEOUT_SECONDS_MAX: f64 = 900.0;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// A SAM template that declares more functions and state machines.
+    template: Option<PathBuf>,
     #[serde(default)]
     local: Local,
     #[serde(default)]
@@ -81,13 +83,19 @@ struct Mock {
     file: PathBuf,
 }
 
-/// Reads a `stepwell.toml`.
+/// Reads a `stepwell.toml` and the template it names.
 pub(super) fn load(path: &Path) -> Result<Project, ConfigError> {
     let root = path.parent().unwrap_or(Path::new("")).to_owned();
-    parse(path, root, &read(path)?)
+    let text = read(path)?;
+    let (mut project, template) = parse(path, root, &text)?;
+    if let Some(template) = template {
+        let found = sam::load(&template, &project.local)?;
+        project.add(found);
+    }
+    Ok(project)
 }
 
-fn parse(path: &Path, root: PathBuf, text: &str) -> Result<Project, ConfigError> {
+fn parse(path: &Path, root: PathBuf, text: &str) -> Result<(Project, Option<PathBuf>), ConfigError> {
     let file: File = toml::from_str(text)
         .map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })?;
     let reader = Reader { path, root: &root };
@@ -101,7 +109,7 @@ fn parse(path: &Path, root: PathBuf, text: &str) -> Result<Project, ConfigError>
         .into_iter()
         .map(|(name, machine)| reader.state_machine(name, machine))
         .collect::<Result<_, _>>()?;
-    Ok(Project {
+    let project = Project {
         sources: vec![path.to_owned()],
         local: LocalConfig {
             host: file.local.host,
@@ -114,7 +122,8 @@ fn parse(path: &Path, root: PathBuf, text: &str) -> Result<Project, ConfigError>
         state_machines,
         mock: file.mock.map(|mock| root.join(mock.file)),
         root: root.clone(),
-    })
+    };
+    Ok((project, file.template.map(|template| root.join(template))))
 }
 
 struct Reader<'a> {
@@ -204,6 +213,7 @@ mod tests {
 
     fn parsed(text: &str) -> Result<Project, ConfigError> {
         parse(Path::new("p/stepwell.toml"), PathBuf::from(env!("CARGO_MANIFEST_DIR")), text)
+            .map(|(project, _)| project)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::config::{FunctionConfig, Runtime};
+use crate::config::{Code, FunctionConfig, Runtime};
 
 const PYTHON_BOOTSTRAP: &str = include_str!("bootstrap.py");
 const NODE_BOOTSTRAP: &str = include_str!("bootstrap.mjs");
@@ -38,22 +38,32 @@ pub(super) struct Interpreters {
 /// # Errors
 /// A sentence for the user, if there is nothing to start.
 pub(super) async fn launch(function: &FunctionConfig, interpreters: &Interpreters) -> Result<Launch, String> {
+    let code = match &function.code {
+        Code::Folder(folder) => {
+            folder.canonicalize().map_err(|error| format!("the code `{}`: {error}", folder.display()))?
+        }
+        Code::Elsewhere(place) => {
+            return Err(format!("the code is {place}, and stepwell hosts what is in a folder of its own"));
+        }
+    };
     let (identifier, language) = match &function.runtime {
         Runtime::Python(identifier) => (identifier, &PYTHON),
         Runtime::Nodejs(identifier) => (identifier, &NODE),
-        Runtime::Provided(_) => return bootstrap(function),
+        Runtime::Provided(_) => return bootstrap(function, code),
         Runtime::Other(identifier) => {
             return Err(format!(
                 "stepwell does not host `{identifier}`; use `provided.al2023`, Python or Node.js"
             ));
         }
     };
-    let task_root = task_root(&function.code)?;
+    if !code.is_dir() {
+        return Err(format!("the code `{}` is not a folder; unpack it first", code.display()));
+    }
     let program = interpreters.find(identifier, language).await?;
     // The name is no argument to anyone, but shows in a list of processes.
     let arguments =
         language.arguments.iter().chain([&function.name.as_str()]).map(|&arg| arg.to_owned()).collect();
-    Ok(Launch { program, arguments, task_root, stdin: language.bootstrap })
+    Ok(Launch { program, arguments, task_root: code, stdin: language.bootstrap })
 }
 
 /// A language with a bootstrap of ours.
@@ -122,21 +132,9 @@ async fn whereabouts(candidate: &str, arguments: &[&str]) -> Option<PathBuf> {
     (output.status.success() && program.is_file()).then_some(program)
 }
 
-fn task_root(code: &Path) -> Result<PathBuf, String> {
-    match code.canonicalize() {
-        Ok(folder) if folder.is_dir() => Ok(folder),
-        Ok(file) => Err(format!("the code `{}` is not a folder; unpack it first", file.display())),
-        Err(error) => Err(format!("the code `{}`: {error}", code.display())),
-    }
-}
-
 /// Finds the executable of a `provided` function: the code itself, `bootstrap` in its folder, or what
 /// `cargo lambda build` left in `target/lambda/NAME` there or in a folder above.
-fn bootstrap(function: &FunctionConfig) -> Result<Launch, String> {
-    let code = function
-        .code
-        .canonicalize()
-        .map_err(|error| format!("the code `{}`: {error}", function.code.display()))?;
+fn bootstrap(function: &FunctionConfig, code: PathBuf) -> Result<Launch, String> {
     let names: Vec<&str> =
         [Some(function.name.as_str()), function.alias.as_deref(), Some(function.handler.as_str())]
             .into_iter()
