@@ -74,7 +74,7 @@ pub fn check(text: &str) -> Result<(), JsonError> {
 /// [`JsonError`] for anything but one JSON document.
 pub fn parse_with<B: Build>(text: &str, options: Options, build: &mut B) -> Result<B::Node, JsonError> {
     let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, options };
-    let node = reader.value(build, 0)?;
+    let node = reader.value(build)?;
     reader.blanks();
     if reader.at < reader.bytes.len() {
         return Err(reader.unexpected("expected the end of the document"));
@@ -168,6 +168,14 @@ struct Reader<'a> {
     options: Options,
 }
 
+/// A container that is being read.
+enum Open<'a, B: Build> {
+    Array { array: B::Array, start: usize },
+    Object { object: B::Object, start: usize, key: (Cow<'a, str>, Range<usize>) },
+}
+
+const UNCLOSED_ARRAY: &str = "Unexpected end-of-input: expected close marker for Array";
+const UNCLOSED_OBJECT: &str = "Unexpected end-of-input: expected close marker for Object";
 const EXPECTED: &str = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
 const EXPECTED_VALUE: &str =
     "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
@@ -183,108 +191,143 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn value<B: Build>(&mut self, build: &mut B, depth: usize) -> Result<B::Node, JsonError> {
+    /// Reads one value. What is open is kept in a list and not on the stack, which a deep document would exhaust.
+    fn value<B: Build>(&mut self, build: &mut B) -> Result<B::Node, JsonError> {
+        let mut open: Vec<Open<'a, B>> = Vec::new();
+        loop {
+            let Some(mut node) = self.begin(build, &mut open)? else { continue };
+            loop {
+                let Some(container) = open.last_mut() else { return Ok(node) };
+                if self.add(build, container, node)? {
+                    break;
+                }
+                node = match open.pop() {
+                    Some(Open::Array { array, start }) => build.array(array, start..self.at),
+                    Some(Open::Object { object, start, .. }) => build.object(object, start..self.at),
+                    None => return Err(self.unexpected(EXPECTED_VALUE)),
+                };
+            }
+        }
+    }
+
+    /// Reads a value that is no container or an empty one; or opens a container, up to its first value.
+    fn begin<B: Build>(
+        &mut self,
+        build: &mut B,
+        open: &mut Vec<Open<'a, B>>,
+    ) -> Result<Option<B::Node>, JsonError> {
         self.blanks();
         let start = self.at;
         match self.peek() {
-            Some(b'{') => self.object(build, depth + 1),
-            Some(b'[') => self.array(build, depth + 1),
+            Some(b'{') => {
+                self.deeper(open.len() + 1)?;
+                self.at += 1;
+                if self.after_blanks() == Some(b'}') {
+                    self.at += 1;
+                    return Ok(Some(build.object(B::Object::default(), start..self.at)));
+                }
+                let key = self.key()?;
+                open.push(Open::Object { object: B::Object::default(), start, key });
+                Ok(None)
+            }
+            Some(b'[') => {
+                self.deeper(open.len() + 1)?;
+                self.at += 1;
+                if self.after_blanks() == Some(b']') {
+                    self.at += 1;
+                    return Ok(Some(build.array(B::Array::default(), start..self.at)));
+                }
+                self.element()?;
+                open.push(Open::Array { array: B::Array::default(), start });
+                Ok(None)
+            }
             Some(b'"') => {
                 let text = self.string()?;
-                Ok(build.string(text, start..self.at))
+                Ok(Some(build.string(text, start..self.at)))
             }
             Some(b'-' | b'0'..=b'9') => {
                 let text = self.number()?;
-                Ok(build.number(text, start..self.at))
+                Ok(Some(build.number(text, start..self.at)))
             }
             Some(b) if b.is_ascii_alphabetic() || b == b'_' || b == b'$' || b >= 0x80 => {
                 let literal = self.literal()?;
-                Ok(build.literal(literal, start..self.at))
+                Ok(Some(build.literal(literal, start..self.at)))
             }
             Some(_) => Err(self.unexpected(EXPECTED_VALUE)),
             None => Err(self.ended("No content to map due to end-of-input", "")),
         }
     }
 
-    fn array<B: Build>(&mut self, build: &mut B, depth: usize) -> Result<B::Node, JsonError> {
-        let start = self.at;
-        self.deeper(depth)?;
-        self.at += 1;
-        let mut array = B::Array::default();
-        self.blanks();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(build.array(array, start..self.at));
+    /// Adds `node` to its container and reads on: true up to the next value, false past the container's end.
+    fn add<B: Build>(
+        &mut self,
+        build: &mut B,
+        container: &mut Open<'a, B>,
+        node: B::Node,
+    ) -> Result<bool, JsonError> {
+        match container {
+            Open::Array { array, .. } => {
+                build.push(array, node);
+                match self.after_blanks() {
+                    Some(b',') => self.at += 1,
+                    Some(b']') => {
+                        self.at += 1;
+                        return Ok(false);
+                    }
+                    Some(_) => return Err(self.unexpected("was expecting comma to separate Array entries")),
+                    None => return Err(self.ended(UNCLOSED_ARRAY, "start marker")),
+                }
+                self.element()?;
+            }
+            Open::Object { object, key: (key, span), .. } => {
+                let name = self.options.unique_keys.then(|| key.to_string());
+                if !build.insert(object, std::mem::take(key), span.clone(), node)
+                    && let Some(name) = name
+                {
+                    self.at = span.start;
+                    return Err(self.error(JsonErrorKind::DuplicateKey, format!("Duplicate field '{name}'")));
+                }
+                match self.after_blanks() {
+                    Some(b',') => self.at += 1,
+                    Some(b'}') => {
+                        self.at += 1;
+                        return Ok(false);
+                    }
+                    Some(_) => return Err(self.unexpected("was expecting comma to separate Object entries")),
+                    None => return Err(self.ended(UNCLOSED_OBJECT, "start marker")),
+                }
+                (*key, *span) = self.key()?;
+            }
         }
-        loop {
-            if self.after_blanks().is_none() {
-                return Err(
-                    self.ended("Unexpected end-of-input: expected close marker for Array", "start marker")
-                );
-            }
-            let item = self.value(build, depth)?;
-            build.push(&mut array, item);
-            match self.after_blanks() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(build.array(array, start..self.at));
-                }
-                Some(_) => return Err(self.unexpected("was expecting comma to separate Array entries")),
-                None => {
-                    return Err(self
-                        .ended("Unexpected end-of-input: expected close marker for Array", "start marker"));
-                }
-            }
+        Ok(true)
+    }
+
+    /// Checks that an array goes on.
+    fn element(&mut self) -> Result<(), JsonError> {
+        match self.after_blanks() {
+            Some(_) => Ok(()),
+            None => Err(self.ended(UNCLOSED_ARRAY, "start marker")),
         }
     }
 
-    fn object<B: Build>(&mut self, build: &mut B, depth: usize) -> Result<B::Node, JsonError> {
-        const UNCLOSED: &str = "Unexpected end-of-input: expected close marker for Object";
-        let start = self.at;
-        self.deeper(depth)?;
-        self.at += 1;
-        let mut object = B::Object::default();
-        if self.after_blanks() == Some(b'}') {
-            self.at += 1;
-            return Ok(build.object(object, start..self.at));
+    /// Reads a key and the colon behind it.
+    fn key(&mut self) -> Result<(Cow<'a, str>, Range<usize>), JsonError> {
+        match self.after_blanks() {
+            Some(b'"') => {}
+            Some(_) => return Err(self.unexpected("was expecting double-quote to start field name")),
+            None => return Err(self.ended(UNCLOSED_OBJECT, "start marker")),
         }
-        loop {
-            match self.after_blanks() {
-                Some(b'"') => {}
-                Some(_) => return Err(self.unexpected("was expecting double-quote to start field name")),
-                None => return Err(self.ended(UNCLOSED, "start marker")),
-            }
-            let key_start = self.at;
-            let key = self.string()?;
-            let key_span = key_start..self.at;
-            match self.after_blanks() {
-                Some(b':') => self.at += 1,
-                Some(_) => {
-                    return Err(self.unexpected("was expecting a colon to separate field name and value"));
-                }
-                None => return Err(self.ended(UNCLOSED, "start marker")),
-            }
-            if self.after_blanks().is_none() {
-                return Err(self.ended("Unexpected end-of-input within/between Object entries", ""));
-            }
-            let member = self.value(build, depth)?;
-            let name = self.options.unique_keys.then(|| key.to_string());
-            if !build.insert(&mut object, key, key_span, member)
-                && let Some(name) = name
-            {
-                self.at = key_start;
-                return Err(self.error(JsonErrorKind::DuplicateKey, format!("Duplicate field '{name}'")));
-            }
-            match self.after_blanks() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(build.object(object, start..self.at));
-                }
-                Some(_) => return Err(self.unexpected("was expecting comma to separate Object entries")),
-                None => return Err(self.ended(UNCLOSED, "start marker")),
-            }
+        let start = self.at;
+        let key = self.string()?;
+        let span = start..self.at;
+        match self.after_blanks() {
+            Some(b':') => self.at += 1,
+            Some(_) => return Err(self.unexpected("was expecting a colon to separate field name and value")),
+            None => return Err(self.ended(UNCLOSED_OBJECT, "start marker")),
+        }
+        match self.after_blanks() {
+            Some(_) => Ok((key, span)),
+            None => Err(self.ended("Unexpected end-of-input within/between Object entries", "")),
         }
     }
 
@@ -589,6 +632,11 @@ mod tests {
         assert_eq!(parse(&deep).unwrap_err().kind, JsonErrorKind::Depth);
         let fits = format!("{}{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
         assert!(parse(&fits).is_ok());
+        let fits = format!("{}1{}", "[{\"a\":".repeat(DEPTH_MAX / 2), "}]".repeat(DEPTH_MAX / 2));
+        let value = parse(&fits).unwrap();
+        assert_eq!(value.to_json(), fits);
+        assert_eq!(value, value.clone());
+        assert!(parse(&format!("[{fits}]")).is_err());
     }
 
     #[test]
