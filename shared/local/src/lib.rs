@@ -1,1 +1,30 @@
-//! local
+//! The engine's ports on one machine: executions, messages, timers and state machines in one SQLite file.
+//!
+//! This crate knows the file's tables, the order in which things become durable, and when a message is due. It does not
+//! know what a message or a page says: their bytes are the engine's. It makes no calls of Task states.
+//!
+//! One thread writes ([`LocalStore::open`] starts it) and commits whatever has come in meanwhile with one sync. It
+//! applies everything in the order in which it was enqueued, so what was sent before something else was acknowledged
+//! cannot be lost without it.
+
+mod batch;
+mod clock;
+mod dispatch;
+mod error;
+mod executions;
+mod hot;
+mod journal;
+mod machines;
+mod queue;
+mod read;
+mod registry;
+mod schema;
+mod store;
+mod writer;
+
+pub use clock::SystemClock;
+pub use dispatch::Dispatching;
+pub use error::OpenError;
+pub use store::{LocalStore, Options};
+#[cfg(test)]
+mod testing;

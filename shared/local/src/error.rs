@@ -1,0 +1,92 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stepwell_engine::port::BoxError;
+
+/// Why a data directory was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("another stepwell uses this data directory: {}{}", .directory.display(), holder(.pid))]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+        /// The other process, where it said who it is.
+        pid: Option<u32>,
+    },
+    /// A later version of stepwell wrote it.
+    #[error(
+        "the store in {} has schema version {found}; this stepwell reads up to {}: use a newer stepwell",
+        .directory.display(),
+        crate::schema::VERSION
+    )]
+    Newer {
+        /// The directory.
+        directory: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+    /// The file is a SQLite database of another program.
+    #[error("{} is not a stepwell store", .0.display())]
+    Foreign(PathBuf),
+    /// The directory or one of its files cannot be used.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// SQLite cannot open it.
+    #[error("{}: {source}", .path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+fn holder(pid: &Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+/// Why an operation on an open store failed. One failed commit is the error of many operations, hence the [`Arc`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// SQLite refused; a full disk is this too.
+    #[error("sqlite: {0}")]
+    Sqlite(Arc<rusqlite::Error>),
+    /// A row cannot be read.
+    #[error("{table} row {key} is damaged: {why}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        key: i64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A listing's token is none of ours.
+    #[error("the token is none of this listing's")]
+    Token,
+    /// The store was shut down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::Sqlite(Arc::new(error))
+    }
+}
+
+impl StoreError {
+    pub(crate) fn boxed(self) -> BoxError {
+        Box::new(self)
+    }
+}

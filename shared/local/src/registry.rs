@@ -1,0 +1,238 @@
+//! The Registry on SQLite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row};
+use stepwell_asl::MachineType;
+use stepwell_engine::port::{MachineStatus, Registry, RegistryError, StateMachine};
+use stepwell_expr::{Value, json};
+use stepwell_interpreter::Timestamp;
+
+use crate::batch::Batch;
+use crate::error::StoreError;
+use crate::machines::{Change, HotMachines, Name};
+use crate::read::Readers;
+use crate::writer::Writer;
+
+/// State machines in the store.
+pub(crate) struct LocalRegistry {
+    pub(crate) writer: Writer,
+    pub(crate) readers: Readers,
+    pub(crate) hot: Arc<HotMachines>,
+}
+
+enum Written {
+    Done,
+    Exists(StateMachine),
+    Missing,
+}
+
+#[async_trait]
+impl Registry for LocalRegistry {
+    async fn create(&self, machine: Arc<StateMachine>) -> Result<(), RegistryError> {
+        let arn = machine.arn.clone();
+        self.put(arn, move |batch| match current(batch.connection, &machine.arn)? {
+            Some(known) => Ok(Written::Exists(known)),
+            None => put(batch, &machine),
+        })
+        .await
+    }
+
+    async fn update(&self, machine: Arc<StateMachine>, expected: &str) -> Result<(), RegistryError> {
+        let expected = Box::<str>::from(expected);
+        let arn = machine.arn.clone();
+        self.put(arn, move |batch| match current(batch.connection, &machine.arn)? {
+            None => Ok(Written::Missing),
+            Some(known) if *known.revision != *expected => Ok(Written::Exists(known)),
+            Some(_) => put(batch, &machine),
+        })
+        .await
+    }
+
+    async fn machine(&self, arn: &str) -> Result<Option<Arc<StateMachine>>, RegistryError> {
+        self.find(Name { arn: arn.into(), revision: None }).await
+    }
+
+    async fn revision(&self, arn: &str, revision: &str) -> Result<Option<Arc<StateMachine>>, RegistryError> {
+        self.find(Name { arn: arn.into(), revision: Some(revision.into()) }).await
+    }
+
+    async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<Arc<StateMachine>>, RegistryError> {
+        let after = after.unwrap_or_default().to_owned();
+        let listed = self.readers.read_much(move |connection| list(connection, &after, limit)).await;
+        listed.map_err(unavailable)
+    }
+
+    async fn delete(&self, arn: &str) -> Result<(), RegistryError> {
+        let arn = Arc::<str>::from(arn);
+        let deleted = self.writer.write(move |batch| {
+            batch.statement("DELETE FROM machine WHERE arn = ?1")?.execute([&*arn])?;
+            batch.set_machine(Change::Deleted(arn.clone()));
+            Ok(())
+        });
+        deleted.await.map_err(unavailable)
+    }
+}
+
+impl LocalRegistry {
+    async fn put(
+        &self,
+        arn: Arc<str>,
+        apply: impl FnMut(&mut Batch<'_>) -> Result<Written, StoreError> + Send + 'static,
+    ) -> Result<(), RegistryError> {
+        match self.writer.write(apply).await.map_err(unavailable)? {
+            Written::Done => Ok(()),
+            Written::Exists(known) => Err(RegistryError::Exists(Arc::new(known))),
+            Written::Missing => Err(RegistryError::Missing(arn.to_string())),
+        }
+    }
+
+    async fn find(&self, name: Name) -> Result<Option<Arc<StateMachine>>, RegistryError> {
+        let (machine, changes) = self.hot.find(&name);
+        if machine.is_some() {
+            return Ok(machine);
+        }
+        let found = self.readers.read(|connection| match &name.revision {
+            None => current(connection, &name.arn),
+            Some(revision) => of_revision(connection, &name.arn, revision),
+        });
+        let Some(machine) = found.map_err(unavailable)?.map(Arc::new) else { return Ok(None) };
+        self.hot.keep(name, machine.clone(), changes);
+        Ok(Some(machine))
+    }
+}
+
+fn unavailable(error: StoreError) -> RegistryError {
+    RegistryError::Unavailable(error.boxed())
+}
+
+fn put(batch: &mut Batch<'_>, machine: &Arc<StateMachine>) -> Result<Written, StoreError> {
+    batch
+        .statement(
+            "INSERT INTO machine (arn, revision) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET revision = ?2",
+        )?
+        .execute((&*machine.arn, &*machine.revision))?;
+    let status = match machine.status {
+        MachineStatus::Active => ACTIVE,
+        MachineStatus::Deleting => DELETING,
+    };
+    batch
+        .statement(
+            "INSERT INTO revision (arn, revision, name, type, role_arn, is_updated, created_at, updated_at, status,
+                 logging, tracing, encryption, tags, definition)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             ON CONFLICT (arn, revision) DO UPDATE SET name = ?3, type = ?4, role_arn = ?5, is_updated = ?6,
+                 created_at = ?7, updated_at = ?8, status = ?9, logging = ?10, tracing = ?11, encryption = ?12,
+                 tags = ?13, definition = ?14",
+        )?
+        .execute((
+            &*machine.arn,
+            &*machine.revision,
+            &*machine.name,
+            type_name(machine.machine_type),
+            &*machine.role_arn,
+            machine.is_updated,
+            machine.created_at.0,
+            machine.updated_at.0,
+            status,
+            machine.logging.as_deref(),
+            machine.tracing.as_deref(),
+            machine.encryption.as_deref(),
+            tags_text(&machine.tags),
+            &*machine.definition,
+        ))?;
+    batch.set_machine(Change::Put(machine.clone()));
+    Ok(Written::Done)
+}
+
+const COLUMNS: &str =
+    "SELECT v.number, v.arn, v.revision, v.name, v.type, v.role_arn, v.is_updated, v.created_at,
+    v.updated_at, v.status, v.logging, v.tracing, v.encryption, v.tags, v.definition FROM ";
+
+fn current(connection: &Connection, arn: &str) -> Result<Option<StateMachine>, StoreError> {
+    let sql = "machine m JOIN revision v ON v.arn = m.arn AND v.revision = m.revision WHERE m.arn = ?1";
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS}{sql}"))?;
+    statement.query_row([arn], |row| Ok(read(row))).optional()?.transpose()
+}
+
+fn of_revision(
+    connection: &Connection,
+    arn: &str,
+    revision: &str,
+) -> Result<Option<StateMachine>, StoreError> {
+    let sql = "revision v WHERE v.arn = ?1 AND v.revision = ?2";
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS}{sql}"))?;
+    statement.query_row([arn, revision], |row| Ok(read(row))).optional()?.transpose()
+}
+
+fn list(connection: &Connection, after: &str, limit: usize) -> Result<Vec<Arc<StateMachine>>, StoreError> {
+    let sql = "machine m JOIN revision v ON v.arn = m.arn AND v.revision = m.revision WHERE m.arn > ?1
+        ORDER BY m.arn LIMIT ?2";
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS}{sql}"))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query((after, limit))?;
+    let mut machines = vec![];
+    while let Some(row) = rows.next()? {
+        machines.push(Arc::new(read(row)?));
+    }
+    Ok(machines)
+}
+
+fn read(row: &Row<'_>) -> Result<StateMachine, StoreError> {
+    let number = row.get(0)?;
+    let damaged = |why: &str| StoreError::Damaged { table: "revision", key: number, why: why.to_owned() };
+    let machine_type = match row.get_ref(4)?.as_str() {
+        Ok("STANDARD") => MachineType::Standard,
+        Ok("EXPRESS") => MachineType::Express,
+        _ => return Err(damaged("its type is unknown")),
+    };
+    let status = match row.get_ref(9)?.as_str() {
+        Ok(ACTIVE) => MachineStatus::Active,
+        Ok(DELETING) => MachineStatus::Deleting,
+        _ => return Err(damaged("its status is unknown")),
+    };
+    let tags = row.get_ref(13)?.as_str().ok().and_then(tags).ok_or_else(|| damaged("its tags"))?;
+    Ok(StateMachine {
+        arn: row.get(1)?,
+        revision: row.get(2)?,
+        name: row.get(3)?,
+        machine_type,
+        role_arn: row.get(5)?,
+        is_updated: row.get(6)?,
+        created_at: Timestamp(row.get(7)?),
+        updated_at: Timestamp(row.get(8)?),
+        status,
+        logging: row.get(10)?,
+        tracing: row.get(11)?,
+        encryption: row.get(12)?,
+        tags,
+        definition: row.get(14)?,
+    })
+}
+
+const ACTIVE: &str = "ACTIVE";
+const DELETING: &str = "DELETING";
+
+fn type_name(machine_type: MachineType) -> &'static str {
+    match machine_type {
+        MachineType::Standard => "STANDARD",
+        MachineType::Express => "EXPRESS",
+    }
+}
+
+/// Tags as a JSON array of keys and values in turn.
+fn tags_text(tags: &[(String, String)]) -> String {
+    let texts = tags.iter().flat_map(|(key, value)| [key, value]);
+    Value::array(texts.map(|text| Value::string(text.as_str())).collect()).to_json()
+}
+
+fn tags(text: &str) -> Option<Vec<(String, String)>> {
+    let value = json::parse(text).ok()?;
+    let mut texts = value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
+    let mut tags = vec![];
+    while let Some(key) = texts.next() {
+        tags.push((key?, texts.next()??));
+    }
+    Some(tags)
+}

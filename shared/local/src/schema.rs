@@ -1,0 +1,128 @@
+//! The tables, and the version that says which they are.
+
+use rusqlite::Connection;
+
+/// `PRAGMA user_version` of what this code reads and writes.
+pub(crate) const VERSION: i64 = 1;
+
+/// `PRAGMA application_id`: "Stwl".
+pub(crate) const APPLICATION: i64 = 0x5374_776c;
+
+/// Bits of a page's or timer's key that number it within its execution; those above are the execution's number.
+pub(crate) const PLACE_BITS: u32 = 28;
+
+/// The largest place within an execution.
+pub(crate) const PLACE_MAX: u64 = (1 << PLACE_BITS) - 1;
+
+/// Key of page `place` or timer `place` of execution `id`.
+pub(crate) fn key(id: i64, place: u64) -> i64 {
+    (id << PLACE_BITS) | (place & PLACE_MAX) as i64
+}
+
+// Keys are integers that grow, so that what is written together lies together. `execution` is written once; what a
+// META becomes later goes to `revised`, so that a large input is not written again. The input is not in the `meta`
+// column, so that a listing does not read it.
+const TABLES: &str = "
+CREATE TABLE execution (
+    id INTEGER PRIMARY KEY,
+    arn_hash INTEGER NOT NULL,
+    arn TEXT NOT NULL,
+    run BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    meta BLOB NOT NULL,
+    input BLOB NOT NULL
+);
+CREATE INDEX execution_arn ON execution (arn_hash);
+CREATE TABLE revised (
+    id INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
+    meta BLOB NOT NULL
+);
+CREATE TABLE listing (
+    machine INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (machine, status, started_at, id)
+) WITHOUT ROWID;
+CREATE TABLE page (
+    key INTEGER PRIMARY KEY,
+    message TEXT,
+    delivery INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+);
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    due INTEGER,
+    receives INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE timer (
+    key INTEGER PRIMARY KEY,
+    id INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    receives INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    sent_at INTEGER NOT NULL
+);
+CREATE TABLE machine (
+    arn TEXT PRIMARY KEY,
+    revision TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE revision (
+    number INTEGER PRIMARY KEY,
+    arn TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    role_arn TEXT NOT NULL,
+    is_updated INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    logging TEXT,
+    tracing TEXT,
+    encryption TEXT,
+    tags TEXT NOT NULL,
+    definition TEXT NOT NULL
+);
+CREATE UNIQUE INDEX revision_name ON revision (arn, revision);
+CREATE TABLE store (
+    boots INTEGER NOT NULL
+);
+INSERT INTO store VALUES (0);
+";
+
+/// What a file was found to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A store of this version, perhaps just made.
+    Current,
+    /// A store of a later version.
+    Newer(i64),
+    /// Not a store.
+    Foreign,
+}
+
+/// Makes the tables where there are none, and says what is there.
+pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<Found> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application == APPLICATION && version > VERSION {
+        return Ok(Found::Newer(version));
+    }
+    if application == APPLICATION && version == VERSION {
+        return Ok(Found::Current);
+    }
+    if tables > 0 || version != 0 || application != 0 {
+        return Ok(Found::Foreign);
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(Found::Current)
+}

@@ -1,0 +1,238 @@
+//! The store: one directory, one SQLite file, one process.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use stepwell_engine::Engine;
+use stepwell_engine::port::{Clock, Ports, Tasks};
+use tokio::sync::mpsc;
+
+use crate::batch::{Committed, Notice};
+use crate::clock::SystemClock;
+use crate::dispatch::{self, Dispatching, Drive, Post};
+use crate::error::OpenError;
+use crate::journal::{Leases, LocalJournal};
+use crate::queue::{LocalQueue, MessageIds};
+use crate::read::Readers;
+use crate::registry::LocalRegistry;
+use crate::schema::{self, Found};
+use crate::writer::Writer;
+
+/// How long a connection waits for one of another program that looks into the file.
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
+
+/// The file's name within the directory.
+const FILE: &str = "stepwell.db";
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// The largest size of the file, in bytes; `None` for what the disk holds.
+    pub bytes_max: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { clock: Arc::new(SystemClock::new()), bytes_max: None }
+    }
+}
+
+/// An open store. When it is dropped, everything enqueued is written and the file is closed.
+pub struct LocalStore {
+    clock: Arc<dyn Clock>,
+    writer: Writer,
+    thread: Option<JoinHandle<Connection>>,
+    readers: Readers,
+    committed: Committed,
+    notices: Mutex<Option<mpsc::UnboundedReceiver<Vec<Notice>>>>,
+    ids: Arc<MessageIds>,
+    /// Held while the store is open.
+    _lock: File,
+}
+
+impl LocalStore {
+    /// Opens the store in `directory`, which is made where it is not there, readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(directory: &Path, options: Options) -> Result<LocalStore, OpenError> {
+        make_directory(directory).map_err(|source| OpenError::Io { path: directory.to_owned(), source })?;
+        let lock = lock(directory)?;
+        let path = directory.join(FILE);
+        own_file(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+        let (connection, boot) = connect(directory, &path, options.bytes_max)?;
+        sync_directory(directory);
+
+        let (notify, notices) = mpsc::unbounded_channel();
+        let committed = Committed::new(notify);
+        let (writer, thread) = Writer::start(connection, committed.clone())
+            .map_err(|source| OpenError::Io { path: path.clone(), source })?;
+        Ok(LocalStore {
+            clock: options.clock,
+            writer,
+            thread: Some(thread),
+            readers: Readers::new(&path),
+            committed,
+            notices: Mutex::new(Some(notices)),
+            ids: Arc::new(MessageIds::of_boot(boot)),
+            _lock: lock,
+        })
+    }
+
+    /// The ports on this store, with `tasks` for the calls.
+    pub fn ports(&self, tasks: Arc<dyn Tasks>) -> Ports {
+        let queue = Arc::new(self.queue());
+        Ports {
+            journal: Arc::new(LocalJournal {
+                writer: self.writer.clone(),
+                readers: self.readers.clone(),
+                hot: self.committed.hot.clone(),
+                leases: Leases::default(),
+            }),
+            queue: queue.clone(),
+            scheduler: queue,
+            tasks,
+            registry: Arc::new(LocalRegistry {
+                writer: self.writer.clone(),
+                readers: self.readers.clone(),
+                hot: self.committed.machines.clone(),
+            }),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Begins to deliver messages to `engine`, those of an earlier life of the process first. `None` where that was begun before.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn run(&self, engine: Engine) -> Option<Dispatching> {
+        self.dispatch(engine)
+    }
+
+    pub(crate) fn dispatch<D: Drive>(&self, drive: D) -> Option<Dispatching> {
+        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let post = Post {
+            queue: self.queue(),
+            readers: self.readers.clone(),
+            clock: self.clock.clone(),
+            notices: self.committed.notices.clone(),
+            running: AtomicUsize::new(0),
+        };
+        Some(dispatch::start(Arc::new(post), notices, drive))
+    }
+
+    fn queue(&self) -> LocalQueue {
+        LocalQueue { writer: self.writer.clone(), ids: self.ids.clone() }
+    }
+
+    /// Writes everything enqueued and closes the file. Ports that are still about answer with errors from then on.
+    pub fn close(mut self) {
+        self.shut();
+    }
+
+    fn shut(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        self.writer.close();
+        let Ok(connection) = thread.join() else { return };
+        self.readers.close();
+        // A WAL that stays is read when the store is next opened.
+        let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+}
+
+impl Drop for LocalStore {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
+fn make_directory(directory: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
+fn owned() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes the file with its owner's rights alone; SQLite gives the same to its WAL.
+fn own_file(path: &Path) -> std::io::Result<()> {
+    owned().open(path).map(drop)
+}
+
+/// Takes the directory for this process. The lock goes with the process, however that ends.
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join("lock");
+    let io = |source| OpenError::Io { path: path.clone(), source };
+    let mut file = owned().open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Who it is, is a courtesy.
+            let _ = file.read_to_string(&mut text);
+            return Err(OpenError::InUse { directory: directory.to_owned(), pid: text.trim().parse().ok() });
+        }
+        Err(TryLockError::Error(source)) => return Err(io(source)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).map_err(io)?;
+    writeln!(file, "{}", std::process::id()).map_err(io)?;
+    Ok(file)
+}
+
+/// Makes the names of new files durable, where the system can.
+fn sync_directory(directory: &Path) {
+    if let Ok(directory) = File::open(directory) {
+        let _ = directory.sync_all();
+    }
+}
+
+/// The writing connection, and which life of the store's process this is.
+fn connect(directory: &Path, path: &Path, bytes_max: Option<u64>) -> Result<(Connection, i64), OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(sqlite)?;
+    tune(&connection, bytes_max).map_err(sqlite)?;
+    match schema::prepare(&mut connection).map_err(sqlite)? {
+        Found::Current => {}
+        Found::Newer(found) => return Err(OpenError::Newer { directory: directory.to_owned(), found }),
+        Found::Foreign => return Err(OpenError::Foreign(PathBuf::from(path))),
+    }
+    let boot = connection
+        .query_row("UPDATE store SET boots = boots + 1 RETURNING boots", [], |row| row.get(0))
+        .map_err(sqlite)?;
+    Ok((connection, boot))
+}
+
+const PAGE_BYTES: u32 = 8192;
+
+fn tune(connection: &Connection, bytes_max: Option<u64>) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // An fsync that reaches the disk on macOS too.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    if let Some(bytes) = bytes_max {
+        let pages = u32::try_from(bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
+        connection.pragma_update(None, "max_page_count", pages)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,331 @@
+//! The one writer: a thread that owns the writing connection and commits whatever has come in meanwhile at once.
+//!
+//! Operations are applied in the order in which they were enqueued, all of a batch in one transaction, and answered
+//! when that is on the disk. While one batch is synced the next one gathers, so nobody ever waits for company.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::batch::{Batch, Committed};
+use crate::error::StoreError;
+
+/// One write.
+trait Operation: Send {
+    /// Applies it within the batch's transaction. It may be applied again after a rollback. A condition that does not hold is
+    /// the operation's own result, not an error.
+    ///
+    /// # Errors
+    /// Where the store failed: nothing of the transaction is kept.
+    fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError>;
+
+    /// Answers it, once it is committed or has failed.
+    fn answer(self: Box<Self>, result: Result<(), StoreError>);
+
+    /// How it is waited for.
+    fn kind(&self) -> Kind;
+}
+
+struct Asked<F, T> {
+    apply: F,
+    value: Option<T>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, F: FnMut(&mut Batch<'_>) -> Result<T, StoreError> + Send> Operation for Asked<F, T> {
+    fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        self.value = Some((self.apply)(batch)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) {
+        let Asked { value, answer, .. } = *self;
+        // Whoever asked may have gone.
+        let _ = answer.send(result.and_then(|()| value.ok_or(StoreError::Closed)));
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Awaited
+    }
+}
+
+struct Posted<F> {
+    apply: F,
+    kind: Kind,
+}
+
+impl<F: FnMut(&mut Batch<'_>) -> Result<(), StoreError> + Send> Operation for Posted<F> {
+    fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        (self.apply)(batch)
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "a write that nobody waits for was dropped");
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// How an operation is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Somebody waits for its answer.
+    Awaited,
+    /// Nobody waits, but nothing behind it may be committed without it: one that fails is tried again, first of all.
+    Owed,
+    /// As `Owed`, and it may rest for [`LINGER`] so that it shares another one's commit.
+    OwedLater,
+    /// Nobody waits, it may rest, and it may fail.
+    Courtesy,
+}
+
+/// How long operations that may rest do so at most.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// How many operations go into one transaction at most.
+const BATCH_MAX: usize = 1024;
+
+/// Takes operations in, from any thread.
+#[derive(Clone)]
+pub(crate) struct Writer(Arc<Inbox>);
+
+struct Inbox {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    operations: Vec<Box<dyn Operation>>,
+    urgent: bool,
+    sleep: Sleep,
+    closed: bool,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    #[default]
+    Awake,
+    Lingering,
+    Deep,
+}
+
+impl Writer {
+    /// Starts the thread. It ends when the writer is closed and everything is written.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub(crate) fn start(
+        connection: Connection,
+        committed: Committed,
+    ) -> std::io::Result<(Writer, JoinHandle<Connection>)> {
+        let inbox = Arc::new(Inbox { state: Mutex::default(), wake: Condvar::new() });
+        let thread = std::thread::Builder::new().name("stepwell-writer".into()).spawn({
+            let inbox = inbox.clone();
+            move || Thread { inbox, connection, committed, owed: VecDeque::new() }.run()
+        })?;
+        Ok((Writer(inbox), thread))
+    }
+
+    /// Applies `apply` and waits until that is on the disk. Given up, it is applied all the same.
+    ///
+    /// # Errors
+    /// Where the store failed: nothing was written.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        apply: impl FnMut(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Box::new(Asked { apply, value: None, answer }));
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Applies `apply` some time, after what was enqueued before and before what will be.
+    pub(crate) fn post(
+        &self,
+        kind: Kind,
+        apply: impl FnMut(&mut Batch<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) {
+        self.enqueue(Box::new(Posted { apply, kind }));
+    }
+
+    /// Enqueues `operation`, behind all that came before.
+    fn enqueue(&self, operation: Box<dyn Operation>) {
+        let urgent = matches!(operation.kind(), Kind::Awaited | Kind::Owed);
+        let mut state = self.0.lock();
+        if state.closed {
+            drop(state);
+            operation.answer(Err(StoreError::Closed));
+            return;
+        }
+        state.operations.push(operation);
+        state.urgent |= urgent;
+        let wake = match state.sleep {
+            Sleep::Awake => false,
+            Sleep::Lingering => urgent,
+            Sleep::Deep => true,
+        };
+        if wake {
+            state.sleep = Sleep::Awake;
+            drop(state);
+            self.0.wake.notify_one();
+        }
+    }
+
+    /// Lets the thread end once everything enqueued is written. What comes later is answered with an error.
+    pub(crate) fn close(&self) {
+        self.0.lock().closed = true;
+        self.0.wake.notify_one();
+    }
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for operations and takes them all; `None` when there will be none any more.
+    /// `restless`: there is unfinished work, so return before long in any case.
+    fn take(&self, restless: bool) -> Option<Vec<Box<dyn Operation>>> {
+        let mut state = self.lock();
+        let mut lingered = false;
+        while !state.urgent && !state.closed && state.operations.len() < BATCH_MAX {
+            if lingered && (restless || !state.operations.is_empty()) {
+                break;
+            }
+            if lingered {
+                state.sleep = Sleep::Deep;
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                lingered = false;
+            } else {
+                state.sleep = Sleep::Lingering;
+                let waited = self.wake.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
+                state = waited.0;
+                lingered = waited.1.timed_out();
+            }
+            state.sleep = Sleep::Awake;
+        }
+        state.urgent = false;
+        let operations = std::mem::take(&mut state.operations);
+        (!state.closed || !operations.is_empty()).then_some(operations)
+    }
+}
+
+struct Thread {
+    inbox: Arc<Inbox>,
+    connection: Connection,
+    committed: Committed,
+    owed: VecDeque<Box<dyn Operation>>,
+}
+
+impl Thread {
+    fn run(mut self) -> Connection {
+        while let Some(mut operations) = self.inbox.take(!self.owed.is_empty()) {
+            while !operations.is_empty() || !self.owed.is_empty() {
+                let rest = operations.split_off(operations.len().min(BATCH_MAX));
+                let batch = self.owed.drain(..).chain(operations).collect();
+                operations = rest;
+                self.write(batch);
+                if operations.is_empty() {
+                    break;
+                }
+            }
+        }
+        for operation in std::mem::take(&mut self.owed) {
+            operation.answer(Err(StoreError::Closed));
+        }
+        self.connection
+    }
+
+    /// Writes a batch in one transaction. Where an operation fails there, each gets its own, so that one that cannot be
+    /// written does not fail the others.
+    fn write(&mut self, mut operations: Vec<Box<dyn Operation>>) {
+        let alone = operations.len() == 1;
+        match self.transact(&mut operations) {
+            Ok(()) => operations.into_iter().for_each(|operation| operation.answer(Ok(()))),
+            Err(Failed::Apply(_)) if !alone => self.write_each(operations),
+            Err(Failed::Apply(error) | Failed::Commit(error)) => {
+                tracing::error!(%error, operations = operations.len(), "the store did not take a commit");
+                for operation in operations {
+                    self.fail(operation, &error);
+                }
+            }
+        }
+    }
+
+    fn write_each(&mut self, operations: Vec<Box<dyn Operation>>) {
+        let mut blocked = None;
+        for operation in operations {
+            if let Some(error) = &blocked {
+                self.fail(operation, error);
+                continue;
+            }
+            let mut one = vec![operation];
+            let result = self.transact(&mut one);
+            for operation in one {
+                match &result {
+                    Ok(()) => operation.answer(Ok(())),
+                    Err(Failed::Apply(error) | Failed::Commit(error)) => {
+                        tracing::error!(%error, "the store did not take a write");
+                        if self.fail(operation, error) {
+                            blocked = Some(error.clone());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the operation must still be written before any other.
+    fn fail(&mut self, operation: Box<dyn Operation>, error: &StoreError) -> bool {
+        let owed = matches!(operation.kind(), Kind::Owed | Kind::OwedLater);
+        if owed {
+            self.owed.push_back(operation);
+        } else {
+            operation.answer(Err(error.clone()));
+        }
+        owed
+    }
+
+    fn transact(&mut self, operations: &mut [Box<dyn Operation>]) -> Result<(), Failed> {
+        let connection = &self.connection;
+        if !connection.is_autocommit() {
+            execute(connection, "ROLLBACK").map_err(Failed::Commit)?;
+        }
+        execute(connection, "BEGIN IMMEDIATE").map_err(Failed::Commit)?;
+        let mut batch = Batch::new(connection, &self.committed);
+        let applied = operations.iter_mut().try_for_each(|operation| operation.apply(&mut batch));
+        let result = match applied {
+            Ok(()) => execute(connection, "COMMIT").map_err(Failed::Commit),
+            Err(error) => Err(Failed::Apply(error)),
+        };
+        if let Err(error) = result {
+            // Some errors have rolled back already.
+            if !connection.is_autocommit() {
+                execute(connection, "ROLLBACK").map_err(Failed::Commit)?;
+            }
+            return Err(error);
+        }
+        let changes = batch.changes();
+        self.committed.publish(changes);
+        Ok(())
+    }
+}
+
+enum Failed {
+    Apply(StoreError),
+    Commit(StoreError),
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
