@@ -80,6 +80,8 @@ impl Sim {
 
     /// A caller starts an execution, and tries again while it is told to.
     pub fn start(&mut self, machine: &Arc<StateMachine>, name: &str, input: &str) {
+        let definition = self.engines[0].definition(machine);
+        definition.unwrap_or_else(|diagnostics| panic!("the test's definition is wrong: {diagnostics:?}"));
         self.world.registry.put(machine.clone());
         let execution_arn: Arc<str> =
             format!("{}:{name}", machine.arn.replace("stateMachine", "execution")).into();
@@ -174,7 +176,12 @@ impl Sim {
     pub fn step(&mut self) -> Result<bool, Broken> {
         self.steps += 1;
         if self.steps > STEPS_MAX {
-            return Err(Broken("it does not come to an end".into()));
+            let messages = self.world.queue.messages();
+            let alive = self.executor.len();
+            return Err(Broken(format!(
+                "it does not come to an end: {} drivers of {alive} tasks, {messages:#?}",
+                self.drivers.len()
+            )));
         }
         if self.redeliver > 0 && self.random.chance(self.redeliver) {
             let delivery = self.world.queue.receive_again(&mut self.random);

@@ -1,0 +1,258 @@
+//! Executions in a world where everything goes wrong for a while.
+//!
+//! A failure prints its seed; `STEPWELL_SEED=<seed> cargo test -p stepwell-simulation --test faults` runs it alone.
+//! `STEPWELL_SEEDS=100` tries a hundred times as many seeds.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepwell_engine::Settings;
+use stepwell_engine::message::Callback;
+use stepwell_engine::port::StateMachine;
+use stepwell_expr::Payload;
+use stepwell_interpreter::{ErrorOutput, Event, EventBody, Record};
+use stepwell_simulation::{Broken, Sim};
+use stepwell_test_support::{Answer, Random, Rates, machine};
+
+const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:f";
+const TOKEN: &str = "arn:aws:states:::sqs:sendMessage.waitForTaskToken";
+
+/// Every shape that the protocol treats in its own way.
+fn machines() -> Vec<Arc<StateMachine>> {
+    let definitions = [
+        (
+            "Pure",
+            r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"},"B":{"Type":"Pass","End":true}}}"#
+                .to_owned(),
+        ),
+        ("Chain", chain("T", 4)),
+        (
+            "Retry",
+            format!(
+                r#"{{"StartAt":"T","States":{{
+            "T":{{"Type":"Task","Resource":"{FUNCTION}","Next":"U",
+                "Retry":[{{"ErrorEquals":["Busy"],"MaxAttempts":2,"IntervalSeconds":2}},{{"ErrorEquals":["Lambda.Unknown"],"MaxAttempts":1}}],
+                "Catch":[{{"ErrorEquals":["States.ALL"],"Next":"W"}}]}},
+            "U":{{"Type":"Task","Resource":"{FUNCTION}","TimeoutSeconds":1,"Catch":[{{"ErrorEquals":["States.ALL"],"Next":"W"}}],"Next":"W"}},
+            "W":{{"Type":"Wait","Seconds":1,"End":true}}}}}}"#
+            ),
+        ),
+        (
+            "Wait",
+            r#"{"StartAt":"A","TimeoutSeconds":4000,"States":{"A":{"Type":"Wait","Seconds":7,"Next":"B"},
+            "B":{"Type":"Wait","Seconds":2000,"Next":"C"},"C":{"Type":"Wait","Seconds":3600,"End":true}}}"#
+                .to_owned(),
+        ),
+        (
+            "Parallel",
+            format!(
+                r#"{{"StartAt":"P","States":{{"P":{{"Type":"Parallel","End":true,
+            "Catch":[{{"ErrorEquals":["States.ALL"],"Next":"F"}}],"Branches":[
+                {},{},{{"StartAt":"W","States":{{"W":{{"Type":"Wait","Seconds":3,"End":true}}}}}}]}},
+            "F":{{"Type":"Pass","End":true}}}}}}"#,
+                chain("A", 2),
+                chain("B", 3)
+            ),
+        ),
+        (
+            "Map",
+            format!(
+                r#"{{"StartAt":"M","States":{{"M":{{"Type":"Map","End":true,"ItemsPath":"$.items","MaxConcurrency":2,
+            "Retry":[{{"ErrorEquals":["Lambda.Unknown"],"MaxAttempts":1}}],
+            "ItemProcessor":{}}}}}}}"#,
+                chain("A", 2)
+            ),
+        ),
+        (
+            "Callback",
+            format!(
+                r#"{{"StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"{TOKEN}","End":true,
+            "TimeoutSeconds":100,"HeartbeatSeconds":20,"Retry":[{{"ErrorEquals":["States.Timeout","Lambda.Unknown"],"MaxAttempts":1}}],
+            "Parameters":{{"QueueUrl":"q","MessageBody":{{"token.$":"$$.Task.Token"}}}}}}}}}}"#
+            ),
+        ),
+        (
+            "Two",
+            format!(
+                r#"{{"StartAt":"P","States":{{"P":{{"Type":"Parallel","End":true,"Branches":[{},
+            {{"StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"{TOKEN}","TimeoutSeconds":50,"Next":"U",
+                "Parameters":{{"QueueUrl":"q","MessageBody":{{"token.$":"$$.Task.Token"}}}}}},
+                "U":{{"Type":"Task","Resource":"{FUNCTION}","End":true}}}}}}]}}}}}}"#,
+                chain("A", 2)
+            ),
+        ),
+        (
+            "Loop",
+            format!(
+                r#"{{"StartAt":"T","States":{{
+            "T":{{"Type":"Task","Resource":"{FUNCTION}","Parameters":{{"n.$":"States.MathAdd($.n, 1)"}},"Next":"C"}},
+            "C":{{"Type":"Choice","Choices":[{{"Variable":"$.n","NumericLessThan":4,"Next":"W"}}],"Default":"S"}},
+            "W":{{"Type":"Wait","Seconds":1,"Next":"T"}},"S":{{"Type":"Succeed"}}}}}}"#
+            ),
+        ),
+    ];
+    definitions.into_iter().map(|(name, definition)| Arc::new(machine(name, &definition))).collect()
+}
+
+fn chain(name: &str, tasks: usize) -> String {
+    let states: Vec<_> = (0..tasks)
+        .map(|i| {
+            let next =
+                if i + 1 < tasks { format!(r#""Next":"{name}{}""#, i + 1) } else { r#""End":true"#.into() };
+            format!(r#""{name}{i}":{{"Type":"Task","Resource":"{FUNCTION}",{next}}}"#)
+        })
+        .collect();
+    format!(r#"{{"StartAt":"{name}0","States":{{{}}}}}"#, states.join(","))
+}
+
+const INPUT: &str = r#"{"n":0,"items":[1,2,3],"text":"a text that is long enough to be referred to by the pages that follow the one it came with, which takes two hundred and fifty-six bytes at the least, so that it has to go on for a while, and a while longer, until it is long enough for that, as it is now"}"#;
+
+/// How a simulation goes wrong.
+#[derive(Clone, Copy)]
+struct Plan {
+    rates: Rates,
+    redeliver: u32,
+    crash_process: u32,
+    stop: bool,
+}
+
+fn settings() -> Settings {
+    Settings {
+        slice: Duration::from_secs(5),
+        former_deliveries_are_dead: false,
+        patience: Duration::from_secs(10),
+        ..Settings::default()
+    }
+}
+
+/// Answers as its own seed says: mostly well, sometimes late or badly.
+fn script(sim: &Sim, seed: u64) {
+    let mut random = Random::new(seed ^ 0x5C21);
+    sim.world.tasks.script(move |call| {
+        let slowest = if random.chance(30) { 5 } else { 4 };
+        let after = Duration::from_millis([1, 30, 400, 1500, 70_000][random.below(slowest)]);
+        if call.token.is_some() {
+            return Answer::submit(after.min(Duration::from_secs(2)));
+        }
+        match random.below(20) {
+            0 => Answer::fail("Busy", after),
+            1 => Answer { after, with: None },
+            _ => Answer::echo(call, after),
+        }
+    });
+}
+
+/// Lets the world run, with faults for `steps` and then without.
+fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
+    let mut sim = Sim::new(seed, settings());
+    script(&sim, seed);
+    let mut random = Random::new(seed ^ 0xCA11);
+    sim.world.faults.set(plan.rates);
+    sim.redeliver = plan.redeliver;
+    let machines = machines();
+    for i in 0..3 {
+        let machine = &machines[random.below(machines.len())];
+        sim.start(machine, &format!("e{i}"), INPUT);
+    }
+    for _ in 0..3_000 {
+        if !sim.step()? {
+            break;
+        }
+        if random.chance(plan.crash_process) {
+            sim.crash_process();
+        }
+        outside(&mut sim, &mut random, plan);
+    }
+    sim.world.faults.set(Rates::default());
+    sim.redeliver = 0;
+    sim.run()?;
+    Ok(sim)
+}
+
+/// Callbacks, heartbeats and stops, at any moment.
+fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
+    if random.chance(20) {
+        let tokens = sim.world.tasks.tokens();
+        if let Some(token) = tokens.get(random.below(tokens.len())) {
+            let success = Callback::Success(Payload::parse(r#"{"ok":true}"#).unwrap());
+            match random.below(4) {
+                0 => sim.heartbeat(token),
+                1 => sim.callback(token, Callback::Failure(ErrorOutput::new("Refused", "by the worker"))),
+                _ => sim.callback(token, success),
+            }
+        }
+    }
+    if plan.stop && random.chance(2) {
+        let started = sim.started();
+        if let Some(arn) = started.get(random.below(started.len())) {
+            sim.stop(arn);
+        }
+    }
+}
+
+#[track_caller]
+fn check(seeds: std::ops::Range<u64>, plan: Plan, also: impl Fn(&Sim) -> Result<(), Broken>) {
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let more = number("STEPWELL_SEEDS").unwrap_or(1);
+    let seeds = seeds.start * more..seeds.end * more;
+    for seed in number("STEPWELL_SEED").map_or(seeds, |seed| seed..seed + 1) {
+        let outcome = simulate(seed, plan).and_then(|sim| also(&sim));
+        if let Err(Broken(what)) = outcome {
+            panic!("{what}\n\nagain: STEPWELL_SEED={seed} cargo test -p stepwell-simulation --test faults");
+        }
+    }
+}
+
+const HEALTHY: Plan = Plan { rates: RATES, redeliver: 0, crash_process: 0, stop: false };
+const RATES: Rates = Rates {
+    delay: 300,
+    delay_max: Duration::from_millis(300),
+    refuse: 0,
+    lose_reply: 0,
+    crash: 0,
+    duplicate: 0,
+};
+
+#[test]
+fn slow_ports_and_any_order() {
+    check(0..60, HEALTHY, |_| Ok(()));
+}
+
+#[test]
+fn refusals_and_lost_replies() {
+    let rates = Rates { refuse: 50, lose_reply: 50, ..RATES };
+    check(100..180, Plan { rates, ..HEALTHY }, |_| Ok(()));
+}
+
+/// A message that is delivered again, or sent twice, fails no call while its driver lives.
+#[test]
+fn duplicates_do_no_harm() {
+    let rates = Rates { duplicate: 200, ..RATES };
+    let plan = Plan { rates, redeliver: 30, ..HEALTHY };
+    check(200..280, plan, |sim| {
+        for meta in sim.world.journal.metas() {
+            for record in sim.records(&meta.execution_arn)? {
+                if let Record::Event(Event { body: EventBody::Failed(_, _, error), .. }) = &record
+                    && error.cause.as_ref().is_some_and(|cause| cause.contains("driver died"))
+                {
+                    return Err(Broken(format!("9: a healthy call was given up: {record:?}")));
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn drivers_die_at_any_call() {
+    let rates = Rates { crash: 30, ..RATES };
+    check(300..400, Plan { rates, ..HEALTHY }, |_| Ok(()));
+}
+
+#[test]
+fn everything_at_once() {
+    let rates = Rates { crash: 10, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
+    check(400..600, Plan { rates, redeliver: 10, crash_process: 3, stop: true }, |_| Ok(()));
+}
