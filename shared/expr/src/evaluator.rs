@@ -134,6 +134,13 @@ impl PathExpression {
         }
     }
 
+    /// What AWS says where a Reference Path such as `ItemsPath` leads nowhere: the cause of
+    /// `States.ReferencePathConflict`. `None` where it leads somewhere, and for a call.
+    pub fn conflict(&self, environment: &dyn Environment) -> Option<String> {
+        let (path, start) = self.start(environment)?;
+        path.conflict(start.unwrap_or(&Value::Null))
+    }
+
     /// The value of a path as an intrinsic function's argument; `None` for a call.
     pub(crate) fn argument(&self, environment: &dyn Environment) -> Option<Result<Value, NoMatch>> {
         let (path, start) = self.start(environment)?;
@@ -220,6 +227,21 @@ mod tests {
             assert_eq!(error.error, "States.Runtime");
             assert_eq!(error.message, format!("Invalid path '{path}' : {reason}"));
         }
+    }
+
+    #[test]
+    fn a_reference_path_without_match_names_its_step() {
+        let given = Given::new(r#"{"discovery":{"statusCode":500}}"#);
+        let conflict = |path: &str| PathExpression::compile(path).unwrap().conflict(&given);
+        assert_eq!(
+            conflict("$.discovery.objects").as_deref(),
+            Some(r#"Unable to apply step "objects" to input {"discovery":{"statusCode":500}}"#)
+        );
+        assert_eq!(
+            conflict("$.discovery[0]").as_deref(),
+            Some(r#"Unable to apply step "0" to input {"discovery":{"statusCode":500}}"#)
+        );
+        assert_eq!(conflict("$.discovery"), None);
     }
 
     #[test]

@@ -53,7 +53,11 @@ pub(super) fn format<'a>(
     let template = match ready {
         Some(ready) => ready,
         None => {
-            parsed = Template::parse(template.as_str().ok_or(Refusal::Arguments)?);
+            // What is no string is a template all the same: its text.
+            parsed = match template.as_str() {
+                Some(text) => Template::parse(text),
+                None => Ok(Template { pieces: vec![java::text(template)] }),
+            };
             &parsed
         }
     };
@@ -79,7 +83,7 @@ pub(super) fn format<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{check, refused};
+    use super::super::tests::check;
 
     #[test]
     fn placeholders_are_filled_in_order() {
@@ -102,7 +106,7 @@ mod tests {
     #[test]
     fn a_template_may_come_from_the_input() {
         check("States.Format($.t, 1)", r#"{"t":"n={}"}"#, "\"n=1\"");
-        refused("States.Format($.t, 1)", r#"{"t":5}"#);
+        check("States.Format($.t)", r#"{"t":5}"#, "\"5\"");
     }
 
     #[test]

@@ -95,6 +95,27 @@ impl Path {
         eval::follow(&self.tokens, root)
     }
 
+    /// The first step of a path of names and indexes that leads nowhere, as AWS names it: `b` of `$.a.b`.
+    fn missing_step(&self, root: &Value) -> Option<String> {
+        let missing =
+            (1..=self.tokens.len()).find(|end| eval::follow(&self.tokens[..*end], root).is_none())?;
+        Some(match &self.tokens[missing - 1] {
+            Token::Property(names) => names.iter().map(|name| &*name.text).collect::<Vec<_>>().join(","),
+            Token::Index(indexes) => indexes.iter().map(i32::to_string).collect::<Vec<_>>().join(","),
+            other => {
+                let mut step = String::new();
+                ast::write_tokens(std::slice::from_ref(other), &mut step);
+                step
+            }
+        })
+    }
+
+    /// What AWS says where a Reference Path such as `ItemsPath` leads nowhere in `root`: the cause of
+    /// `States.ReferencePathConflict`. `None` where it leads somewhere.
+    pub fn conflict(&self, root: &Value) -> Option<String> {
+        self.missing_step(root).map(|step| format!("Unable to apply step \"{step}\" to input {root}"))
+    }
+
     fn apply(&self, root: &Value, rules: Rules) -> Result<Value, NoMatch> {
         if let Some(value) = self.find(root) {
             return Ok(value.clone());

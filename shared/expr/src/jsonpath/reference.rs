@@ -49,48 +49,49 @@ impl ReferencePath {
     ///
     /// # Errors
     /// The reason, as AWS words it, where the path runs into a value that is no object, or beyond the end of an array
-    /// (`States.ResultPathMatchFailure`).
+    /// (`States.ReferencePathConflict`).
     pub fn insert(&self, input: &Value, result: Value) -> Result<Value, String> {
         let mut output = input.clone();
         match self.place(&mut output) {
-            Some(place) => *place = result,
-            None => return Err(format!("Unable to apply ReferencePath {} to input {input}", self.text)),
+            Ok(place) => *place = result,
+            Err(0) => return Err(format!("Unable to apply ReferencePath {} to input {input}", self.text)),
+            Err(at) => {
+                let step = match &self.steps[at - 1] {
+                    Step::Name(name) => name.to_string(),
+                    Step::Index(index) => index.to_string(),
+                };
+                return Err(format!("Unable to apply step \"{step}\" to input {input}"));
+            }
         }
         Ok(output)
     }
 
-    /// Where the path leads in `value`, which is copied on the way where others share it.
-    fn place<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
+    /// Where the path leads in `value`, which is copied on the way where others share it; or the step that cannot be
+    /// taken from where it stands.
+    fn place<'a>(&self, value: &'a mut Value) -> Result<&'a mut Value, usize> {
         let mut place = value;
         let mut made = false;
-        for step in self.steps.iter() {
+        for (at, step) in self.steps.iter().enumerate() {
+            if made {
+                *place = Value::object(Map::new());
+            }
             place = match (step, place) {
-                (Step::Name(name), place) if made => {
-                    *place = Value::object(Map::new());
-                    member(place, name)?.0
+                (Step::Name(name), Value::Object(map)) => {
+                    let map = Arc::make_mut(map);
+                    made = !map.contains_key(name);
+                    if made {
+                        map.insert(name.clone(), Value::Null);
+                    }
+                    map.get_mut(name).ok_or(at)?
                 }
-                (Step::Name(name), place @ Value::Object(_)) => {
-                    let (place, new) = member(place, name)?;
-                    made = new;
-                    place
+                (Step::Index(index), Value::Array(items)) => {
+                    Arc::make_mut(items).get_mut(*index).ok_or(at)?
                 }
-                (Step::Index(index), Value::Array(items)) if !made => Arc::make_mut(items).get_mut(*index)?,
-                _ => return None,
+                _ => return Err(at),
             };
         }
-        Some(place)
+        Ok(place)
     }
-}
-
-/// The member `name` of an object, and whether it had to be made.
-fn member<'a>(object: &'a mut Value, name: &Arc<str>) -> Option<(&'a mut Value, bool)> {
-    let Value::Object(map) = object else { return None };
-    let map = Arc::make_mut(map);
-    let new = !map.contains_key(name);
-    if new {
-        map.insert(name.clone(), Value::Null);
-    }
-    map.get_mut(name).map(|place| (place, new))
 }
 
 fn parse(text: &str) -> Result<Vec<Step>, String> {
@@ -179,10 +180,11 @@ mod tests {
     #[test]
     fn a_path_into_a_value_of_another_kind_is_refused() {
         check("$.a", "\"text\"", "Unable to apply ReferencePath $.a to input \"text\"");
-        check("$.a.b", r#"{"a":1}"#, r#"Unable to apply ReferencePath $.a.b to input {"a":1}"#);
-        check("$.a[3]", r#"{"a":[1]}"#, r#"Unable to apply ReferencePath $.a[3] to input {"a":[1]}"#);
-        check("$.a[0]", "{}", "Unable to apply ReferencePath $.a[0] to input {}");
-        check("$.b.a[0]", "{}", "Unable to apply ReferencePath $.b.a[0] to input {}");
+        check("$.a.b", r#"{"a":1}"#, r#"Unable to apply step "a" to input {"a":1}"#);
+        check("$.a[3]", r#"{"a":[1]}"#, r#"Unable to apply step "a" to input {"a":[1]}"#);
+        check("$.a[0]", "{}", "Unable to apply step \"a\" to input {}");
+        check("$.b.a[0]", "{}", "Unable to apply step \"a\" to input {}");
+        check("$.a.b", r#"{"a":null}"#, r#"Unable to apply step "a" to input {"a":null}"#);
     }
 
     #[test]
