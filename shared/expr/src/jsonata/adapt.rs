@@ -1,5 +1,7 @@
 //! Changes to the tree that give the engine AWS's functions.
 
+use std::collections::BTreeSet;
+
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
 use super::functions;
@@ -11,19 +13,19 @@ const NO_EVAL: &str = "eval ";
 /// context item that `$pad(width)` pads, and makes AWS's functions, where they are values, functions of as many
 /// arguments as they take. Names that the expression gives to things of its own are left alone.
 pub(super) fn adapt(tree: &mut AstNode) {
-    let mut own = Vec::new();
+    let mut own = BTreeSet::new();
     own_names(tree, &mut own);
     adapt_node(tree, &own);
 }
 
-fn own_names(node: &mut AstNode, own: &mut Vec<String>) {
+fn own_names(node: &mut AstNode, own: &mut BTreeSet<String>) {
     match node {
         AstNode::Binary { op: BinaryOp::ColonEqual, lhs, .. } => {
             if let AstNode::Variable(name) = &**lhs {
-                own.push(name.clone());
+                own.insert(name.clone());
             }
         }
-        AstNode::Lambda { params, .. } => own.extend_from_slice(params),
+        AstNode::Lambda { params, .. } => own.extend(params.iter().cloned()),
         AstNode::Path { steps } => {
             own.extend(steps.iter().flat_map(|step| step.focus.iter().chain(&step.index_var)).cloned());
         }
@@ -32,7 +34,7 @@ fn own_names(node: &mut AstNode, own: &mut Vec<String>) {
     children(node, &mut |child| own_names(child, own));
 }
 
-fn adapt_node(node: &mut AstNode, own: &[String]) {
+fn adapt_node(node: &mut AstNode, own: &BTreeSet<String>) {
     match node {
         AstNode::Variable(name) | AstNode::Function { name, .. } if own.contains(name) => {}
         AstNode::Variable(name) if name == "eval" => *name = NO_EVAL.to_owned(),

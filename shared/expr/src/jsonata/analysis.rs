@@ -1,6 +1,6 @@
 //! What an expression reads, seen in its tree: workflow variables, members of `$states`, and what AWS refuses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
@@ -12,9 +12,10 @@ pub(super) struct Analysis {
     /// Workflow variables, in order of first appearance.
     pub(super) variables: Vec<String>,
     /// Which parts of each variable, `states` among them, are looked at.
-    pub(super) needs: Vec<(String, Need)>,
+    pub(super) needs: BTreeMap<String, Need>,
     /// References to a context item that is not there: field names, `$`, `$$`; each once, in written order.
     pub(super) refused: Vec<String>,
+    refused_once: BTreeSet<String>,
     /// Whether something other than a variable is assigned to, which the engine's parser lets pass.
     pub(super) bad_assignment: bool,
     /// Functions that are called or named.
@@ -27,19 +28,15 @@ pub(super) struct Need {
     /// All of it.
     pub(super) whole: bool,
     /// Else, these members and these parts of them.
-    pub(super) members: Vec<(String, Need)>,
+    pub(super) members: BTreeMap<String, Need>,
 }
 
 impl Need {
     /// Everything.
-    pub(super) const WHOLE: Need = Need { whole: true, members: Vec::new() };
+    pub(super) const WHOLE: Need = Need { whole: true, members: BTreeMap::new() };
 
     fn member(&mut self, name: &str) -> &mut Need {
-        let at = self.members.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.members.push((name.to_owned(), Need::default()));
-            self.members.len() - 1
-        });
-        &mut self.members[at].1
+        self.members.entry(name.to_owned()).or_default()
     }
 }
 
@@ -48,19 +45,17 @@ impl Analysis {
     pub(super) fn of(tree: &AstNode) -> Self {
         let mut analysis = Analysis::default();
         analysis.top_level(tree);
-        let mut walk = Walk { analysis: &mut analysis, scopes: vec![Vec::new()], parents: false };
+        let mut walk = Walk::new(&mut analysis);
         walk.node(tree);
         if walk.parents {
-            analysis.needs.iter_mut().for_each(|(_, need)| need.whole = true);
+            analysis.needs.values_mut().for_each(|need| need.whole = true);
         }
         analysis
     }
 
     /// Whether `$states.<member>` is written.
     pub(super) fn states(&self, member: &str) -> bool {
-        self.needs
-            .iter()
-            .any(|(name, need)| name == "states" && need.members.iter().any(|(m, _)| m == member))
+        self.needs.get("states").is_some_and(|need| need.members.contains_key(member))
     }
 
     /// Finds what is read from the context item that AWS does not give: the first step of a path is, what comes
@@ -108,52 +103,63 @@ impl Analysis {
     }
 
     fn refuse(&mut self, reference: &str) {
-        if !self.refused.iter().any(|known| known == reference) {
+        if self.refused_once.insert(reference.to_owned()) {
             self.refused.push(reference.to_owned());
         }
     }
 
     fn need(&mut self, name: &str) -> &mut Need {
-        let at = self.needs.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.needs.push((name.to_owned(), Need::default()));
-            self.needs.len() - 1
-        });
-        &mut self.needs[at].1
+        self.needs.entry(name.to_owned()).or_default()
     }
 }
 
 /// The walk through every node, with the names that are bound inside the expression itself.
 struct Walk<'a> {
     analysis: &'a mut Analysis,
+    seen: BTreeSet<String>,
+    /// The names that each scope binds.
     scopes: Vec<Vec<String>>,
+    /// How many of the scopes bind a name.
+    bound: BTreeMap<String, usize>,
     /// Whether `%` occurs, which leads out of any part.
     parents: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(analysis: &'a mut Analysis) -> Self {
+        Walk {
+            analysis,
+            seen: BTreeSet::new(),
+            scopes: vec![Vec::new()],
+            bound: BTreeMap::new(),
+            parents: false,
+        }
+    }
+
     fn bind(&mut self, name: &str) {
         let scope = self.scopes.last_mut().expect("the outermost scope is never left");
         scope.push(name.to_owned());
+        *self.bound.entry(name.to_owned()).or_default() += 1;
     }
 
     fn scoped(&mut self, inner: impl FnOnce(&mut Self)) {
         self.scopes.push(Vec::new());
         inner(self);
-        self.scopes.pop();
+        for name in self.scopes.pop().into_iter().flatten() {
+            if let Some(scopes) = self.bound.get_mut(&name) {
+                *scopes -= 1;
+            }
+        }
     }
 
     /// A variable, or a function by its name. What of a variable is needed is the caller's to say.
     fn read(&mut self, name: &str) {
-        if name.is_empty() || self.scopes.iter().flatten().any(|bound| bound == name) {
+        if name.is_empty() || self.bound.get(name).is_some_and(|scopes| *scopes > 0) {
             return;
         }
         if functions::is_function(name) {
             self.analysis.functions.insert(name.to_owned());
-        }
-        if name != "states"
-            && !functions::is_function(name)
-            && !self.analysis.variables.iter().any(|v| v == name)
-        {
+        } else if name != "states" && self.seen.insert(name.to_owned()) {
             self.analysis.variables.push(name.to_owned());
         }
     }
@@ -415,8 +421,7 @@ mod tests {
             ("$states.input.items^(n).name", "(input(items(*)))"),
         ] {
             let analysis = analysis(text);
-            let states = analysis.needs.iter().find(|(name, _)| name == "states").expect("it reads $states");
-            assert_eq!(show(&states.1), expected, "{text}");
+            assert_eq!(show(&analysis.needs["states"]), expected, "{text}");
         }
         assert!(analysis("[$states.errorOutput.Cause]").states("errorOutput"));
         assert!(!analysis("$states.input.errorOutput").states("errorOutput"));

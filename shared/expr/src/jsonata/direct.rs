@@ -28,6 +28,7 @@ pub(super) enum Plan {
     Negate(Box<Plan>),
     Not(Box<Plan>),
     Exists(Box<Plan>),
+    Count(Box<Plan>),
     Conditional(Box<[Plan; 3]>),
     Array(Vec<Plan>),
     Object(Vec<(String, Plan)>),
@@ -109,6 +110,7 @@ impl Plan {
                 match name.as_str() {
                     "not" => Plan::Not(argument),
                     "exists" => Plan::Exists(argument),
+                    "count" => Plan::Count(argument),
                     _ => return None,
                 }
             }
@@ -213,6 +215,10 @@ impl Plan {
             Plan::Exists(inner) => {
                 Ok(Operand::Bool(!matches!(inner.operand(environment)?, Operand::Undefined)))
             }
+            Plan::Count(inner) => Ok(Operand::Number(match inner.operand(environment)? {
+                Operand::Undefined => 0.0,
+                operand => operand.value().and_then(Value::as_array).map_or(1.0, |items| items.len() as f64),
+            })),
             Plan::Conditional(parts) => {
                 let branch = if parts[0].operand(environment)?.truth()? { &parts[1] } else { &parts[2] };
                 branch.operand(environment)

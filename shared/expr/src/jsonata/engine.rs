@@ -183,7 +183,7 @@ fn need_of<'n>(need: &'n Need, member: &str) -> Option<&'n Need> {
     if need.whole {
         return Some(&WHOLE);
     }
-    need.members.iter().find_map(|(name, need)| (name == member).then_some(need))
+    need.members.get(member)
 }
 
 /// What `$states` holds at this stage, in AWS's order; a member that is not `wanted` is not even asked for.

@@ -384,6 +384,7 @@ fn the_direct_way_agrees_with_the_engine() {
             "-X",
             "$not(X)",
             "$exists(X)",
+            "$count(X)",
             "X ? 1 : X",
             "[X]",
             "[[X], X]",
