@@ -65,11 +65,10 @@ impl Default for Options {
     }
 }
 
-/// A server that listens.
+/// A server that listens, and has no API to serve yet: what the API stands on may want to know the address.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    site: Arc<Site>,
     options: Options,
 }
 
@@ -84,12 +83,10 @@ impl Server {
     ///
     /// # Errors
     /// [`BindError`], also for an address that other machines reach, where `options` do not allow that.
-    pub async fn bind(api: Api, options: Options) -> Result<Self, BindError> {
+    pub async fn bind(options: Options) -> Result<Self, BindError> {
         let listener = address::listen(&options).await?;
         let address = listener.local_addr().map_err(|source| BindError::of(&options, source))?;
-        let hosts = Hosts::new(options.names.iter().chain([&options.host]));
-        let site = Arc::new(Site::new(api, hosts, options.body_timeout));
-        Ok(Server { listener, address, site, options })
+        Ok(Server { listener, address, options })
     }
 
     /// Where it listens.
@@ -102,11 +99,16 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Says on standard output that it listens, serves until `shutdown` is ready, then lets what is under way end
-    /// within [`Options::grace`].
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// Says on standard output that it listens.
+    pub fn announce(&self) {
         // Nobody has to read this.
         let _ = writeln!(std::io::stdout(), "listening on {}", self.url());
+    }
+
+    /// Serves `api` until `shutdown` is ready, then lets what is under way end within [`Options::grace`].
+    pub async fn run(self, api: Api, shutdown: impl Future<Output = ()>) {
+        let hosts = Hosts::new(self.options.names.iter().chain([&self.options.host]));
+        let site = Arc::new(Site::new(api, hosts, self.options.body_timeout));
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.options.connections_max));
         let mut shutdown = pin!(shutdown);
@@ -116,7 +118,7 @@ impl Server {
                 () = &mut shutdown => break,
             };
             match accepted {
-                Ok((stream, place)) => self.serve(stream, place, &graceful),
+                Ok((stream, place)) => self.serve(&site, stream, place, &graceful),
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -129,12 +131,12 @@ impl Server {
         }
     }
 
-    fn serve(&self, stream: TcpStream, place: OwnedSemaphorePermit, graceful: &GracefulShutdown) {
+    fn serve(&self, site: &Arc<Site>, stream: TcpStream, place: OwnedSemaphorePermit, graceful: &GracefulShutdown) {
         // Answers are small and awaited; without this the kernel would hold some of them back.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was not set");
         }
-        let site = self.site.clone();
+        let site = site.clone();
         let service = service_fn(move |request| {
             let site = site.clone();
             async move { Ok::<_, std::convert::Infallible>(site.respond(request).await) }
