@@ -113,7 +113,9 @@ pub trait Build {
     fn object(&mut self, object: Self::Object, span: Range<usize>) -> Self::Node;
 }
 
-struct Values;
+/// Builds [`Value`]s.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Values;
 
 impl Build for Values {
     type Node = Value;
