@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use stepwell_expr::Value;
-use stepwell_expr::json::{self, Map};
+use stepwell_expr::json::{self, Map, Options, Values};
 
 use crate::Error;
 
@@ -134,7 +134,9 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, Error> {
         return Err(Error::RequestTooLarge);
     }
     let text = std::str::from_utf8(body).map_err(|_| Error::Serialization("Invalid UTF-8".into()))?;
-    let value = json::parse(text).map_err(|error| Error::Serialization(error.message))?;
+    let options = Options { depth_max: DEPTH_MAX, ..Options::default() };
+    let value =
+        json::parse_with(text, options, &mut Values).map_err(|error| Error::Serialization(error.message))?;
     match value {
         Value::Object(_) => Ok(value),
         Value::Array(_) => Err(Error::Serialization(LIST.into())),
@@ -276,6 +278,9 @@ impl<'a> Members<'a> {
         }
     }
 }
+
+/// Structures and lists that may stand inside one another in a request; the API's own have five.
+const DEPTH_MAX: usize = 64;
 
 const LIST: &str = "Start of list found where not expected";
 const STRUCTURE: &str = "Start of structure or map found where not expected.";
