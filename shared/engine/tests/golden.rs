@@ -1,0 +1,296 @@
+//! The stored forms, one example of each version for ever.
+//!
+//! `UPDATE_GOLDEN=1` writes the examples of the versions of today; the files of older versions are never written again.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stepwell_engine::message::{Callback, Message, MessageBody};
+use stepwell_engine::meta::{End, Meta, Parked, PayloadPlace, RunId};
+use stepwell_engine::stored::{
+    PayloadIndex, StoredError, decode_end, decode_message, decode_meta, decode_page, encode_end,
+    encode_message, encode_meta, encode_page,
+};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{
+    AttemptId, BranchId, Claimant, ErrorOutput, Event, EventBody, EventId, ExecutionInfo, Family, MapItem,
+    Record, StateType, TimerId, TimerPurpose, Timestamp,
+};
+
+const AT: Timestamp = Timestamp(1_767_225_600_123);
+
+/// Compares `bytes` with the golden file `name`.
+#[track_caller]
+fn check(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let golden = std::fs::read(&path).unwrap();
+    assert!(golden == bytes, "{name} would be written otherwise than it was: that takes a new version");
+    golden
+}
+
+fn large(text: &str) -> Payload {
+    Payload::parse(format!("\"{}\"", text.repeat(100))).unwrap()
+}
+
+fn info() -> Arc<ExecutionInfo> {
+    Arc::new(ExecutionInfo {
+        execution_arn: "arn:aws:states:us-east-1:123456789012:execution:M:e".into(),
+        name: "e".into(),
+        state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:M".into(),
+        state_machine_name: "M".into(),
+        role_arn: "arn:aws:iam::123456789012:role/r".into(),
+        version_arn: None,
+        alias_arn: Some("arn:aws:states:us-east-1:123456789012:stateMachine:M:live".into()),
+        started_at: AT,
+        express: false,
+    })
+}
+
+fn claimant() -> Claimant {
+    Claimant { message: "m-1".into(), delivery: 0x0123_4567_89AB_CDEF }
+}
+
+fn families() -> [Family; 3] {
+    [
+        Family::LambdaFunction { resource: "arn:aws:lambda:us-east-1:123456789012:function:f".into() },
+        Family::Activity { resource: "arn:aws:states:us-east-1:123456789012:activity:a".into() },
+        Family::Task {
+            resource_type: "sqs".into(),
+            resource: "sendMessage".into(),
+            region: "us-east-1".into(),
+        },
+    ]
+}
+
+/// One record of every kind.
+fn records() -> Vec<Record> {
+    let small = Payload::parse(r#"{"n": 1.50}"#).unwrap();
+    let name: Arc<str> = "State".into();
+    let error = ErrorOutput::new("Error", "cause");
+    let [lambda, activity, task] = families();
+    let (attempt, branch) = (AttemptId(3), BranchId(1));
+    let item = MapItem { index: 2, key: Some("key".into()), value: small.clone() };
+    let bodies = vec![
+        EventBody::ExecutionStarted { info: info(), input: large("input "), start_at: name.clone() },
+        EventBody::StateEntered { state_type: StateType::Task, name: name.clone(), input: large("input ") },
+        EventBody::Scheduled {
+            family: lambda.clone(),
+            attempt,
+            nonce: 0x0011_2233_4455_6677_8899_AABB_CCDD_EEFF,
+            parameters: large("earlier "),
+            timeout_seconds: Some(60),
+            heartbeat_seconds: None,
+            credentials: Some("arn:aws:iam::123456789012:role/other".into()),
+        },
+        EventBody::ScheduleFailed(lambda.clone(), error.clone()),
+        EventBody::Started { family: lambda.clone(), attempt, claimant: Some(claimant()), worker: None },
+        EventBody::Started {
+            family: activity.clone(),
+            attempt,
+            claimant: None,
+            worker: Some("worker".into()),
+        },
+        EventBody::StartFailed(activity.clone(), error.clone()),
+        EventBody::Submitted { family: task.clone(), attempt, output: small.clone() },
+        EventBody::SubmitFailed(task.clone(), attempt, error.clone()),
+        EventBody::Succeeded { family: task.clone(), attempt, output: large("result ") },
+        EventBody::Failed(task.clone(), attempt, error.clone()),
+        EventBody::TimedOut { family: task, attempt, error: error.clone(), heartbeat: true },
+        EventBody::StateExited {
+            state_type: StateType::Task,
+            name: name.clone(),
+            output: large("result "),
+            assigned: vec!["a".into(), "b".into()],
+            values: vec![small.clone(), Payload::default()],
+            next: Some("Next".into()),
+        },
+        EventBody::StateAborted { state_type: StateType::Wait },
+        EventBody::ParallelStateStarted { branches: vec!["A".into(), "B".into()], input: small.clone() },
+        EventBody::ParallelStateSucceeded,
+        EventBody::ParallelStateFailed,
+        EventBody::MapStateStarted { length: 3, items: small.clone(), concurrency: 40 },
+        EventBody::MapIterationStarted {
+            name: name.clone(),
+            item,
+            input: small.clone(),
+            start_at: "In".into(),
+        },
+        EventBody::MapIterationSucceeded { name: name.clone(), index: 0 },
+        EventBody::MapIterationFailed { name: name.clone(), index: 1 },
+        EventBody::MapIterationAborted { name: name.clone(), index: 2 },
+        EventBody::MapStateSucceeded,
+        EventBody::MapStateFailed,
+        EventBody::EvaluationFailed { error: error.clone(), location: Some("Output".into()), state: name },
+        EventBody::ExecutionSucceeded { output: large("result ") },
+        EventBody::ExecutionFailed(error.clone()),
+        EventBody::ExecutionAborted(ErrorOutput::default()),
+        EventBody::ExecutionTimedOut(error),
+    ];
+    let event = |(previous, body)| Record::Event(Event { at: AT, branch, previous: EventId(previous), body });
+    let mut records: Vec<_> = (0..).zip(bodies).map(event).collect();
+    let timer = TimerId(4);
+    for purpose in [
+        TimerPurpose::Wait,
+        TimerPurpose::Retry,
+        TimerPurpose::Timeout(attempt),
+        TimerPurpose::Heartbeat(attempt),
+        TimerPurpose::Execution,
+    ] {
+        records.push(Record::TimerSet { timer, branch, due: AT, purpose });
+    }
+    records.extend([
+        Record::TimerClosed { timer },
+        Record::RetryScheduled { branch, retrier: 1, previous: EventId(9) },
+        Record::HeartbeatReceived { attempt, at: AT },
+        Record::ClaimReleased { attempt },
+        Record::Claimed { attempt, claimant: claimant() },
+        Record::DriverLost { claimant: claimant() },
+    ]);
+    records
+}
+
+fn meta() -> Meta {
+    let end = End {
+        status: "SUCCEEDED",
+        output: Some(Payload::parse(r#"{"done": true}"#).unwrap()),
+        output_at: None,
+        error: ErrorOutput::default(),
+        at: AT,
+    };
+    Meta {
+        execution_arn: info().execution_arn.clone(),
+        run: RunId(0x0123_4567_89AB_CDEF_0123_4567_89AB_CDEF),
+        epoch: 2,
+        info: info(),
+        input: Payload::parse(r#"{ "x" : [1, 2] }"#).unwrap(),
+        revision: "r-1".into(),
+        trace_header: Some("Root=1-2-3".into()),
+        end: Some(end),
+        parked: Some(Parked { message: "m-1".into(), why: "received 9 times".into() }),
+    }
+}
+
+fn messages() -> Vec<Message> {
+    let body = [
+        MessageBody::Start(Some(Arc::new(meta()))),
+        MessageBody::Start(None),
+        MessageBody::TaskResult { attempt: AttemptId(1), nonce: 7, result: Callback::Success(large("ok ")) },
+        MessageBody::TaskResult {
+            attempt: AttemptId(1),
+            nonce: u128::MAX,
+            result: Callback::Failure(ErrorOutput::new("Error", "cause")),
+        },
+        MessageBody::TimerFired { timer: TimerId(2), due: AT },
+        MessageBody::Stop { request: 5, error: ErrorOutput::default() },
+        MessageBody::Continue { after: 12, bury: None },
+        MessageBody::Continue { after: 12, bury: Some("m-1".into()) },
+    ];
+    let message = |body| Message {
+        execution: info().execution_arn.clone(),
+        run: RunId(9),
+        epoch: 1,
+        sent_at: AT,
+        body,
+    };
+    body.into_iter().map(message).collect()
+}
+
+/// The index of a run whose first page holds a payload that the page refers to, and what finds it there.
+fn index() -> (PayloadIndex, impl Fn(PayloadPlace) -> Option<Payload>) {
+    let place = PayloadPlace::Page { seq: 1, index: 5 };
+    let mut index = PayloadIndex::new(&large("input "));
+    index.add(&large("earlier "), place);
+    let find = move |at| match at {
+        PayloadPlace::Input => Some(large("input ")),
+        at if at == place => Some(large("earlier ")),
+        _ => None,
+    };
+    (index, find)
+}
+
+#[test]
+fn pages() {
+    let (index, find) = index();
+    let golden = check("page-v1.bin", &encode_page(2, AT, &records(), &index).bytes);
+    let decoded = decode_page(2, &golden, &find).unwrap();
+    assert_eq!(decoded.records, records());
+    assert_eq!(decoded.at, AT);
+    let missing = decode_page(2, &golden, |at| find(at).filter(|_| at == PayloadPlace::Input));
+    assert_eq!(missing.unwrap_err(), StoredError::Elsewhere { seq: 1, index: 5 });
+}
+
+#[test]
+fn a_page_of_no_more_than_it_needs() {
+    let records = [records().remove(0)];
+    let mut nothing_known = PayloadIndex::default();
+    let alone = encode_page(1, AT, &records, &nothing_known);
+    for (payload, place) in alone.stored {
+        nothing_known.add(&payload, place);
+    }
+    let again = encode_page(2, AT, &records, &nothing_known);
+    check("page-v1-plain.bin", &again.bytes);
+    assert!(again.stored.is_empty());
+    assert!(again.bytes.len() < 400, "{}", again.bytes.len());
+}
+
+#[test]
+fn metas() {
+    let golden = check("meta-v1.bin", &encode_meta(&meta()));
+    assert_eq!(decode_meta(&golden).unwrap(), meta());
+}
+
+#[test]
+fn ends() {
+    let at = Some(PayloadPlace::Page { seq: 3, index: 1 });
+    let end = End { output_at: at, ..meta().end.unwrap() };
+    let golden = check("end-v1.bin", &encode_end(&end));
+    assert_eq!(decode_end(&golden).unwrap(), End { output: None, ..end });
+}
+
+#[test]
+fn messages_of_every_kind() {
+    let bytes: Vec<_> = messages().iter().map(encode_message).collect();
+    check("message-v1.bin", &bytes.concat());
+    for (message, bytes) in messages().iter().zip(&bytes) {
+        assert_eq!(decode_message(bytes).unwrap(), *message);
+    }
+}
+
+/// Every cut and every changed byte gives an error or something else, and never a panic.
+#[test]
+fn damage_is_found_or_harmless() {
+    let (index, find) = index();
+    let page = encode_page(2, AT, &records(), &index).bytes;
+    let plain = encode_page(2, AT, &records()[..3], &index).bytes;
+    let message = encode_message(&messages()[0]);
+    let read = |bytes: &[u8]| {
+        let _ = decode_page(2, bytes, &find);
+        let _ = decode_meta(bytes);
+        let _ = decode_end(bytes);
+        let _ = decode_message(bytes);
+    };
+    for good in [page, plain, message, encode_meta(&meta())] {
+        for at in 0..good.len() {
+            assert!(decode_page(2, &good[..at], &find).is_err());
+            read(&good[..at]);
+            for change in [1, 0x80, 0xFF] {
+                let mut bad = good.to_vec();
+                bad[at] ^= change;
+                read(&bad);
+            }
+        }
+    }
+    for version in [0, 2, 255] {
+        let unknown = |what| StoredError::Version { what, version };
+        assert_eq!(decode_page(1, &[version, 0], &find).unwrap_err(), unknown("page"));
+        assert_eq!(decode_meta(&[version]).unwrap_err(), unknown("meta"));
+        assert_eq!(decode_message(&[version]).unwrap_err(), unknown("message"));
+    }
+    // A short page that says it is long.
+    assert!(decode_page(1, &[1, 1, 0xFF, 0xFF, 0xFF, 0x03, 0x1F, 0x00], &find).is_err());
+}
