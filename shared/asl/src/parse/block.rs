@@ -181,6 +181,9 @@ fn missing_target(
     location: String,
     span: &Range<usize>,
 ) {
+    if checker.is_full() {
+        return;
+    }
     let help = nearest(target, members.iter().map(|m| &*m.key)).map(|name| format!("did you mean '{name}'?"));
     let message = format!("Missing 'Next' target: {target}");
     checker.report(Severity::Error, Code::MISSING_TRANSITION_TARGET, location, span, message, help);

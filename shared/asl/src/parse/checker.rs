@@ -11,7 +11,7 @@ use super::source::{Lines, Member, Node, Pointer};
 use crate::{Block, Code, Diagnostic, Severity, State, StateName};
 
 /// Diagnostics kept; the rest of a hopeless definition says nothing new.
-pub(crate) const DIAGNOSTICS_MAX: usize = 1000;
+const DIAGNOSTICS_MAX: usize = 1000;
 
 /// Everything that reading a definition gathers on its way.
 pub(crate) struct Checker<'a> {
@@ -94,7 +94,7 @@ impl<'a> Checker<'a> {
         message: String,
         help: Option<String>,
     ) {
-        if self.diagnostics.len() < DIAGNOSTICS_MAX {
+        if !self.is_full() {
             let (line, column) = self.lines.position(self.text, span.start);
             self.diagnostics.push(Diagnostic {
                 severity,
@@ -107,6 +107,11 @@ impl<'a> Checker<'a> {
                 help,
             });
         }
+    }
+
+    /// Whether nothing more is kept.
+    pub(crate) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= DIAGNOSTICS_MAX
     }
 
     pub(crate) fn has_errors(&self) -> bool {

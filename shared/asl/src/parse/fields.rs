@@ -25,6 +25,9 @@ pub(crate) enum In {
 /// Reports every field that is not `allowed`.
 pub(crate) fn unsupported(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[&str]) {
     for member in fields.members.iter().filter(|m| !allowed.contains(&&*m.key)) {
+        if checker.is_full() {
+            return;
+        }
         let help =
             nearest(&member.key, allowed.iter().copied()).map(|name| format!("did you mean '{name}'?"));
         let message = format!("Field '{}' is not supported", member.key);

@@ -252,18 +252,23 @@ impl Build for Tree {
 /// Where the lines of a source begin.
 pub(crate) struct Lines {
     starts: Vec<usize>,
+    /// Whether every character is one byte.
+    is_ascii: bool,
 }
 
 impl Lines {
     pub(crate) fn of(text: &str) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
-        Lines { starts: std::iter::once(0).chain(newlines).collect() }
+        Lines { starts: std::iter::once(0).chain(newlines).collect(), is_ascii: text.is_ascii() }
     }
 
     /// Line and column in characters, both from 1, of the byte `offset` of `text`.
     pub(crate) fn position(&self, text: &str, offset: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts[line - 1];
+        if self.is_ascii {
+            return (line, offset.min(text.len()) - start + 1);
+        }
         let column = text.get(start..offset.min(text.len())).map_or(0, |before| before.chars().count());
         (line, column + 1)
     }
