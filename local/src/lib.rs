@@ -5,6 +5,7 @@
 //! It does not know what a state machine means; the engine and the integrations do, and reach functions through
 //! [`host::Functions`].
 
+pub mod cli;
 pub mod config;
 pub mod host;
 pub mod server;
