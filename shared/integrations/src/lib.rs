@@ -1,1 +1,38 @@
-//! integrations
+//! How a Task state's Resource and arguments become a call, and its answer the task's result or error.
+//!
+//! This crate knows the services' parameters, results and error names as Step Functions shows them, where calls go
+//! (a mock, a function hosted by this program, an endpoint, AWS), and that one attempt is one request. It does not know
+//! executions, retries or timeouts: whoever gives up drops the future. It reads no environment variable: the program
+//! hands in what it read.
+//!
+//! [`Integrations`] is built in `main` by registering services, and the clients stand behind cargo features, so that a
+//! function carries only what it calls.
+
+#![cfg_attr(
+    not(all(feature = "lambda", feature = "dynamodb", feature = "sns", feature = "sqs")),
+    allow(dead_code, reason = "each service uses its part of what they share")
+)]
+
+mod endpoint;
+mod error;
+mod host;
+mod integrations;
+mod lambda;
+mod metadata;
+mod parameters;
+
+#[cfg(feature = "http-client")]
+mod http;
+#[cfg(feature = "keys")]
+mod keys;
+#[cfg(feature = "http-client")]
+mod sign;
+
+pub use endpoint::{EndpointError, Endpoints, Service};
+pub use host::{FunctionHost, HostAnswer, HostCall};
+pub use integrations::{Integration, Integrations, IntegrationsBuilder};
+#[cfg(feature = "keys")]
+pub use keys::Keys;
+pub use lambda::Lambda;
+#[cfg(feature = "lambda")]
+pub use lambda::LambdaClient;

@@ -1,0 +1,160 @@
+//! Failed calls in the words of Step Functions, which are those of the AWS SDK for Java 1.
+
+use std::sync::Arc;
+
+use stepwell_asl::ErrorName;
+use stepwell_interpreter::ErrorOutput;
+
+/// How a service's errors are named.
+#[derive(Debug)]
+pub(crate) struct Errors {
+    /// Before the dot of an error's name.
+    pub(crate) prefix: &'static str,
+    /// `Service:` in a cause.
+    pub(crate) service: &'static str,
+    /// The name of errors that have no class of their own.
+    pub(crate) other: &'static str,
+    /// Codes that have one. Sorted.
+    pub(crate) named: &'static [&'static str],
+}
+
+/// What a service answered instead of a result.
+#[derive(Debug, Default)]
+pub(crate) struct Refusal<'a> {
+    pub(crate) status: u16,
+    pub(crate) code: &'a str,
+    pub(crate) message: Option<&'a str>,
+    pub(crate) request_id: Option<&'a str>,
+}
+
+impl Errors {
+    /// The error of a call that the service refused.
+    pub(crate) fn refused(&self, refusal: &Refusal<'_>) -> ErrorOutput {
+        let Refusal { status, code, message, request_id } = *refusal;
+        let message = message.unwrap_or("null");
+        let service = self.service;
+        let request_id = request_id.unwrap_or("null");
+        let cause = format!(
+            "{message} (Service: {service}; Status Code: {status}; Error Code: {code}; Request ID: {request_id}; Proxy: null)"
+        );
+        ErrorOutput::new(format!("{}.{}", self.prefix, self.class(code)), cause)
+    }
+
+    /// Codes without `Exception` at their end get it, such as SNS's `NotFound`.
+    fn class(&self, code: &str) -> Arc<str> {
+        let class = if code.ends_with("Exception") { code.to_owned() } else { format!("{code}Exception") };
+        for name in [code, &class] {
+            if self.named.binary_search(&name).is_ok() {
+                return name.into();
+            }
+        }
+        self.other.into()
+    }
+
+    /// The error of a call that did not reach the service, or whose answer did not reach us.
+    pub(crate) fn client(&self, why: impl std::fmt::Display) -> ErrorOutput {
+        ErrorOutput::new(format!("{}.SdkClientException", self.prefix), why.to_string())
+    }
+}
+
+/// Functions: what `Invoke` can answer.
+pub(crate) const LAMBDA: Errors = Errors {
+    prefix: "Lambda",
+    service: "AWSLambda",
+    other: "AWSLambdaException",
+    named: &[
+        "EC2AccessDeniedException",
+        "EC2ThrottledException",
+        "EC2UnexpectedException",
+        "EFSIOException",
+        "EFSMountConnectivityException",
+        "EFSMountFailureException",
+        "EFSMountTimeoutException",
+        "ENILimitReachedException",
+        "InvalidParameterValueException",
+        "InvalidRequestContentException",
+        "InvalidRuntimeException",
+        "InvalidSecurityGroupIDException",
+        "InvalidSubnetIDException",
+        "InvalidZipFileException",
+        "KMSAccessDeniedException",
+        "KMSDisabledException",
+        "KMSInvalidStateException",
+        "KMSNotFoundException",
+        "RecursiveInvocationException",
+        "RequestTooLargeException",
+        "ResourceConflictException",
+        "ResourceNotFoundException",
+        "ResourceNotReadyException",
+        "ServiceException",
+        "SnapStartException",
+        "SnapStartNotReadyException",
+        "SnapStartTimeoutException",
+        "SubnetIPAddressLimitReachedException",
+        "TooManyRequestsException",
+        "UnsupportedMediaTypeException",
+    ],
+};
+
+/// A call of a function whose outcome nobody knows.
+pub(crate) fn lambda_unknown(why: impl std::fmt::Display) -> ErrorOutput {
+    ErrorOutput::new(ErrorName::LAMBDA_UNKNOWN, format!("The outcome of the call is unknown: {why}"))
+}
+
+/// A result that is over the limit before it was read to its end; `resource` is the function's ARN or the service.
+pub(crate) fn result_too_large(resource: &str) -> ErrorOutput {
+    let cause = format!(
+        "The state/task '{resource}' returned a result with a size exceeding the maximum number of bytes service limit."
+    );
+    ErrorOutput::new(ErrorName::DATA_LIMIT_EXCEEDED, cause)
+}
+
+/// An integration that nobody registered.
+pub(crate) fn not_available(resource: &str) -> ErrorOutput {
+    let cause = format!("The integration '{resource}' is not available in this build of stepwell.");
+    ErrorOutput::new(ErrorName::RUNTIME, cause)
+}
+
+/// A task with `Credentials`, where no role can be assumed.
+#[cfg(feature = "http-client")]
+pub(crate) fn roles_not_available() -> ErrorOutput {
+    ErrorOutput::new(ErrorName::RUNTIME, "Credentials are not available in this build of stepwell.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_names() {
+        let check = |errors: &Errors, code: &str, expected: &str| {
+            let error = errors.refused(&Refusal { status: 400, code, ..Refusal::default() });
+            assert_eq!(error.error.as_deref(), Some(expected), "{code}");
+        };
+        check(&LAMBDA, "ResourceNotFoundException", "Lambda.ResourceNotFoundException");
+        check(&LAMBDA, "AccessDeniedException", "Lambda.AWSLambdaException");
+        check(&LAMBDA, "", "Lambda.AWSLambdaException");
+    }
+
+    #[test]
+    fn the_tables_are_sorted() {
+        assert!(LAMBDA.named.is_sorted());
+    }
+
+    #[test]
+    fn causes_are_those_of_the_java_sdk() {
+        let refusal = Refusal {
+            status: 404,
+            code: "ResourceNotFoundException",
+            message: Some("Function not found: f"),
+            request_id: Some("1-2"),
+        };
+        assert_eq!(
+            LAMBDA.refused(&refusal).cause.as_deref(),
+            Some(
+                "Function not found: f (Service: AWSLambda; Status Code: 404; Error Code: \
+                 ResourceNotFoundException; Request ID: 1-2; Proxy: null)"
+            )
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! A lean HTTP client: one request is one request.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+/// A service's answer, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// The request was not sent: nothing has happened.
+    #[error("Unable to execute HTTP request: {0}")]
+    NotSent(String),
+    /// The request was sent, at least in part: it may have done its work.
+    #[error("{0}")]
+    Unknown(String),
+    /// The answer's body is larger than asked for.
+    #[error("the answer is over {0} bytes")]
+    TooLarge(usize),
+}
+
+/// Connections that are kept and used again. The TLS side is made when the first `https` address comes.
+pub(crate) struct HttpClient {
+    plain: Client<HttpConnector, Full<Bytes>>,
+    tls: OnceLock<Result<TlsClient, String>>,
+}
+
+type TlsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Unused connections are closed by us before servers do, which spares calls from ending in the race between a request
+/// and the server's goodbye.
+const IDLE: Duration = Duration::from_secs(15);
+const CONNECT: Duration = Duration::from_secs(10);
+
+impl HttpClient {
+    pub(crate) fn new() -> Self {
+        HttpClient { plain: builder().build(connector()), tls: OnceLock::new() }
+    }
+
+    /// Sends `request`, once, and reads an answer of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// [`HttpError`] tells whether the request may have arrived.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        bytes_max: usize,
+    ) -> Result<Answer, HttpError> {
+        let response = if request.uri().scheme_str() == Some("https") {
+            let client = self.tls.get_or_init(|| Ok(builder().build(tls_connector()?)));
+            client.as_ref().map_err(|why| HttpError::NotSent(why.clone()))?.request(request).await
+        } else {
+            self.plain.request(request).await
+        };
+        let (parts, body) = response.map_err(|error| failed(&error))?.into_parts();
+        let body = read(body, bytes_max).await?;
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}
+
+fn builder() -> hyper_util::client::legacy::Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    // What hyper retries is a request of which no byte was written, on a connection that had just been closed.
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).retry_canceled_requests(true);
+    builder
+}
+
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector
+}
+
+fn tls_connector() -> Result<HttpsConnector<HttpConnector>, String> {
+    let provider = rustls::crypto::ring::default_provider();
+    let builder = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(provider)
+        .map_err(|error| format!("the system's certificates cannot be used: {error}"))?;
+    Ok(builder.https_only().enable_http1().wrap_connector(connector()))
+}
+
+fn failed(error: &hyper_util::client::legacy::Error) -> HttpError {
+    let why = chain(error);
+    let canceled = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<hyper::Error>())
+        .is_some_and(hyper::Error::is_canceled);
+    if error.is_connect() || canceled { HttpError::NotSent(why) } else { HttpError::Unknown(why) }
+}
+
+/// The error's message with those of its sources.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// Reads a body to its end, without copying one that came in one piece.
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, HttpError> {
+    let expected = body.size_hint().exact();
+    if expected.is_some_and(|bytes| bytes > bytes_max as u64) {
+        return Err(HttpError::TooLarge(bytes_max));
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| HttpError::Unknown(chain(&error)))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(expected.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(first.len() * 2));
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&data);
+        if all.len() > bytes_max {
+            return Err(HttpError::TooLarge(bytes_max));
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}

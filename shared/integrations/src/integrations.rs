@@ -1,0 +1,109 @@
+//! The port `Tasks`: takes each call to the integration of its service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stepwell_engine::port::{TaskAnswer, TaskCall, Tasks};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{ErrorOutput, Outcome, Pattern, Resource};
+
+use crate::error;
+
+/// One service's calls.
+#[async_trait]
+pub trait Integration: Send + Sync {
+    /// Makes a call and gives its result, or with a callback what the service answered to the request.
+    ///
+    /// One call is one request. The caller gives up by dropping the future.
+    ///
+    /// # Errors
+    /// An [`ErrorOutput`] is the task's failure, which meets Retry and Catch.
+    async fn call(&self, task: &TaskCall) -> Result<Payload, ErrorOutput>;
+
+    /// Whether `service:action` can be called with `pattern`.
+    fn offers(&self, action: &str, pattern: Pattern) -> bool;
+
+    /// Whether a call whose outcome is unknown may be made again with the same nonce.
+    fn is_idempotent(&self, action: &str) -> bool {
+        let _ = action;
+        false
+    }
+}
+
+/// The integrations of one program.
+pub struct Integrations {
+    services: BTreeMap<&'static str, Arc<dyn Integration>>,
+}
+
+/// Puts [`Integrations`] together.
+#[derive(Default)]
+pub struct IntegrationsBuilder {
+    services: BTreeMap<&'static str, Arc<dyn Integration>>,
+}
+
+impl IntegrationsBuilder {
+    /// Tasks of `arn:aws:states:::SERVICE:…` go to `integration`; `lambda` has the bare function ARNs too.
+    #[must_use]
+    pub fn register(mut self, service: &'static str, integration: Arc<dyn Integration>) -> Self {
+        self.services.insert(service, integration);
+        self
+    }
+
+    /// The integrations.
+    pub fn build(self) -> Integrations {
+        Integrations { services: self.services }
+    }
+}
+
+impl Integrations {
+    /// No integration yet.
+    pub fn builder() -> IntegrationsBuilder {
+        IntegrationsBuilder::default()
+    }
+
+    fn find(&self, resource: &Resource) -> Option<(&Arc<dyn Integration>, Pattern)> {
+        let (service, action, pattern) = taken_apart(resource)?;
+        let integration = self.services.get(service)?;
+        integration.offers(action, pattern).then_some((integration, pattern))
+    }
+}
+
+#[async_trait]
+impl Tasks for Integrations {
+    async fn call(&self, call: TaskCall) -> TaskAnswer {
+        let Some((integration, pattern)) = self.find(&call.call.resource) else {
+            return TaskAnswer::Ended(Outcome::Failed(error::not_available(&arn(&call.call.resource))));
+        };
+        match integration.call(&call).await {
+            Ok(output) if pattern == Pattern::RequestResponse => {
+                TaskAnswer::Ended(Outcome::Succeeded(output))
+            }
+            Ok(output) => TaskAnswer::Submitted(output),
+            Err(error) => TaskAnswer::Ended(Outcome::Failed(error)),
+        }
+    }
+
+    fn is_idempotent(&self, resource: &Resource) -> bool {
+        let Some((service, action, _)) = taken_apart(resource) else { return false };
+        self.services.get(service).is_some_and(|integration| integration.is_idempotent(action))
+    }
+}
+
+/// Service, action and pattern. An activity has none: its worker comes for it.
+fn taken_apart(resource: &Resource) -> Option<(&str, &str, Pattern)> {
+    match resource {
+        Resource::LambdaFunction { .. } => Some(("lambda", "invoke", Pattern::RequestResponse)),
+        Resource::Service { service, action, pattern } => Some((service, action, *pattern)),
+        Resource::Activity { .. } => None,
+    }
+}
+
+fn arn(resource: &Resource) -> String {
+    match resource {
+        Resource::LambdaFunction { arn } | Resource::Activity { arn } => arn.to_string(),
+        Resource::Service { service, action, pattern } => {
+            format!("arn:aws:states:::{service}:{action}{}", pattern.suffix())
+        }
+    }
+}

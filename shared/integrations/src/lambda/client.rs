@@ -1,0 +1,139 @@
+//! The API of Lambda over HTTP.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ::http::Request;
+use bytes::Bytes;
+use http_body_util::Full;
+use stepwell_engine::port::TaskCall;
+use stepwell_expr::Value;
+use stepwell_expr::json::parse;
+use stepwell_interpreter::{ErrorOutput, Resource};
+
+use super::Invoked;
+use super::invocation::{Invocation, InvocationType};
+use crate::error::{self, LAMBDA, Refusal};
+use crate::http::{Answer, HttpClient, HttpError};
+use crate::keys::Keys;
+use crate::sign::Signer;
+use crate::{Endpoints, Service};
+
+/// The most that is read of an answer: Lambda's own limit with room for headers and escapes.
+const BODY_BYTES_MAX: usize = 7 * 1024 * 1024;
+
+/// Calls functions over the API of Lambda. Connections are kept and used again.
+pub struct LambdaClient {
+    endpoint: String,
+    emulator: bool,
+    http: HttpClient,
+    signer: Signer,
+    keys: Arc<Keys>,
+}
+
+impl LambdaClient {
+    /// A client of `region`, at the endpoint that `endpoints` has for Lambda or at AWS's own.
+    pub fn new(region: &str, endpoints: &Endpoints, keys: Arc<Keys>) -> Self {
+        let custom = endpoints.custom(Service::Lambda);
+        LambdaClient {
+            endpoint: custom.map_or_else(|| Service::Lambda.aws_endpoint(region), str::to_owned),
+            emulator: custom.is_some(),
+            http: HttpClient::new(),
+            signer: Signer::new(region, "lambda"),
+            keys,
+        }
+    }
+
+    /// Makes one call: one request, sent once.
+    pub(super) async fn invoke(
+        &self,
+        task: &TaskCall,
+        invocation: &Invocation,
+    ) -> Result<Invoked, ErrorOutput> {
+        if task.call.credentials.is_some() {
+            return Err(error::roles_not_available());
+        }
+        let request = self.request(invocation).await?;
+        let answer = match self.http.send(request, BODY_BYTES_MAX).await {
+            Ok(answer) => answer,
+            Err(HttpError::TooLarge(_)) => return Err(error::result_too_large(name_in_errors(task))),
+            Err(error @ HttpError::NotSent(_)) => return Err(LAMBDA.client(error)),
+            Err(HttpError::Unknown(why)) => return Err(error::lambda_unknown(why)),
+        };
+        if (200..300).contains(&answer.status) { Ok(invoked(answer)) } else { Err(refused(&answer)) }
+    }
+
+    async fn request(&self, invocation: &Invocation) -> Result<Request<Full<Bytes>>, ErrorOutput> {
+        let mut uri = format!("{}/2015-03-31/functions/", self.endpoint);
+        escape(&invocation.function, &mut uri);
+        uri.push_str("/invocations");
+        if let Some(qualifier) = &invocation.qualifier {
+            uri.push_str("?Qualifier=");
+            escape(qualifier, &mut uri);
+        }
+        let mut request = Request::post(uri).header("content-type", "application/json");
+        if invocation.kind != InvocationType::RequestResponse {
+            request = request.header("x-amz-invocation-type", invocation.kind.name());
+        }
+        if invocation.tail {
+            request = request.header("x-amz-log-type", "Tail");
+        }
+        if let Some(context) = &invocation.client_context {
+            request = request.header("x-amz-client-context", context);
+        }
+        let mut request = request.body(invocation.payload.clone()).map_err(|error| LAMBDA.client(error))?;
+        let keys = if self.emulator {
+            self.keys.for_emulator().await
+        } else {
+            self.keys.for_aws().await.map_err(no_keys)?
+        };
+        self.signer.sign(&mut request, &keys, SystemTime::now());
+        Ok(request.map(Full::new))
+    }
+}
+
+fn no_keys(error: impl std::error::Error) -> ErrorOutput {
+    LAMBDA.client(format!("Unable to load credentials from any of the providers in the chain: {error}"))
+}
+
+fn name_in_errors(task: &TaskCall) -> &str {
+    if let Resource::LambdaFunction { arn } = &*task.call.resource { arn } else { "lambda" }
+}
+
+fn invoked(answer: Answer) -> Invoked {
+    let headers = answer
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+        .collect();
+    Invoked { status: answer.status, headers, body: answer.body }
+}
+
+/// Reads an exception of Lambda: its code stands in a header, its message in the body.
+fn refused(answer: &Answer) -> ErrorOutput {
+    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = String::from_utf8_lossy(&answer.body);
+    let body = parse(&text).unwrap_or_default();
+    let member = |names: &[&str]| names.iter().find_map(|name| body.get(name).and_then(Value::as_str));
+    let code = header("x-amzn-errortype").or_else(|| member(&["__type", "code"])).unwrap_or_default();
+    let code = code.split(':').next().unwrap_or_default();
+    LAMBDA.refused(&Refusal {
+        status: answer.status,
+        code: code.rsplit('#').next().unwrap_or_default(),
+        message: member(&["Message", "message", "errorMessage"]),
+        request_id: header("x-amzn-requestid"),
+    })
+}
+
+/// Escapes what is not unreserved, as paths and queries of signed requests must be.
+fn escape(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}

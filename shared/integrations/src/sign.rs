@@ -1,0 +1,186 @@
+//! Signature Version 4, with the key of a day made once.
+
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Request, Uri};
+use sha2::{Digest, Sha256};
+
+/// Signs requests of one service in one region.
+pub(crate) struct Signer {
+    region: String,
+    service: &'static str,
+    key: Mutex<Option<SigningKey>>,
+}
+
+/// What a day's key was made of, and the key.
+struct SigningKey {
+    secret: String,
+    date: String,
+    key: Vec<u8>,
+}
+
+impl Signer {
+    pub(crate) fn new(region: impl Into<String>, service: &'static str) -> Self {
+        Signer { region: region.into(), service, key: Mutex::new(None) }
+    }
+
+    /// Adds the headers that prove who sends `request`. Every header that is there already is signed, and `host`.
+    pub(crate) fn sign<B: AsRef<[u8]>>(&self, request: &mut Request<B>, keys: &Credentials, now: SystemTime) {
+        let stamp = stamp(now);
+        let date = &stamp[..8];
+        let headers = request.headers_mut();
+        let text = |text: &str| HeaderValue::from_str(text).ok();
+        if let Some(value) = text(&stamp) {
+            headers.insert(HeaderName::from_static("x-amz-date"), value);
+        }
+        if let Some(token) = keys.session_token().and_then(text) {
+            headers.insert(HeaderName::from_static("x-amz-security-token"), token);
+        }
+        let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
+        let (signed, canonical) = canonical(request);
+        let string = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+        let signature = self.signature(keys.secret_access_key(), date, now, &string);
+        let id = keys.access_key_id();
+        let value = format!(
+            "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={signed}, Signature={signature}"
+        );
+        if let Some(value) = text(&value) {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+    }
+
+    fn signature(&self, secret: &str, date: &str, now: SystemTime, string: &str) -> String {
+        let mut kept = self.key.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !kept.as_ref().is_some_and(|key| key.date == date && key.secret == secret) {
+            let key = generate_signing_key(secret, now, &self.region, self.service).as_ref().to_vec();
+            *kept = Some(SigningKey { secret: secret.to_owned(), date: date.to_owned(), key });
+        }
+        let key = kept.as_ref().map(|key| key.key.clone()).unwrap_or_default();
+        drop(kept);
+        calculate_signature(key, string.as_bytes())
+    }
+}
+
+/// The names of the signed headers, and the canonical request.
+fn canonical<B: AsRef<[u8]>>(request: &Request<B>) -> (String, String) {
+    let mut headers: Vec<(&str, &[u8])> =
+        request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let host = host(request.uri());
+    headers.push(("host", host.as_bytes()));
+    headers.sort_unstable();
+    let signed = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+    let mut canonical = String::with_capacity(512);
+    canonical.push_str(request.method().as_str());
+    canonical.push('\n');
+    // Services other than S3 escape the path, which is escaped, once more.
+    canonical.push_str(&request.uri().path().replace('%', "%25"));
+    canonical.push('\n');
+    canonical.push_str(request.uri().query().unwrap_or(""));
+    canonical.push('\n');
+    for (name, value) in headers {
+        canonical.push_str(name);
+        canonical.push(':');
+        canonical.push_str(String::from_utf8_lossy(value).trim());
+        canonical.push('\n');
+    }
+    canonical.push('\n');
+    canonical.push_str(&signed);
+    canonical.push('\n');
+    canonical.push_str(&hex(&Sha256::digest(request.body())));
+    (signed, canonical)
+}
+
+/// The `Host` header as HTTP clients write it: the port only where the scheme does not say it.
+fn host(uri: &Uri) -> String {
+    let name = uri.host().unwrap_or_default();
+    match (uri.port_u16(), uri.scheme_str()) {
+        (None, _) | (Some(80), Some("http")) | (Some(443), Some("https")) => name.to_owned(),
+        (Some(port), _) => format!("{name}:{port}"),
+    }
+}
+
+/// `20261120T060000Z`
+fn stamp(now: SystemTime) -> String {
+    let now = jiff::Timestamp::try_from(now).unwrap_or_default();
+    now.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sigv4::http_request::{
+        SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+    };
+    use aws_sigv4::sign::v4::SigningParams;
+
+    use super::*;
+
+    /// The official signer is the referee.
+    fn official(request: &Request<Vec<u8>>, keys: &Credentials, now: SystemTime) -> String {
+        let identity = keys.clone().into();
+        let mut settings = SigningSettings::default();
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let params = SigningParams::builder()
+            .identity(&identity)
+            .region("eu-west-1")
+            .name("lambda")
+            .time(now)
+            .settings(settings)
+            .build()
+            .unwrap();
+        let uri = request.uri().to_string();
+        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        let signable = SignableRequest::new(
+            request.method().as_str(),
+            &uri,
+            headers,
+            SignableBody::Bytes(request.body()),
+        );
+        let (instructions, _) = sign(signable.unwrap(), &params.into()).unwrap().into_parts();
+        let mut signed = request.clone();
+        instructions.apply_to_request_http1x(&mut signed);
+        signed.headers()["authorization"].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn signs_as_the_official_signer_does() {
+        let signer = Signer::new("eu-west-1", "lambda");
+        let check = |uri: &str, keys: &Credentials, seconds: u64| {
+            let request = Request::post(uri)
+                .header("content-type", "application/json")
+                .header("x-amz-log-type", "Tail")
+                .body(b"{\"a\":1}".to_vec())
+                .unwrap();
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let expected = official(&request, keys, now);
+            let mut signed = request;
+            signer.sign(&mut signed, keys, now);
+            assert_eq!(signed.headers()["authorization"].to_str().unwrap(), expected, "{uri}");
+        };
+        let plain = Credentials::new("AKID", "secret", None, None, "test");
+        let session = Credentials::new("AKID", "other", Some("token/+=".to_owned()), None, "test");
+        check("http://localhost:9001/2015-03-31/functions/f/invocations", &plain, 1_700_000_000);
+        check(
+            "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions/f/invocations",
+            &session,
+            1_700_000_000,
+        );
+        check(
+            "http://h/2015-03-31/functions/arn%3Aaws%3Alambda/invocations?Qualifier=v1",
+            &plain,
+            1_709_200_000,
+        );
+        check("http://h/f?Qualifier=%24LATEST", &plain, 951_782_400);
+    }
+}

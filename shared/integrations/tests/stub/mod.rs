@@ -1,0 +1,170 @@
+//! A stand-in for AWS's services on loopback: answers by a function, and keeps what it was asked.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a stub that cannot answer fails its test")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use stepwell_engine::port::{TaskAnswer, TaskCall};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{
+    AttemptId, BranchId, CallTask, ErrorOutput, ExecutionInfo, Outcome, Resource, Timestamp,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    /// With the query.
+    pub(crate) path: String,
+    pub(crate) headers: hyper::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Asked {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+pub(crate) struct Stub {
+    pub(crate) endpoint: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Stub {
+    /// Answers every request with a status, headers and a body.
+    pub(crate) async fn answering(
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: impl Into<Bytes>,
+    ) -> Self {
+        let (headers, body) = (headers.to_vec(), body.into());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::Relaxed);
+                let (seen, headers, body) = (Arc::clone(&seen), headers.clone(), body.clone());
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (seen, headers, body) = (Arc::clone(&seen), headers.clone(), body.clone());
+                    async move {
+                        let asked = asked_by(request).await;
+                        seen.lock().unwrap().push(asked);
+                        let mut response = Response::builder().status(status);
+                        for (name, value) in headers {
+                            response = response.header(name, value);
+                        }
+                        response.body(Full::new(body)).map_err(std::io::Error::other)
+                    }
+                });
+                let server = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Stub { endpoint, asked, connections }
+    }
+
+    /// Reads the beginning of each request, writes `bytes`, and closes the connection.
+    pub(crate) async fn breaking_off_after(bytes: &'static [u8]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 65_536];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(bytes).await;
+            }
+        });
+        Stub { endpoint, asked: Arc::default(), connections: Arc::default() }
+    }
+
+    /// An address where nobody listens.
+    pub(crate) async fn nobody() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        Stub { endpoint, asked: Arc::default(), connections: Arc::default() }
+    }
+
+    /// What was asked since the last time.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+impl Stub {
+    /// How many connections were opened.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+async fn asked_by(request: Request<Incoming>) -> Asked {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Asked {
+        method: parts.method.to_string(),
+        path: parts.uri.to_string(),
+        headers: parts.headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    }
+}
+
+/// A call of `resource` with parameters.
+pub(crate) fn task(resource: &str, parameters: &str) -> TaskCall {
+    let info = ExecutionInfo {
+        execution_arn: "arn:aws:states:us-east-1:123456789012:execution:machine:run".into(),
+        name: "run".into(),
+        state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:machine".into(),
+        state_machine_name: "machine".into(),
+        role_arn: "arn:aws:iam::123456789012:role/role".into(),
+        version_arn: None,
+        alias_arn: None,
+        started_at: Timestamp(0),
+        express: false,
+    };
+    let call = CallTask {
+        attempt: AttemptId(1),
+        nonce: 1,
+        branch: BranchId(0),
+        resource: Arc::new(Resource::parse(resource).expect("a Resource")),
+        state: "State".into(),
+        retry_count: 0,
+        parameters: Payload::parse(parameters).expect("parameters are JSON"),
+        timeout_seconds: None,
+        credentials: None,
+    };
+    TaskCall { info: Arc::new(info), call, token: None }
+}
+
+/// The text of a success.
+pub(crate) fn output(answer: TaskAnswer) -> String {
+    match answer {
+        TaskAnswer::Ended(Outcome::Succeeded(output)) => output.text().to_string(),
+        other => panic!("not a success: {other:?}"),
+    }
+}
+
+/// The error of a failure.
+pub(crate) fn error(answer: TaskAnswer) -> (String, String) {
+    match answer {
+        TaskAnswer::Ended(Outcome::Failed(ErrorOutput { error, cause })) => {
+            (error.unwrap_or_default().to_string(), cause.unwrap_or_default().to_string())
+        }
+        other => panic!("not a failure: {other:?}"),
+    }
+}
