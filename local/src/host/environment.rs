@@ -103,6 +103,7 @@ async fn supervise(
         _ = dropped => process.kill().await,
         _ = closing.changed() => process.kill().await,
     };
+    tracing::debug!(process = ?process.group, reason, "an environment has ended");
     drop(process);
     endpoint.exited(&reason);
 }
@@ -137,6 +138,7 @@ impl Process {
         let process = Self { child, group, undertaker: Arc::clone(&host.undertaker) };
         if let Some(group) = process.group {
             process.undertaker.born(group.as_raw_nonzero().get().cast_unsigned());
+            tracing::debug!(function = function.name, process = %group, "an environment starts");
         }
         Ok(process)
     }

@@ -1,12 +1,15 @@
 //! Which program to start for a function.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::process::Command;
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::config::{Code, FunctionConfig, Runtime};
 
@@ -25,12 +28,9 @@ pub(super) struct Launch {
 }
 
 /// The interpreters found so far, by runtime identifier.
-///
-/// What the search path holds may be a script that chooses the real interpreter (pyenv, asdf, volta). It is asked once
-/// where that is, so that no later start pays for it.
 #[derive(Debug, Default)]
 pub(super) struct Interpreters {
-    found: Mutex<HashMap<String, PathBuf>>,
+    found: Mutex<HashMap<String, Arc<OnceCell<PathBuf>>>>,
 }
 
 /// Decides what to start for `function`.
@@ -97,39 +97,54 @@ const NODE: Language = Language {
 
 impl Interpreters {
     async fn find(&self, identifier: &str, language: &Language) -> Result<PathBuf, String> {
-        // Held while asking, so that a burst of first calls asks once.
-        let mut found = self.found.lock().await;
-        if let Some(program) = found.get(identifier) {
-            return Ok(program.clone());
-        }
-        let versioned = language.versioned.then_some(identifier);
-        for candidate in versioned.into_iter().chain([language.program]) {
-            if let Some(program) = whereabouts(candidate, language.whereabouts).await {
-                if versioned.is_some_and(|wanted| wanted != candidate) {
-                    tracing::warn!(wanted = identifier, used = %program.display(), "another version is used");
-                }
-                found.insert(identifier.to_owned(), program.clone());
-                return Ok(program);
-            }
-        }
-        Err(format!(
-            "`{identifier}` needs `{}` on the search path, and there is none that works",
-            language.program
-        ))
+        // A burst of first calls asks once, and does not wait for another runtime's answer.
+        let cell = {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(found.entry(identifier.to_owned()).or_default())
+        };
+        cell.get_or_try_init(|| search(identifier, language)).await.cloned()
     }
 }
 
-async fn whereabouts(candidate: &str, arguments: &[&str]) -> Option<PathBuf> {
-    let output = Command::new(candidate)
-        .args(arguments)
+async fn search(identifier: &str, language: &Language) -> Result<PathBuf, String> {
+    let versioned = language.versioned.then_some(identifier);
+    for candidate in versioned.into_iter().chain([language.program]) {
+        if let Some(program) = interpreter(candidate, language.whereabouts).await {
+            if versioned.is_some_and(|wanted| wanted != candidate) {
+                tracing::warn!(wanted = identifier, used = %program.display(), "another version is used");
+            }
+            return Ok(program);
+        }
+    }
+    Err(format!(
+        "`{identifier}` needs `{}` on the search path, and there is none that works",
+        language.program
+    ))
+}
+
+/// The program of this name on the search path.
+///
+/// That may be a script that chooses the real one (pyenv, asdf). It is asked once where that is, so that no later start
+/// pays for the choice, which takes longer than the start itself.
+async fn interpreter(candidate: &str, whereabouts: &[&str]) -> Option<PathBuf> {
+    let found = std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(candidate))
+        .find(|path| is_executable(path))?;
+    let is_script = File::open(&found).and_then(|mut file| {
+        let mut start = [0; 2];
+        file.read_exact(&mut start).map(|()| start == *b"#!")
+    });
+    if !is_script.ok()? {
+        return Some(found);
+    }
+    let asked = Command::new(&found)
+        .args(whereabouts)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
-        .output()
-        .await
-        .ok()?;
-    let program = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end());
-    (output.status.success() && program.is_file()).then_some(program)
+        .output();
+    let answer = asked.await.ok().filter(|output| output.status.success())?;
+    Some(PathBuf::from(String::from_utf8(answer.stdout).ok()?.trim_end())).filter(|program| program.is_file())
 }
 
 /// Finds the executable of a `provided` function: the code itself, `bootstrap` in its folder, or what
