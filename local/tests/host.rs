@@ -56,12 +56,20 @@ fn folder_of(function: &FunctionConfig) -> &Path {
 }
 
 fn host(function: FunctionConfig) -> Functions {
-    Functions::new(vec![function], HostOptions { log: LogSink::new(|_| {}), ..HostOptions::default() })
+    host_of(vec![function])
+}
+
+fn host_of(functions: Vec<FunctionConfig>) -> Functions {
+    Functions::new(functions, HostOptions { log: LogSink::new(|_| {}), ..HostOptions::default() })
 }
 
 async fn invoke(functions: &Functions, payload: Value) -> Outcome {
+    invoke_named(functions, "Test", payload).await
+}
+
+async fn invoke_named(functions: &Functions, name: &str, payload: Value) -> Outcome {
     let payload = Bytes::from(payload.to_string());
-    functions.invoke("Test", payload, InvokeOptions::default()).await.unwrap()
+    functions.invoke(name, payload, InvokeOptions::default()).await.unwrap()
 }
 
 async fn succeed(functions: &Functions, payload: Value) -> Value {
@@ -383,16 +391,19 @@ async fn a_function_that_cannot_be_loaded_says_why() {
         (NODE, "app.mjs", "throw new RangeError('far')", "app.handler", "RangeError", "far"),
     ];
     let (python, node) = (have(PYTHON), have(NODE));
-    let calls = cases.into_iter().enumerate().filter(|(_, case)| if case.0 == NODE { node } else { python });
-    let calls: Vec<_> = calls
-        .map(|(n, (runtime, file, code, handler, error_type, message))| {
+    let cases: Vec<_> = cases.into_iter().filter(|case| if case.0 == NODE { node } else { python }).collect();
+    let functions = cases.iter().enumerate().map(|(n, (runtime, file, code, handler, ..))| {
+        let code = folder(&format!("init-{n}"), file, code);
+        FunctionConfig::new(&format!("Test{n}"), Runtime::new(runtime), handler, code)
+    });
+    let functions = host_of(functions.collect());
+    let calls: Vec<_> = cases
+        .into_iter()
+        .enumerate()
+        .map(|(n, (.., error_type, message))| {
+            let functions = functions.clone();
             tokio::spawn(async move {
-                let code = folder(&format!("init-{n}"), file, code);
-                let outcome = invoke(
-                    &host(FunctionConfig::new("Test", Runtime::new(runtime), handler, code)),
-                    json!({}),
-                )
-                .await;
+                let outcome = invoke_named(&functions, &format!("Test{n}"), json!({})).await;
                 assert!(matches!(outcome, Outcome::InitError(_)), "{n}: {outcome:?}");
                 let told = told(&outcome);
                 assert_eq!(told["errorType"], error_type, "{n}: {told}");
@@ -482,7 +493,7 @@ async fn every_style_of_node_handler() {
         (
             "app.js",
             "exports.handler = (event, context) => { context.succeed(context.functionName); };",
-            json!("Test"),
+            json!("Test3"),
         ),
         (
             "app.js",
@@ -508,14 +519,19 @@ async fn every_style_of_node_handler() {
             json!(true),
         ),
     ];
+    let functions = cases.iter().enumerate().map(|(n, (file, code, _))| {
+        let code = folder(&format!("style-{n}"), file, code);
+        FunctionConfig::new(&format!("Test{n}"), Runtime::new(NODE), "app.handler", code)
+    });
+    let functions = host_of(functions.collect());
     let calls: Vec<_> = cases
         .into_iter()
         .enumerate()
-        .map(|(n, (file, code, want))| {
+        .map(|(n, (_, code, want))| {
+            let functions = functions.clone();
             tokio::spawn(async move {
-                let functions = host(node(&format!("style-{n}"), file, code));
                 for _ in 0..2 {
-                    let outcome = invoke(&functions, json!(1)).await;
+                    let outcome = invoke_named(&functions, &format!("Test{n}"), json!(1)).await;
                     assert_eq!(told(&outcome), want, "{n}: {code}");
                     assert_eq!(outcome.is_error(), want.get("errorType").is_some(), "{n}: {code}");
                 }
