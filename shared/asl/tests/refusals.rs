@@ -201,6 +201,22 @@ fn values() {
         r#""Type":"Task","Resource":"create","Next":"B""#,
         &["Value is not a valid resource ARN at /States/A/Resource"],
     );
+    let read = |reader: &str| format!(r#"{map},"ItemReader":{{{reader}}}"#);
+    check_state(
+        &read(
+            r#""Resource":"arn:aws:states:::s3:getObject","ReaderConfig":{"InputType":"XML","MaxItems":100000001}"#,
+        ),
+        &[
+            "Value should be one of the following: [CSV, JSON, JSONL, MANIFEST, PARQUET] at /States/A/ItemReader/ReaderConfig/InputType",
+            "Maximum value is 100000000 at /States/A/ItemReader/ReaderConfig/MaxItems",
+        ],
+    );
+    check_state(
+        &read(r#""Resource":"arn:aws:states:::sns:publish""#),
+        &[
+            "The resource provided arn:aws:states:::sns:publish is not recognized. The value is not a valid resource ARN, or the resource is not available in this region. at /States/A/ItemReader/Resource",
+        ],
+    );
     let retry = |retry: &str| {
         format!(r#""Type":"Task","Resource":"arn:aws:states:::sns:publish","Retry":[{retry}],"Next":"B""#)
     };

@@ -99,3 +99,41 @@ const STYLES: [(&str, &str); 6] = [
     ("succeed", "fill:#e3f6e8,stroke:#2f8a4c"),
     ("fail", "fill:#fde8e8,stroke:#c23b3b"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Format, MachineType, parse};
+
+    fn check(definition: &str, expected: &str) {
+        let definition = parse(definition, Format::Json, MachineType::Standard).definition.expect("valid");
+        let text = mermaid(&definition);
+        let drawn = text.split("    classDef").next().unwrap_or_default();
+        assert_eq!(drawn, expected.trim_start_matches('\n'));
+    }
+
+    #[test]
+    fn nests_blocks_and_labels_edges() {
+        check(
+            r#"{"StartAt":"A: \"x\"","States":{"A: \"x\"":{"Type":"Choice","Choices":[{"Not":{"Variable":"$.n","NumericLessThan":1.50},"Next":"M"}],"Default":"F"},
+                "M":{"Type":"Map","ItemProcessor":{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}},"Catch":[{"ErrorEquals":["E","G"],"Next":"F"}],"End":true},
+                "F":{"Type":"Fail"}}}"#,
+            r#"
+stateDiagram-v2
+    state "A#58; #34;x#34;" as s0
+    state "M (Map)" as s1 {
+        state "P" as s3
+        [*] --> s3
+        s3 --> [*]
+    }
+    state "F" as s2
+    [*] --> s0
+    s0 --> s1 : not ($.n #60; 1.50)
+    s0 --> s2 : Default
+    s1 --> s2 : catch E, G
+    s1 --> [*]
+    s2 --> [*]
+"#,
+        );
+    }
+}

@@ -348,3 +348,34 @@ const HEAD: &str = r##"<style>
 <marker id="ac" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="8" markerHeight="8" orient="auto-start-reverse"><path d="M0 .6L7.4 4L0 7.4Z" fill="#b83232"/></marker>
 </defs>
 "##;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Format, MachineType, parse};
+
+    #[test]
+    fn names_are_text_and_never_markup() {
+        let name = "<script>&\"'\u{7}𝄞";
+        let quoted = stepwell_expr::Value::from(name).to_json();
+        let text = format!(
+            r#"{{"StartAt":{quoted},"States":{{{quoted}:{{"Type":"Parallel","Branches":[{{"StartAt":"B","States":{{"B":{{"Type":"Wait","Seconds":3,"End":true}}}}}}],"Catch":[{{"ErrorEquals":["<E>"],"Next":"D"}}],"End":true}},"D":{{"Type":"Succeed"}}}}}}"#
+        );
+        let definition = parse(&text, Format::Json, MachineType::Standard).definition.expect("valid");
+        let svg = svg(&definition);
+        assert!(svg.contains("&lt;script&gt;&amp;&quot;' 𝄞"), "{svg}");
+        assert!(svg.contains("Wait · 3 s") && svg.contains("&lt;E&gt;"), "{svg}");
+        assert!(!svg.contains("<script") && !svg.contains('\u{7}'));
+        for tag in ["svg", "g", "text", "title", "marker"] {
+            let opened = svg.matches(&format!("<{tag} ")).count() + svg.matches(&format!("<{tag}>")).count();
+            assert_eq!(opened, svg.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_to_fit() {
+        let name = "W".repeat(80);
+        let fitted = fitted(&name, NAME_SIZE, 276.0);
+        assert!(fitted.ends_with('…') && text_width(&fitted, NAME_SIZE) <= 276.0, "{fitted}");
+    }
+}

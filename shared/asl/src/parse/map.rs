@@ -8,7 +8,7 @@ use super::expression::{PathKind, dynamic_integer, dynamic_percentage, path, tem
 use super::fields::In::{Both, Jsonata, Path};
 use super::fields::{self, unsupported};
 use super::source::Node;
-use super::{MachineType, io, retry};
+use super::{MachineType, io, resource, retry};
 use crate::{BlockId, Code, ItemBatcher, ItemReader, Items, Map, ProcessorMode, ResultWriter};
 
 pub(crate) fn map(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Map {
@@ -109,11 +109,38 @@ fn item_reader(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<ItemRea
     ];
     fields::check(checker, &inner, &allowed);
     let parameters = if fields.is_jsonata() { "Arguments" } else { "Parameters" };
+    inner.required(checker, "Resource");
+    resource_among(checker, &inner, &["s3:getObject", "s3:listObjectsV2"]);
+    reader_config(checker, &inner);
     Some(ItemReader {
-        resource: inner.required_string(checker, "Resource").cloned().unwrap_or_else(|| "".into()),
+        resource: inner.string(checker, "Resource").cloned().unwrap_or_else(|| "".into()),
         parameters: io::payload_template(checker, &inner, parameters),
         config: inner.get("ReaderConfig").map(Node::value),
     })
+}
+
+/// Reports a `Resource` that is none of the integrations `actions`.
+fn resource_among(checker: &mut Checker<'_>, fields: &Fields<'_>, actions: &[&str]) {
+    let Some(node) = fields.get("Resource") else { return };
+    let Some(resource) = node.as_str() else { return };
+    let action = resource.strip_prefix("arn:").and_then(|rest| rest.split_once(":states:::"));
+    if !action.is_some_and(|(_, action)| actions.contains(&action)) {
+        let message = resource::unknown(resource);
+        checker.schema(&fields.pointer.key("Resource"), &node.span, message);
+    }
+}
+
+/// Most items that a Map run reads (ASL: ItemReader).
+const MAX_ITEMS: RangeInclusive<u64> = 0..=100_000_000;
+
+/// Reports what is wrong with `ReaderConfig` whatever the data.
+fn reader_config(checker: &mut Checker<'_>, reader: &Fields<'_>) {
+    let Some(node) = reader.get("ReaderConfig") else { return };
+    let pointer = reader.pointer.key("ReaderConfig");
+    let Some(config) = reader.inner(checker, node, &pointer) else { return };
+    fields::foreign(checker, &config, &[("MaxItemsPath", Path)]);
+    fields::one_of(checker, &config, "InputType", &["CSV", "JSON", "JSONL", "MANIFEST", "PARQUET"]);
+    dynamic_integer(checker, &config, "MaxItems", MAX_ITEMS, PathKind::ReferenceToData);
 }
 
 fn item_batcher(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<ItemBatcher> {
@@ -161,6 +188,7 @@ fn result_writer(checker: &mut Checker<'_>, fields: &Fields<'_>) -> Option<Resul
     ];
     fields::check(checker, &inner, &allowed);
     let parameters = if fields.is_jsonata() { "Arguments" } else { "Parameters" };
+    resource_among(checker, &inner, &["s3:putObject"]);
     Some(ResultWriter {
         resource: inner.string(checker, "Resource").cloned(),
         parameters: io::payload_template(checker, &inner, parameters),

@@ -10,11 +10,7 @@ pub(crate) fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, resource: &s
     match kind(resource) {
         None => checker.schema(&pointer, &node.span, "Value is not a valid resource ARN"),
         Some(Kind::Unknown) => {
-            let message = format!(
-                "The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the \
-                 resource is not available in this region."
-            );
-            checker.schema(&pointer, &node.span, message);
+            checker.schema(&pointer, &node.span, unknown(resource));
         }
         Some(kind) if checker.machine_type == MachineType::Express => {
             if let Some(what) = kind.not_in_express() {
@@ -27,6 +23,14 @@ pub(crate) fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, resource: &s
         }
         Some(_) => {}
     }
+}
+
+/// What is said of a `Resource` that no integration has.
+pub(crate) fn unknown(resource: &str) -> String {
+    format!(
+        "The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the resource is \
+         not available in this region."
+    )
 }
 
 #[derive(Debug, PartialEq, Eq)]
