@@ -1,1 +1,55 @@
-//! The suites that every adapter of a port must pass.
+//! The suites that every adapter of a port must pass. They panic where it does not.
+//!
+//! Each runs against ports over an empty store. What only a broken store brings about (`Unknown`, `Unavailable`) an adapter's own
+//! tests provoke.
+
+mod journal;
+mod queue;
+mod registry;
+
+use std::sync::Arc;
+
+use stepwell_engine::meta::{End, Meta, RunId};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Timestamp};
+
+pub use journal::journal;
+pub use queue::{Consumer, queue};
+pub use registry::registry;
+
+const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:Suite";
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:states:us-east-1:123456789012:execution:Suite:{name}")
+}
+
+fn meta(name: &str, run: u128, started_at: i64) -> Arc<Meta> {
+    let info = ExecutionInfo {
+        execution_arn: arn(name).into(),
+        name: name.into(),
+        state_machine_arn: MACHINE.into(),
+        state_machine_name: "Suite".into(),
+        role_arn: "arn:aws:iam::123456789012:role/suite".into(),
+        version_arn: Some(format!("{MACHINE}:3").into()),
+        alias_arn: None,
+        started_at: Timestamp(started_at),
+        express: false,
+    };
+    Arc::new(Meta {
+        execution_arn: info.execution_arn.clone(),
+        run: RunId(run),
+        epoch: 0,
+        info: Arc::new(info),
+        input: Payload::parse(r#"{ "spaces" : "stay",  "ö": 1.0 }"#).expect("this is JSON"),
+        revision: "revision".into(),
+        trace_header: Some("Root=1".into()),
+        end: None,
+        parked: None,
+    })
+}
+
+fn end(status: &'static str, output: Option<&str>) -> End {
+    let output = output.map(|text| Payload::parse(text).expect("the suite's output is JSON"));
+    let error = if output.is_some() { ErrorOutput::default() } else { ErrorOutput::new("Error", "cause") };
+    End { status, output, output_at: None, error, at: Timestamp(9_000) }
+}

@@ -1,0 +1,195 @@
+//! What every Journal does.
+
+use std::sync::Arc;
+
+use stepwell_engine::meta::{End, Meta, Parked, PayloadPlace, RunId};
+use stepwell_engine::port::{
+    AppendError, FinishError, Journal, ListQuery, Loaded, Page, PutMetaError, Seq, Writer,
+};
+use stepwell_interpreter::{Claimant, Timestamp};
+
+use super::{MACHINE, arn, end, meta};
+
+/// What every Journal does.
+pub async fn journal(journal: &dyn Journal) {
+    a_meta_is_put_once(journal).await;
+    a_page_is_appended_once(journal).await;
+    racing_writers_have_one_winner(journal).await;
+    a_load_reaches_the_tail(journal).await;
+    an_end_is_written_once(journal).await;
+    a_listing_is_newest_first(journal).await;
+    leases_and_parking(journal).await;
+}
+
+fn page(delivery: u64, text: &str) -> Page {
+    let claimant = Claimant { message: "suite-1".into(), delivery };
+    Page { writer: Writer::Driver(claimant), bytes: text.to_owned().into() }
+}
+
+async fn loaded(journal: &dyn Journal, name: &str, after: Option<(u128, u64)>) -> Option<Loaded> {
+    let after = after.map(|(run, seq)| (RunId(run), Seq(seq)));
+    journal.load(&arn(name), after).await.expect("the store answers")
+}
+
+async fn a_meta_is_put_once(journal: &dyn Journal) {
+    assert!(loaded(journal, "put", None).await.is_none());
+    assert!(journal.meta(&arn("put")).await.expect("the store answers").is_none());
+    let first = meta("put", 1, 100);
+    journal.put_meta(first.clone()).await.expect("put");
+    journal.put_meta(first.clone()).await.expect("the same META again is the adapter's own retry");
+    let other = journal.put_meta(meta("put", 2, 200)).await;
+    assert!(matches!(other, Err(PutMetaError::Exists(there)) if *there == *first));
+    assert_eq!(*loaded(journal, "put", None).await.expect("put").meta, *first);
+    assert_eq!(journal.meta(&arn("put")).await.expect("the store answers").as_deref(), Some(&*first));
+}
+
+async fn a_page_is_appended_once(journal: &dyn Journal) {
+    journal.put_meta(meta("append", 3, 100)).await.expect("put");
+    let arn = arn("append");
+    let append = async |run, seq, page| journal.append(&arn, RunId(run), Seq(seq), page).await;
+    append(3, 1, page(1, "one")).await.expect("appended");
+    append(3, 1, page(1, "one")).await.expect("the same page by the same writer is its own retry");
+    for other in [page(1, "other"), page(2, "one"), Page { writer: Writer::Request(1), bytes: "one".into() }]
+    {
+        let conflict = append(3, 1, other).await;
+        assert!(matches!(conflict, Err(AppendError::Conflict { seq: Seq(1), .. })), "{conflict:?}");
+    }
+    let gone = append(4, 2, page(1, "of another run")).await;
+    assert!(matches!(gone, Err(AppendError::Gone { .. })), "{gone:?}");
+    let gone = journal.append("arn:of:nothing", RunId(3), Seq(1), page(1, "of nothing")).await;
+    assert!(matches!(gone, Err(AppendError::Gone { .. })), "{gone:?}");
+    append(3, 2, Page { writer: Writer::Request(7), bytes: "two".into() }).await.expect("appended");
+    let pages = loaded(journal, "append", None).await.expect("put").pages;
+    let expected =
+        [(Seq(1), page(1, "one")), (Seq(2), Page { writer: Writer::Request(7), bytes: "two".into() })];
+    assert_eq!(pages, expected);
+}
+
+async fn racing_writers_have_one_winner(journal: &dyn Journal) {
+    journal.put_meta(meta("race", 5, 100)).await.expect("put");
+    let arn = arn("race");
+    let append = |delivery| journal.append(&arn, RunId(5), Seq(1), page(delivery, "mine"));
+    let (a, b) = (append(1), append(2));
+    let (a, b) = both(a, b).await;
+    assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+    assert_eq!(loaded(journal, "race", None).await.expect("put").pages.len(), 1);
+}
+
+/// Awaits both at once.
+async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
+    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
+    let (mut ready_a, mut ready_b) = (None, None);
+    std::future::poll_fn(|cx| {
+        if ready_a.is_none()
+            && let std::task::Poll::Ready(value) = a.as_mut().poll(cx)
+        {
+            ready_a = Some(value);
+        }
+        if ready_b.is_none()
+            && let std::task::Poll::Ready(value) = b.as_mut().poll(cx)
+        {
+            ready_b = Some(value);
+        }
+        match (ready_a.take(), ready_b.take()) {
+            (Some(a), Some(b)) => std::task::Poll::Ready((a, b)),
+            (a, b) => {
+                (ready_a, ready_b) = (a, b);
+                std::task::Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+async fn a_load_reaches_the_tail(journal: &dyn Journal) {
+    journal.put_meta(meta("load", 6, 100)).await.expect("put");
+    // Large pages too, and bytes that are no text.
+    let bytes = |seq: u64| vec![seq as u8 | 0x80; if seq == 3 { 300_000 } else { 10 }];
+    for seq in 1..=5 {
+        let page = Page { bytes: bytes(seq).into(), ..page(seq, "") };
+        journal.append(&arn("load"), RunId(6), Seq(seq), page).await.expect("appended");
+        let tail = loaded(journal, "load", Some((6, seq - 1))).await.expect("put").pages;
+        assert_eq!(tail.len(), 1, "what was appended is read at once");
+        assert!(loaded(journal, "load", Some((6, seq))).await.expect("put").pages.is_empty());
+    }
+    for (after, first) in [(None, 1), (Some((6, 0)), 1), (Some((6, 2)), 3), (Some((99, 4)), 1)] {
+        let pages = loaded(journal, "load", after).await.expect("put").pages;
+        let seqs: Vec<_> = pages.iter().map(|(seq, _)| seq.0).collect();
+        assert_eq!(seqs, (first..=5).collect::<Vec<_>>(), "behind {after:?}");
+        for (seq, page) in pages {
+            assert!(page.bytes == bytes(seq.0), "page {}", seq.0);
+        }
+    }
+}
+
+async fn an_end_is_written_once(journal: &dyn Journal) {
+    journal.put_meta(meta("end", 7, 100)).await.expect("put");
+    let arn = arn("end");
+    let finish = async |run, epoch, end| journal.finish(&arn, RunId(run), epoch, end).await;
+    for (run, epoch) in [(8, 0), (7, 1)] {
+        let moved_on = finish(run, epoch, end("FAILED", None)).await;
+        assert!(matches!(moved_on, Err(FinishError::MovedOn(_))), "{moved_on:?}");
+    }
+    let missing = journal.finish("arn:of:nothing", RunId(7), 0, end("FAILED", None)).await;
+    assert!(matches!(missing, Err(FinishError::MovedOn(_))), "{missing:?}");
+    finish(7, 0, end("SUCCEEDED", Some(r#"{ "a": 1 }"#))).await.expect("finished");
+    finish(7, 0, end("FAILED", None)).await.expect("it has ended already");
+    let found = loaded(journal, "end", None).await.expect("put").meta;
+    assert_eq!(found.end, Some(end("SUCCEEDED", Some(r#"{ "a": 1 }"#))));
+
+    // An output that a page holds is stored as its place.
+    journal.put_meta(meta("end-elsewhere", 9, 100)).await.expect("put");
+    let place = Some(PayloadPlace::Page { seq: 4, index: 2 });
+    let elsewhere = End { output_at: place, ..end("SUCCEEDED", Some("1")) };
+    journal.finish(&super::arn("end-elsewhere"), RunId(9), 0, elsewhere).await.expect("finished");
+    let found = loaded(journal, "end-elsewhere", None).await.expect("put").meta;
+    assert_eq!(found.end.as_ref().and_then(|end| end.output_at), place);
+}
+
+async fn a_listing_is_newest_first(journal: &dyn Journal) {
+    let machine: Arc<str> = format!("{MACHINE}Listed").into();
+    for n in 0..7_u32 {
+        let put = meta(&format!("list{n}"), 100 + u128::from(n), i64::from(n) * 1000);
+        let mut info = (*put.info).clone();
+        info.state_machine_arn = machine.clone();
+        let put = Arc::new(Meta { info: Arc::new(info), ..Meta::clone(&put) });
+        journal.put_meta(put.clone()).await.expect("put");
+        if n % 3 == 0 {
+            let finished = journal.finish(&put.execution_arn, put.run, 0, end("SUCCEEDED", Some("1"))).await;
+            finished.expect("finished");
+        }
+    }
+    for (status, expected) in [
+        (None, vec![6, 5, 4, 3, 2, 1, 0]),
+        (Some("SUCCEEDED"), vec![6, 3, 0]),
+        (Some("RUNNING"), vec![5, 4, 2, 1]),
+        (Some("ABORTED"), vec![]),
+    ] {
+        let (mut found, mut after) = (vec![], None);
+        loop {
+            let query = ListQuery { state_machine_arn: machine.clone(), status, limit: 2, after };
+            let listed = journal.list(query).await.expect("the store answers");
+            assert!(listed.metas.len() <= 2);
+            found.extend(listed.metas.iter().map(|meta| meta.info.name.to_string()));
+            after = listed.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected.iter().map(|n| format!("list{n}")).collect::<Vec<_>>(), "{status:?}");
+    }
+}
+
+async fn leases_and_parking(journal: &dyn Journal) {
+    assert_eq!(journal.lease("suite-9").await.expect("the store answers"), None);
+    for until in [Timestamp(5_000), Timestamp(6_000)] {
+        journal.put_lease("suite-9", until).await.expect("written");
+        assert_eq!(journal.lease("suite-9").await.expect("the store answers"), Some(until));
+    }
+    journal.put_meta(meta("park", 11, 100)).await.expect("put");
+    let parked = Parked { message: "suite-9".into(), why: "it fails again and again".into() };
+    for why in [Some(parked), None] {
+        journal.park(&arn("park"), RunId(11), why.clone()).await.expect("parked");
+        assert_eq!(loaded(journal, "park", None).await.expect("put").meta.parked, why);
+    }
+}
