@@ -9,7 +9,7 @@ use super::functions;
 /// The name that `$eval` gets, so that it names nothing: no expression can spell a blank.
 const NO_EVAL: &str = "eval ";
 
-/// Takes `$eval` away, turns `$now(picture, zone)` into `$fromMillis($millis(), picture, zone)`, writes out the
+/// Takes `$eval` away, turns `a ~> $f(b)` into the call it is, which nests less deep, turns `$now(picture, zone)` into `$fromMillis($millis(), picture, zone)`, writes out the
 /// context item that `$pad(width)` pads, and makes AWS's functions, where they are values, functions of as many
 /// arguments as they take. Names that the expression gives to things of its own are left alone.
 pub(super) fn adapt(tree: &mut AstNode) {
@@ -35,6 +35,7 @@ fn own_names(node: &mut AstNode, own: &mut BTreeSet<String>) {
 }
 
 fn adapt_node(node: &mut AstNode, own: &BTreeSet<String>) {
+    unchain(node, own);
     match node {
         AstNode::Variable(name) | AstNode::Function { name, .. } if own.contains(name) => {}
         AstNode::Variable(name) if name == "eval" => *name = NO_EVAL.to_owned(),
@@ -50,6 +51,47 @@ fn adapt_node(node: &mut AstNode, own: &BTreeSet<String>) {
     children(node, &mut |child| adapt_node(child, own));
 }
 
+/// `a ~> $f(b)` as `$f(a, b)`, and `a ~> $f` as `$f(a)` where `a` is no function that `$f` would be composed with.
+fn unchain(node: &mut AstNode, own: &BTreeSet<String>) {
+    let AstNode::Binary { op: BinaryOp::ChainPipe, lhs, rhs } = node else { return };
+    unchain(lhs, own);
+    let (name, mut args) = match &mut **rhs {
+        AstNode::Function { name, args, is_builtin: true } if !is_partial(args) => {
+            (name, std::mem::take(args))
+        }
+        AstNode::Variable(name) if is_data(lhs) => (name, Vec::new()),
+        _ => return,
+    };
+    if !functions::is_function(name) || own.contains(name) {
+        if let AstNode::Function { args: taken, .. } = &mut **rhs {
+            *taken = args;
+        }
+        return;
+    }
+    args.insert(0, std::mem::replace(&mut **lhs, AstNode::Null));
+    *node = call(&std::mem::take(name), args);
+}
+
+/// Whether these arguments make a function rather than call one.
+pub(super) fn is_partial(args: &[AstNode]) -> bool {
+    args.iter().any(|arg| matches!(arg, AstNode::Placeholder))
+}
+
+/// Whether `node` never gives a function.
+fn is_data(node: &AstNode) -> bool {
+    match node {
+        AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null => true,
+        AstNode::Array(_) | AstNode::Object(_) => true,
+        AstNode::Function { name, args, is_builtin: true } => {
+            functions::is_function(name) && !is_partial(args)
+        }
+        AstNode::Path { steps } => {
+            matches!(steps.first(), Some(PathStep { node: AstNode::Variable(name), .. }) if name == "states")
+        }
+        _ => false,
+    }
+}
+
 fn function(name: &mut String, args: &mut Vec<AstNode>) {
     match (name.as_str(), args.len()) {
         ("eval", _) => *name = NO_EVAL.to_owned(),
@@ -57,7 +99,9 @@ fn function(name: &mut String, args: &mut Vec<AstNode>) {
             args.insert(0, call("millis", Vec::new()));
             *name = "fromMillis".to_owned();
         }
-        ("pad", 1) => args.insert(0, AstNode::Variable(String::new())),
+        ("pad", 1) | ("base64encode" | "encodeUrl" | "encodeUrlComponent", 0) => {
+            args.insert(0, AstNode::Variable(String::new()))
+        }
         _ => {}
     }
 }

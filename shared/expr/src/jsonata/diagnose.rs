@@ -10,9 +10,8 @@ use std::rc::Rc;
 use jsonata_core::ast::{AstNode, BinaryOp, Stage, UnaryOp};
 use jsonata_core::value::JValue;
 
-use super::adapt::{assign, call, children, variable};
+use super::adapt::{assign, call, children, is_partial, variable};
 use super::convert::{Exact, from_engine};
-use super::functions;
 
 /// Notes a name and values. No expression can spell a blank.
 pub(super) const MARK: &str = "mark call";
@@ -92,7 +91,6 @@ impl Marker {
             }
             return;
         }
-        unchain(node);
         let chained = matches!(node, AstNode::Binary { op: BinaryOp::ChainPipe, .. });
         children(node, &mut |child| match child {
             AstNode::Function { args, .. } if chained => args.iter_mut().for_each(|arg| self.node(arg)),
@@ -113,14 +111,16 @@ impl Marker {
                 self.set_aside(operand, &mut before);
                 *node = marked("-", before, node);
             }
-            AstNode::Function { name, args, is_builtin: true } if !name.contains(' ') && !partial(args) => {
+            AstNode::Function { name, args, is_builtin: true }
+                if !name.contains(' ') && !is_partial(args) =>
+            {
                 let mut before = Vec::new();
                 args.iter_mut().for_each(|arg| self.set_aside(arg, &mut before));
                 let name = name.clone();
                 *node = marked(&name, before, node);
             }
             // jsonata-js has no name for it either.
-            AstNode::Call { args, .. } if !partial(args) => {
+            AstNode::Call { args, .. } if !is_partial(args) => {
                 let mut before = Vec::new();
                 args.iter_mut().for_each(|arg| self.set_aside(arg, &mut before));
                 *node = marked("", before, node);
@@ -134,23 +134,6 @@ impl Marker {
         self.temporaries += 1;
         let temporary = format!("marked {}", self.temporaries);
         before.push(assign(&temporary, std::mem::replace(node, variable(&temporary))));
-    }
-}
-
-fn partial(args: &[AstNode]) -> bool {
-    args.iter().any(|arg| matches!(arg, AstNode::Placeholder))
-}
-
-/// `a ~> $f(b)` as `$f(a, b)`.
-fn unchain(node: &mut AstNode) {
-    if let AstNode::Binary { op: BinaryOp::ChainPipe, lhs, rhs } = node
-        && let AstNode::Function { name, args, is_builtin: true } = &mut **rhs
-        && functions::is_function(name)
-        && !partial(args)
-    {
-        let mut args = std::mem::take(args);
-        args.insert(0, std::mem::replace(&mut **lhs, AstNode::Null));
-        *node = call(&name.clone(), args);
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
+use jsonata_core::functions::{self as engine_functions, FunctionError};
 use jsonata_core::value::JValue;
 
 use super::convert::Exact;
@@ -121,14 +122,17 @@ pub(super) fn register_guards(evaluator: &mut Evaluator) {
             None => Ok(JValue::Undefined),
         }
     };
-    let fits = |check: fn(&[JValue]) -> bool| {
-        move |args: &[JValue]| if check(args) { Ok(JValue::Undefined) } else { Err(too_large()) }
+    let replace = |args: &[JValue]| match guard::replace_fits(args) {
+        true => Ok(JValue::Undefined),
+        false => Err(too_large()),
     };
     let registered = evaluator
         .register_fn(guard::WEIGH, weighing(guard::Scales::bears))
         .and_then(|()| evaluator.register_fn(guard::WEIGH_STEP, weighing(guard::Scales::bears_step)))
-        .and_then(|()| evaluator.register_fn(guard::WEIGH_REPLACE, fits(guard::replace_fits)))
-        .and_then(|()| evaluator.register_fn(guard::WEIGH_JOIN, fits(guard::join_fits)));
+        .and_then(|()| evaluator.register_fn(guard::WEIGH_REPLACE, replace))
+        .and_then(|()| evaluator.register_fn(guard::CONCATENATE, concatenate))
+        .and_then(|()| evaluator.register_fn(guard::JOIN, join))
+        .and_then(|()| evaluator.register_fn(guard::STRING, string));
     registered.expect("no function of the engine has a blank in its name");
 }
 
@@ -161,7 +165,10 @@ pub(super) fn register(evaluator: &mut Evaluator, named: &BTreeSet<String>, sour
     }
 }
 
-const OURS: [(&str, usize, Function); 10] = [
+const OURS: [(&str, usize, Function); 13] = [
+    ("base64encode", 1, base64encode),
+    ("encodeUrl", 1, encode_url),
+    ("encodeUrlComponent", 1, encode_url_component),
     ("hash", 2, hash),
     ("millis", 0, millis),
     ("now", 0, now),
@@ -350,4 +357,78 @@ fn pad(_: &Sources, args: &[JValue]) -> Outcome {
     } else {
         padding.chain(padded.chars()).collect()
     }))
+}
+
+/// `left & right`.
+fn concatenate(args: &[JValue]) -> Outcome {
+    let mut text = String::new();
+    for side in args.iter().filter(|side| !side.is_undefined()) {
+        let side = match side {
+            JValue::String(side) => JValue::String(Rc::clone(side)),
+            other => string(std::slice::from_ref(other))?,
+        };
+        text.push_str(side.as_str().unwrap_or_default());
+    }
+    if text.len() > VALUE_BYTES_MAX { Err(too_large()) } else { Ok(JValue::string(text)) }
+}
+
+/// `$string(value, prettify)`.
+fn string(args: &[JValue]) -> Outcome {
+    let prettify = match argument("string", args, 1, 2)? {
+        None => None,
+        Some(JValue::Bool(prettify)) => Some(*prettify),
+        Some(_) => return Err(mismatch("string", 2)),
+    };
+    match args.first() {
+        None | Some(JValue::Undefined) => Ok(JValue::Undefined),
+        Some(value) if guard::Scales::default().bears(value) => {
+            Ok(engine_functions::string::string(value, prettify)?)
+        }
+        Some(_) => Err(too_large()),
+    }
+}
+
+/// `$join(texts, separator)`.
+fn join(args: &[JValue]) -> Outcome {
+    let separator = argument("join", args, 1, 2)?.map(|separator| text("join", 1, separator)).transpose()?;
+    let single;
+    let texts = match argument("join", args, 0, 2)? {
+        None => return Ok(JValue::Undefined),
+        Some(JValue::Array(texts)) => texts.as_slice(),
+        Some(other) => {
+            single = [other.clone()];
+            &single
+        }
+    };
+    if !texts.iter().all(JValue::is_string) {
+        return Err(thrown("T0412: Argument 1 of function \"join\" must be an array of \"strings\""));
+    }
+    match guard::join_fits(texts, separator.unwrap_or_default()) {
+        true => Ok(engine_functions::string::join(texts, separator)?),
+        false => Err(too_large()),
+    }
+}
+
+/// A function of one text whose result is at most a few times as long.
+fn encoded(name: &str, args: &[JValue], encode: fn(&str) -> Result<JValue, FunctionError>) -> Outcome {
+    let Some(plain) = argument(name, args, 0, 1)? else {
+        return Ok(JValue::Undefined);
+    };
+    let encoded = encode(text(name, 0, plain)?)?;
+    match encoded.as_str().is_some_and(|encoded| encoded.len() > VALUE_BYTES_MAX) {
+        true => Err(too_large()),
+        false => Ok(encoded),
+    }
+}
+
+fn base64encode(_: &Sources, args: &[JValue]) -> Outcome {
+    encoded("base64encode", args, engine_functions::encoding::base64encode)
+}
+
+fn encode_url(_: &Sources, args: &[JValue]) -> Outcome {
+    encoded("encodeUrl", args, engine_functions::encoding::encode_url)
+}
+
+fn encode_url_component(_: &Sources, args: &[JValue]) -> Outcome {
+    encoded("encodeUrlComponent", args, engine_functions::encoding::encode_url_component)
 }

@@ -1,18 +1,19 @@
 //! Checks woven into the tree, so that a value cannot outgrow AWS's bound before anything looks at it.
 //!
 //! The engine bounds time, depth and the length of sequences, but not the size of strings, of the arrays that `[…]`
-//! builds, or of what a path collects. A few operations can grow what they are given: each is followed by a function
-//! of ours that weighs its result. That costs some speed, so an expression in which no such operation is repeated
-//! goes without; one alone cannot grow much, save two: `$replace` and `$join` multiply, and are checked beforehand
-//! wherever they stand.
+//! builds, or of what a path adds up. So what joins text is done by functions of ours, which look first; and what an
+//! expression keeps (assigns, passes on, accumulates) is weighed. That costs some speed: an expression in which nothing
+//! that grows is repeated goes without, as one such operation alone cannot grow much.
+//!
+//! AWS bounds depth too, and closely. No check may add a level where a value is built or a function calls itself.
 
 use std::cell::Cell;
 
-use jsonata_core::ast::{AstNode, BinaryOp, PathStep};
+use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 use jsonata_core::functions::string::{build_regex, extract_regex};
 use jsonata_core::value::{JValue, with_stack};
 
-use super::adapt::{assign, call, children, variable};
+use super::adapt::{assign, call, children, is_partial, variable};
 use super::functions;
 use super::limits::VALUE_BYTES_MAX;
 use crate::json::DEPTH_MAX;
@@ -23,8 +24,12 @@ pub(super) const WEIGH: &str = "weigh value";
 pub(super) const WEIGH_STEP: &str = "weigh step";
 /// Looks at the arguments of `$replace` before it runs.
 pub(super) const WEIGH_REPLACE: &str = "weigh replace";
-/// Looks at the arguments of `$join` before it runs.
-pub(super) const WEIGH_JOIN: &str = "weigh join";
+/// Does what `&` does.
+pub(super) const CONCATENATE: &str = "weighed concatenation";
+/// Does what `$join` does.
+pub(super) const JOIN: &str = "weighed join";
+/// Does what `$string` does.
+pub(super) const STRING: &str = "weighed string";
 
 /// Growing operations up to which an expression without feedback is left alone: together they grow 64-fold.
 const GROWING_MAX: usize = 6;
@@ -38,34 +43,16 @@ const SPREAD: usize = 3;
 /// Elements that the steps of [`WEIGH_STEP`] may add in one evaluation.
 const STEPS_MAX: usize = 20_000_000;
 
-/// Functions whose result can be larger than their arguments.
-const GROWING: [&str; 13] = [
-    "append",
-    "base64encode",
-    "each",
-    "encodeUrl",
-    "encodeUrlComponent",
-    "join",
-    "map",
-    "merge",
-    "reduce",
-    "replace",
-    "spread",
-    "string",
-    "zip",
-];
-
 /// Weaves the checks into `tree`. Returns whether there are any.
 pub(super) fn weave(tree: &mut AstNode) -> bool {
     let mut survey = Survey::default();
     survey.node(tree);
     let feedback = survey.feedback || survey.growing > GROWING_MAX;
-    if feedback || survey.multiplying {
-        let mut loom = Loom { feedback, temporaries: 0 };
-        loom.node(tree);
-        return true;
+    if !feedback && !survey.multiplying {
+        return false;
     }
-    false
+    Loom { feedback, reduces_by_name: survey.reduces_by_name, temporaries: 0 }.node(tree);
+    true
 }
 
 #[derive(Default)]
@@ -73,6 +60,8 @@ struct Survey {
     /// Whether a growing operation may happen again and again, or on what it gave before.
     feedback: bool,
     multiplying: bool,
+    /// Whether `$reduce` is given a function by its name.
+    reduces_by_name: bool,
     growing: usize,
     /// How many functions, steps and the like around this node run it once for each of many values.
     loops: usize,
@@ -82,34 +71,32 @@ impl Survey {
     fn node(&mut self, node: &mut AstNode) {
         match node {
             AstNode::Call { .. } => self.feedback = true,
-            AstNode::Function { name, .. } => {
+            AstNode::Function { name, args, .. } => {
                 self.feedback |= name == "reduce" || !functions::is_function(name);
-                self.multiplying |= multiplies(name);
-                self.grows(GROWING.contains(&name.as_str()));
+                self.reduces_by_name |=
+                    name == "reduce" && !args.iter().any(|a| matches!(a, AstNode::Lambda { .. }));
+                self.multiplying |= name == "replace" || name == "join";
+                self.grows(name == "string");
             }
-            AstNode::Variable(name) => self.feedback |= GROWING.contains(&name.as_str()),
-            AstNode::Binary { op: BinaryOp::ChainPipe, rhs, .. }
-                if !matches!(**rhs, AstNode::Function { .. }) =>
-            {
+            AstNode::Variable(name) if name == "reduce" => {
                 self.feedback = true;
+                self.reduces_by_name = true;
             }
+            AstNode::Binary { op: BinaryOp::ChainPipe, .. } => self.feedback = true,
             AstNode::Binary { op: BinaryOp::Concatenate, .. } => self.grows(true),
             AstNode::Array(items) | AstNode::ArrayGroup(items) => self.grows(items.iter().any(may_be_array)),
-            AstNode::Object(pairs) => self.growing += usize::from(pairs.len() > 1),
             AstNode::Path { steps } => {
                 self.feedback |= steps.iter().skip(1).any(|step| may_be_array(&step.node))
             }
             _ => {}
         }
-        let repeats = !matches!(
+        let repeats = matches!(
             node,
-            AstNode::Binary { .. }
-                | AstNode::Block(_)
-                | AstNode::Conditional { .. }
-                | AstNode::Function { .. }
-                | AstNode::Array(_)
-                | AstNode::Object(_)
-                | AstNode::Unary { .. }
+            AstNode::Path { .. }
+                | AstNode::Lambda { .. }
+                | AstNode::Sort { .. }
+                | AstNode::ObjectTransform { .. }
+                | AstNode::Transform { .. }
         );
         self.loops += usize::from(repeats);
         children(node, &mut |child| self.node(child));
@@ -196,12 +183,9 @@ const SCALAR: [&str; 42] = [
     "uppercase",
 ];
 
-fn multiplies(name: &str) -> bool {
-    name == "replace" || name == "join"
-}
-
 struct Loom {
     feedback: bool,
+    reduces_by_name: bool,
     temporaries: usize,
 }
 
@@ -210,143 +194,159 @@ impl Loom {
         if let AstNode::Path { steps } = node {
             return steps.iter_mut().enumerate().for_each(|(at, step)| self.step(step, at == 0));
         }
-        self.chained(node);
-        if let AstNode::Binary { op: BinaryOp::ChainPipe, lhs, rhs } = node {
-            self.node(lhs);
-            match **rhs {
-                // It lacks its first argument, so it is no call yet.
-                AstNode::Function { .. } => self.inside(rhs),
-                _ => self.node(rhs),
+        children(node, &mut |child| self.node(child));
+        match node {
+            AstNode::Function { name, args, .. }
+                if name == "join" && !args.is_empty() && !is_partial(args) =>
+            {
+                *name = JOIN.to_owned();
             }
-            return if self.feedback {
-                wrap(node)
-            };
-        }
-        let growing = match node {
-            AstNode::Binary { op: BinaryOp::Concatenate, .. } => true,
-            AstNode::Function { name, args, .. } => {
-                GROWING.contains(&name.as_str())
-                    && !args.iter().any(|arg| matches!(arg, AstNode::Placeholder))
+            AstNode::Function { name, args, .. }
+                if name == "replace" && args.len() > 2 && !is_partial(args) =>
+            {
+                self.replace(node);
             }
-            _ => false,
-        };
-        self.inside(node);
-        if growing {
-            self.multiplying(node);
-            if self.feedback {
-                wrap(node);
-            }
+            _ if self.feedback => self.fed_back(node),
+            _ => {}
         }
     }
 
-    /// A step keeps its node: what stands behind it takes the raw sequence.
+    fn fed_back(&mut self, node: &mut AstNode) {
+        match node {
+            AstNode::Binary { op: BinaryOp::Concatenate, lhs, rhs } => {
+                let sides = [lhs, rhs].map(|side| std::mem::replace(&mut **side, AstNode::Null));
+                *node = call(CONCATENATE, sides.into());
+            }
+            AstNode::Function { name, args, .. }
+                if name == "string" && !args.is_empty() && !is_partial(args) =>
+            {
+                *name = STRING.to_owned();
+            }
+            AstNode::Function { name, args, .. } if name == "reduce" => {
+                args.iter_mut().for_each(weigh_accumulator)
+            }
+            AstNode::Call { args, .. } => args.iter_mut().for_each(weigh_argument),
+            AstNode::Function { name, args, .. } if !functions::is_function(name) && !name.contains(' ') => {
+                args.iter_mut().for_each(weigh_argument);
+            }
+            AstNode::Binary { op: BinaryOp::ColonEqual, rhs, .. } if self.reduces_by_name => {
+                weigh_accumulator(rhs)
+            }
+            AstNode::Block(items) => weigh_assigned(items),
+            // What is copied into an array each time it is built.
+            AstNode::Array(items) | AstNode::ArrayGroup(items) => items.iter_mut().for_each(|item| {
+                if matches!(item, AstNode::Binary { op: BinaryOp::Range, .. } | AstNode::Variable(_)) {
+                    wrap(WEIGH_STEP, item);
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    /// A step keeps its node where a predicate stands behind it, which takes the raw sequence.
     fn step(&mut self, step: &mut PathStep, first: bool) {
         if step.stages.is_empty() {
             self.node(&mut step.node);
-            if self.feedback && !first && !is_weighed(&step.node) && may_be_array(&step.node) {
-                self.multiplied(&mut step.node);
+            if self.feedback && !first && may_be_array(&step.node) {
+                multiplied(&mut step.node);
             }
         } else {
-            self.inside(&mut step.node);
+            children(&mut step.node, &mut |child| self.node(child));
         }
         for stage in &mut step.stages {
-            if let jsonata_core::ast::Stage::Filter(predicate) = stage {
+            if let Stage::Filter(predicate) = stage {
                 self.node(predicate);
             }
         }
     }
 
-    /// A step that may add an array for each value before it.
-    fn multiplied(&mut self, node: &mut AstNode) {
-        match node {
-            AstNode::Variable(_) | AstNode::Function { .. } => wrap_in(WEIGH_STEP, node),
-            AstNode::FunctionApplication(inner) => self.multiplied(inner),
-            AstNode::Block(items) => items.last_mut().into_iter().for_each(|last| wrap_in(WEIGH_STEP, last)),
-            _ => {}
-        }
-    }
-
-    fn inside(&mut self, node: &mut AstNode) {
-        children(node, &mut |child| self.node(child));
-        if !self.feedback {
-            return;
-        }
-        match node {
-            AstNode::Binary { op: BinaryOp::ColonEqual, rhs, .. } => result(rhs),
-            AstNode::Lambda { body, .. } => result(body),
-            AstNode::Call { args, .. } => args.iter_mut().for_each(result),
-            AstNode::Function { name, args, .. } if !functions::is_function(name) => {
-                args.iter_mut().for_each(result)
-            }
-            _ => {}
-        }
-    }
-
-    /// `a ~> $replace(b, c)` as `$replace(a, b, c)`.
-    fn chained(&mut self, node: &mut AstNode) {
-        let AstNode::Binary { op: BinaryOp::ChainPipe, lhs, rhs } = node else { return };
-        match &mut **rhs {
-            AstNode::Function { name, args, .. }
-                if multiplies(name) && !args.iter().any(|arg| matches!(arg, AstNode::Placeholder)) =>
-            {
-                let mut args = std::mem::take(args);
-                args.insert(0, std::mem::replace(&mut **lhs, AstNode::Null));
-                *node = call(&name.clone(), args);
-            }
-            _ => {}
-        }
-    }
-
-    /// `$join(a, b)` as `($1 := a; $2 := b; check($1, $2); $join($1, $2))`.
-    fn multiplying(&mut self, node: &mut AstNode) {
-        let AstNode::Function { name, args, .. } = node else { return };
-        let check = match name.as_str() {
-            "replace" if args.len() >= 3 => WEIGH_REPLACE,
-            "join" if args.len() >= 2 => WEIGH_JOIN,
-            _ => return,
-        };
-        let name = std::mem::take(name);
+    /// `$replace(a, b, c)` as `($1 := a; $2 := b; $3 := c; check($1, $2, $3); $replace($1, $2, $3))`. One inside
+    /// another's first argument becomes part of the same block.
+    fn replace(&mut self, node: &mut AstNode) {
+        let AstNode::Function { args, .. } = node else { return };
         let mut block = Vec::with_capacity(args.len() + 2);
         let mut names = Vec::with_capacity(args.len());
-        for arg in std::mem::take(args) {
+        for mut arg in std::mem::take(args) {
+            if let AstNode::Block(inner) = &mut arg
+                && matches!(inner.iter().rev().nth(1), Some(AstNode::Function { name, .. }) if name == WEIGH_REPLACE)
+                && let Some(last) = inner.pop()
+            {
+                block.append(inner);
+                arg = last;
+            }
             self.temporaries += 1;
             let temporary = format!("temporary {}", self.temporaries);
             block.push(assign(&temporary, arg));
             names.push(temporary);
         }
         let read = || names.iter().map(|name| variable(name)).collect();
-        block.push(call(check, read()));
-        block.push(call(&name, read()));
+        block.push(call(WEIGH_REPLACE, read()));
+        block.push(call("replace", read()));
         *node = AstNode::Block(block);
     }
 }
 
-/// Weighs what `node` gives, where it builds something: as an argument, a function's result, an assigned value.
-fn result(node: &mut AstNode) {
+/// A step that may add an array for each value before it.
+fn multiplied(node: &mut AstNode) {
     match node {
-        AstNode::Block(items) => items.last_mut().into_iter().for_each(result),
-        AstNode::Conditional { then_branch, else_branch, .. } => {
-            result(then_branch);
-            else_branch.iter_mut().for_each(|branch| result(branch));
-        }
-        AstNode::Array(_) | AstNode::Object(_) | AstNode::ObjectTransform { .. } => wrap(node),
-        AstNode::Path { .. } | AstNode::Sort { .. } => wrap(node),
+        AstNode::Variable(_) | AstNode::Function { .. } => wrap(WEIGH_STEP, node),
+        AstNode::FunctionApplication(inner) => multiplied(inner),
+        AstNode::Block(items) => items.last_mut().into_iter().for_each(|last| wrap(WEIGH_STEP, last)),
         _ => {}
     }
 }
 
-fn is_weighed(node: &AstNode) -> bool {
-    matches!(node, AstNode::Function { name, .. } if name == WEIGH)
-}
-
-fn wrap(node: &mut AstNode) {
-    if is_weighed(node) {
-        return;
+/// Has a function that is given to `$reduce` weigh what it has so far.
+fn weigh_accumulator(node: &mut AstNode) {
+    let AstNode::Lambda { params, body, .. } = node else { return };
+    let Some(accumulator) = params.first() else { return };
+    let check = call(WEIGH, vec![variable(accumulator)]);
+    match &mut **body {
+        AstNode::Block(items) => items.insert(0, check),
+        other => {
+            let rest = std::mem::replace(other, AstNode::Null);
+            *other = AstNode::Block(vec![check, rest]);
+        }
     }
-    wrap_in(WEIGH, node);
 }
 
-fn wrap_in(name: &str, node: &mut AstNode) {
+fn weigh_argument(node: &mut AstNode) {
+    if is_built(node) {
+        wrap(WEIGH, node);
+    }
+}
+
+/// Puts a check behind each assignment of a block.
+fn weigh_assigned(items: &mut Vec<AstNode>) {
+    let last = items.len().saturating_sub(1);
+    let checked = std::mem::take(items).into_iter().enumerate().flat_map(|(at, item)| {
+        let check = match &item {
+            AstNode::Binary { op: BinaryOp::ColonEqual, lhs, rhs } if at < last && is_built(rhs) => {
+                Some(call(WEIGH, vec![(**lhs).clone()]))
+            }
+            _ => None,
+        };
+        std::iter::once(item).chain(check)
+    });
+    items.extend(checked);
+}
+
+/// Whether `node` makes an array or object, or may give one that a function made.
+fn is_built(node: &AstNode) -> bool {
+    match node {
+        AstNode::Array(_) | AstNode::Object(_) | AstNode::ObjectTransform { .. } | AstNode::Path { .. } => {
+            true
+        }
+        AstNode::Sort { .. } | AstNode::Call { .. } | AstNode::Block(_) | AstNode::Conditional { .. } => true,
+        AstNode::Function { name, .. } => !SCALAR.contains(&name.as_str()),
+        AstNode::Binary { op, .. } => {
+            matches!(op, BinaryOp::ChainPipe | BinaryOp::Coalesce | BinaryOp::Default | BinaryOp::ColonEqual)
+        }
+        _ => false,
+    }
+}
+
+fn wrap(name: &str, node: &mut AstNode) {
     let inner = std::mem::replace(node, AstNode::Null);
     *node = call(name, vec![inner]);
 }
@@ -431,8 +431,7 @@ pub(super) fn replace_fits(args: &[JValue]) -> bool {
 }
 
 /// Whether `$join(texts, separator)` stays within the bound.
-pub(super) fn join_fits(args: &[JValue]) -> bool {
-    let [JValue::Array(texts), JValue::String(separator), ..] = args else { return true };
+pub(super) fn join_fits(texts: &[JValue], separator: &str) -> bool {
     let texts_bytes: usize = texts.iter().filter_map(|text| text.as_str()).map(str::len).sum();
     texts_bytes + texts.len().saturating_mul(separator.len()) <= VALUE_BYTES_MAX
 }

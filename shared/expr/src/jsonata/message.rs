@@ -31,6 +31,10 @@ pub(super) fn worded(code: &str, words: &str, marked: Option<&Marked>) -> String
     if let Some(fixed) = fixed(code) {
         return fixed.to_owned();
     }
+    // Our own functions say it all themselves.
+    if words.contains(" of function \"") {
+        return words.to_owned();
+    }
     let name = marked.map(Marked::quoted_name);
     let value = |at: usize| marked.map_or("undefined".to_owned(), |marked| marked.json(at));
     match (code, name) {

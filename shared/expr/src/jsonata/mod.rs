@@ -1,8 +1,8 @@
 //! JSONata in AWS's dialect.
 //!
 //! The engine is jsonata-core; no type of it leaves this module. Around it stand AWS's additions and bounds
-//! ([`functions`], [`limits`]), AWS's words for what goes wrong ([`message`], [`syntax`]), and a small evaluator of our
-//! own ([`direct`]) for what most expressions are: a path, a comparison, a sum.
+//! (`functions`, `limits`, `guard`), AWS's words for what goes wrong (`syntax`, `message`, `diagnose`), and a small
+//! evaluator of our own (`direct`) for what most expressions are: a path, a comparison, a sum.
 //!
 //! An expression sees `$states` and the workflow variables. It has no context item: a bare field name, `$` and `$$` are
 //! refused when it is compiled.

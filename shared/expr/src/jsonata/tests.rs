@@ -148,6 +148,11 @@ fn the_functions_that_the_service_adds() {
         ("$pad('foo', 8, '-+')", r#""foo-+-+-""#),
         ("['a','b'].$pad(3)", r#"["a  ","b  "]"#),
         ("$count($shuffle([1..50]))", "50"),
+        ("'x' ~> $pad(3) ~> $pad(-5)", r#""  x  ""#),
+        ("'[Y0001]' ~> $now()", r#""2023""#),
+        ("1 ~> $string", r#""1""#),
+        ("($f := $trim ~> $uppercase; ' a ' ~> $f)", r#""A""#),
+        ("($trim := function($s){ 'mine' }; ' a ' ~> $trim())", r#""mine""#),
     ] {
         assert_eq!(evaluate(text).unwrap_or_else(|error| panic!("{error}")).to_json(), expected, "{text}");
     }
@@ -248,6 +253,12 @@ fn refuses_what_the_service_refuses() {
 }
 
 #[test]
+fn an_expression_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Expression>();
+}
+
+#[test]
 fn a_value_of_the_wrong_kind_is_named() {
     let error =
         Expression::compile(" 'string' ").unwrap().unexpected_type("Items", "array", &Value::from("string"));
@@ -288,6 +299,9 @@ fn hostile_expressions_end_in_errors() {
             "$pad('', 1000000, 'x') ~> $replace('x', $pad('', 1000000))",
             "$join($split($pad('', 200000, 'x'), ''), $pad('', 1000000))",
             "($a := [1..10000]; $count([1..100000].$a))",
+            "($f := function($n){ $n = 0 ? [1] : ($r := $f($n - 1); [$r, $r, $r]) }; $count($f(20)))",
+            "($f := function($n){ $n = 0 ? [1] : ($r := $f($n - 1); $string([$r, $r, $r])) }; $f(20))",
+            "$count([1..100000].[$states.input.a.b, [1..10000]])",
         ] {
             let ending = ending(text);
             let expected = [
@@ -339,10 +353,17 @@ fn bounds_stand_where_the_service_has_them() {
     let recursive = |n| format!("($f := function($x){{ $x <= 0 ? 0 : 1 + $f($x-1) }}; $f({n}))");
     let doubling =
         |n| format!("($f := function($s, $n){{ $n = 0 ? $s : $f($s & $s, $n - 1) }}; $length($f('x', {n})))");
+    let growing = |n| format!("($f := function($n){{ $n <= 0 ? [] : $append($f($n - 1), $n) }}; $f({n}))");
     for (last, beyond) in [
         (nested("1+", 99, ""), nested("1+", 100, "")),
         (nested("(", 99, ")"), nested("(", 100, ")")),
         (nested("[", 99, "]"), nested("[", 100, "]")),
+        (
+            format!("$map([1], function($v){{ 'a'{} }})", " & 'b'".repeat(90)),
+            format!("$map([1], function($v){{ 'a'{} }})", " & 'b'".repeat(110)),
+        ),
+        (growing(31), growing(60)),
+        (format!("1{}", " ~> $string".repeat(99)), format!("1{}", " ~> $string".repeat(100))),
         (recursive(31), recursive(32)),
         (doubling(22), doubling(23)),
         ("[1..873782] ~> $count()".to_owned(), "[1..873783] ~> $count()".to_owned()),
