@@ -2,7 +2,7 @@
 //!
 //! Edges that close a cycle are turned round; each node stands below all that lead to it; an edge over several layers
 //! passes each of them at a place of its own; layers are ordered to avoid crossings, and what belongs together is
-//! pulled into line. An edge with a label is at least two layers long, and its label stands in the layer after its upper end.
+//! pulled into line. An edge with a label is at least two layers long, and its label stands in the layer next to where it comes from.
 
 /// A place, in pixels from the upper left.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -161,7 +161,9 @@ impl Layers {
                 continue;
             };
             let between = ranks[upper] + 1..ranks[lower];
-            let labelled_rank = between.start;
+            // Next to the end that the edge comes from.
+            let labelled_rank =
+                if upper == link.from { between.start } else { between.end.saturating_sub(1) };
             let mut chain = vec![upper];
             for rank in between {
                 let labelled = link.label.filter(|_| rank == labelled_rank);

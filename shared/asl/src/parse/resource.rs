@@ -2,13 +2,21 @@
 
 use super::MachineType;
 use super::checker::{Checker, Fields};
+use crate::{Code, Severity};
 
 /// Reports a `Resource` that the service does not know, or that an Express machine may not use.
 pub(crate) fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, resource: &str) {
     let Some(node) = fields.get("Resource") else { return };
     let pointer = fields.pointer.key("Resource");
     match kind(resource) {
-        None => checker.schema(&pointer, &node.span, "Value is not a valid resource ARN"),
+        None => {
+            let help = resource.contains("${").then(|| {
+                "a placeholder is to be replaced before: SAM and CloudFormation do it by DefinitionSubstitutions".to_owned()
+            });
+            let message = "Value is not a valid resource ARN".to_owned();
+            let (location, code) = (pointer.location(), Code::SCHEMA_VALIDATION_FAILED);
+            checker.report(Severity::Error, code, location, &node.span, message, help);
+        }
         Some(Kind::Unknown) => {
             checker.schema(&pointer, &node.span, unknown(resource));
         }
