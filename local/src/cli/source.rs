@@ -24,7 +24,11 @@ impl Source {
         } else {
             bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         }
-        let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
+        let mut text =
+            String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len_utf8());
+        }
         let format = format(path, &text);
         Ok(Source { path: path.to_owned(), text, format })
     }
@@ -39,13 +43,16 @@ impl Source {
     }
 }
 
+/// What some editors put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// By its name where that tells, else by its first character: JSON definitions begin with a brace.
 fn format(path: &Path, text: &str) -> Format {
     let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
         Some("yaml" | "yml") => Format::Yaml,
         Some("json") => Format::Json,
-        _ if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) => Format::Json,
+        _ if text.trim_start().starts_with(['{', '[']) => Format::Json,
         _ if text.trim().is_empty() => Format::Json,
         _ => Format::Yaml,
     }
