@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stepwell_asl::Definition;
-use stepwell_interpreter::{Effect, Timestamp, Trigger, apply};
+use stepwell_interpreter::{Claimant, Effect, Family, Resource, Timestamp, Trigger, apply, release};
 
 use crate::commit::{Append, Proposal};
 use crate::driver::{DriveError, Driver};
@@ -66,7 +66,11 @@ impl Driver<'_> {
             }
             let now = self.ports().clock.decision();
             let mut proposal = Proposal::default();
-            proposal.add(apply(definition, &run.execution, &Trigger::DriverLost(first), now));
+            proposal.add(if self.may_call_again(run, &first) {
+                release(definition, &run.execution, &first, now)
+            } else {
+                apply(definition, &run.execution, &Trigger::DriverLost(first), now)
+            });
             let Some(execution) = proposal.execution else { return Ok(None) };
             let writer = Writer::Driver(self.me.clone());
             match self.engine.append(run, &writer, &proposal.records).await? {
@@ -81,6 +85,14 @@ impl Driver<'_> {
                 }
             }
         }
+    }
+
+    /// Whether no call that `driver` has claimed does harm when it is made a second time.
+    fn may_call_again(&self, run: &Run, driver: &Claimant) -> bool {
+        let tasks = &self.ports().tasks;
+        let mut claimed = run.execution.calls().filter(|(_, call)| call.claimant() == Some(driver));
+        run.meta.info.express
+            || claimed.all(|(_, call)| resource(&call.family).is_some_and(|r| tasks.is_idempotent(&r)))
     }
 
     async fn set_timers(&mut self, run: &Run, effects: Vec<Effect>) -> Result<(), DriveError> {
@@ -142,6 +154,16 @@ impl Driver<'_> {
         self.lease = Some(began + visibility);
         self.work.pulse(ports.clock.clone(), visibility / 3);
         Ok(())
+    }
+}
+
+/// The Resource that writes events of this family.
+fn resource(family: &Family) -> Option<Resource> {
+    match family {
+        Family::LambdaFunction { resource } | Family::Activity { resource } => Resource::parse(resource),
+        Family::Task { resource_type, resource, .. } => {
+            Resource::parse(&format!("arn:aws:states:::{resource_type}:{resource}"))
+        }
     }
 }
 

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use stepwell_engine::message::Callback;
 use stepwell_engine::port::{Clock, StateMachine};
-use stepwell_engine::{CallbackError, Driven, Engine, Settings, StartError, StartRequest, StopError};
+use stepwell_engine::{
+    CallbackError, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, StopError,
+};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, Timestamp};
 use stepwell_test_support::{Delivery, Executor, Random, TaskId, World};
@@ -40,6 +42,8 @@ pub struct Sim {
     acknowledged: Rc<RefCell<Acknowledged>>,
     /// How often, in a thousand steps, a message is delivered though it is hidden.
     pub redeliver: u32,
+    /// Whether an attempt may be called more than once: in an Express workflow, and where it is idempotent.
+    pub may_call_again: bool,
     steps: u64,
     checked_appends: u64,
 }
@@ -51,6 +55,18 @@ struct Acknowledged {
     refused: Vec<String>,
     stopped: Vec<(Arc<str>, Timestamp)>,
     callbacks: Vec<(Arc<str>, Result<(), String>)>,
+}
+
+fn request(machine: &Arc<StateMachine>, name: &str, input: &str) -> StartRequest {
+    StartRequest {
+        machine: machine.clone(),
+        execution_arn: format!("{}:{name}", machine.arn.replace("stateMachine", "execution")).into(),
+        name: name.into(),
+        input: Payload::parse(input).expect("the test's input is JSON"),
+        trace_header: None,
+        version_arn: None,
+        alias_arn: None,
+    }
 }
 
 impl Sim {
@@ -66,6 +82,7 @@ impl Sim {
             drivers: BTreeMap::new(),
             acknowledged: Rc::default(),
             redeliver: 0,
+            may_call_again: false,
             steps: 0,
             checked_appends: 0,
             world,
@@ -83,17 +100,7 @@ impl Sim {
         let definition = self.engines[0].definition(machine);
         definition.unwrap_or_else(|diagnostics| panic!("the test's definition is wrong: {diagnostics:?}"));
         self.world.registry.put(machine.clone());
-        let execution_arn: Arc<str> =
-            format!("{}:{name}", machine.arn.replace("stateMachine", "execution")).into();
-        let request = StartRequest {
-            machine: machine.clone(),
-            execution_arn,
-            name: name.into(),
-            input: Payload::parse(input).expect("the test's input is JSON"),
-            trace_header: None,
-            version_arn: None,
-            alias_arn: None,
-        };
+        let request = request(machine, name, input);
         let (engine, clock, told) = (self.engine(), self.world.clock.clone(), self.acknowledged.clone());
         self.executor.spawn(async move {
             loop {
@@ -106,6 +113,31 @@ impl Sim {
                 }
             }
         });
+    }
+
+    /// A caller runs an Express execution and waits for its end.
+    ///
+    /// # Errors
+    /// What the engine answers.
+    pub fn start_sync(&mut self, machine: &Arc<StateMachine>, input: &str) -> Result<ExpressRun, StartError> {
+        let (engine, request) = (self.engine(), request(machine, "sync", input));
+        self.block_on(async move { engine.start_sync(request).await })
+    }
+
+    /// Runs a future to its end, and the world with it.
+    pub fn block_on<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
+        let value = Rc::new(RefCell::new(None));
+        let slot = value.clone();
+        self.executor.spawn(async move {
+            let value = future.await;
+            *slot.borrow_mut() = Some(value);
+        });
+        loop {
+            if let Some(value) = value.borrow_mut().take() {
+                return value;
+            }
+            self.step().expect("the invariants hold");
+        }
     }
 
     /// A caller stops an execution.

@@ -97,6 +97,6 @@ impl Tasks for ScriptedTasks {
     }
 
     fn is_idempotent(&self, resource: &Resource) -> bool {
-        matches!(resource, Resource::Service { service, .. } if &**service == "idempotent")
+        matches!(resource, Resource::Service { service, .. } if &**service == "dynamodb")
     }
 }

@@ -1,0 +1,290 @@
+//! What a crash leaves, and what becomes of it (PROTOCOL §6–8), case by case.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepwell_asl::MachineType;
+use stepwell_engine::Settings;
+use stepwell_engine::message::Callback;
+use stepwell_engine::port::{Clock, StateMachine};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{Event, EventBody, Record};
+use stepwell_simulation::Sim;
+use stepwell_test_support::{Answer, machine};
+
+fn task(resource: &str, more: &str) -> StateMachine {
+    let definition = format!(
+        r#"{{"StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"{resource}","End":true{more}}}}}}}"#
+    );
+    machine("M", &definition)
+}
+
+const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:f";
+
+/// Starts `machine`, lets the process die while its call is open, and goes on with a new one.
+fn crash_in_call(machine: StateMachine) -> Sim {
+    let mut sim = Sim::new(1, Settings::default());
+    sim.world.tasks.script(|call| Answer::echo(call, Duration::from_secs(30)));
+    sim.start(&Arc::new(machine), "e", "{}");
+    while sim.world.tasks.calls().is_empty() {
+        assert!(sim.step().unwrap());
+    }
+    // One of the two processes drives; both die.
+    for _ in 0..20 {
+        sim.crash_process();
+    }
+    sim.run().unwrap();
+    sim
+}
+
+fn status(sim: &Sim) -> (&'static str, Option<String>) {
+    let meta = sim.world.journal.metas().remove(0);
+    let error = meta.end.as_ref().and_then(|end| end.error.error.as_ref().map(ToString::to_string));
+    (meta.status(), error)
+}
+
+#[test]
+fn a_call_of_unknown_outcome_fails_and_is_not_made_again() {
+    let sim = crash_in_call(task(FUNCTION, ""));
+    assert_eq!(status(&sim), ("FAILED", Some("Lambda.Unknown".into())));
+    assert_eq!(sim.world.tasks.calls().len(), 1);
+}
+
+#[test]
+fn a_retrier_may_take_it_up() {
+    let retry = r#","Retry":[{"ErrorEquals":["Lambda.Unknown"],"IntervalSeconds":1}]"#;
+    let sim = crash_in_call(task(FUNCTION, retry));
+    assert_eq!(status(&sim), ("SUCCEEDED", None));
+    assert_eq!(sim.world.tasks.calls().len(), 2, "two attempts, each called once");
+}
+
+#[test]
+fn an_idempotent_call_is_made_again_as_the_same_attempt() {
+    for machine in [
+        task("arn:aws:states:::dynamodb:getItem", r#","Parameters":{"TableName":"t","Key":{}}"#),
+        StateMachine { machine_type: MachineType::Express, ..task(FUNCTION, "") },
+    ] {
+        let mut sim = Sim::new(1, Settings::default());
+        sim.may_call_again = true;
+        sim.world.tasks.script(|call| Answer::echo(call, Duration::from_secs(30)));
+        sim.start(&Arc::new(machine), "e", "{}");
+        while sim.world.tasks.calls().is_empty() {
+            assert!(sim.step().unwrap());
+        }
+        for _ in 0..20 {
+            sim.crash_process();
+        }
+        sim.run().unwrap();
+        assert_eq!(status(&sim), ("SUCCEEDED", None));
+        assert_eq!(sim.world.tasks.calls().into_values().collect::<Vec<_>>(), [2]);
+    }
+}
+
+#[test]
+fn a_wait_that_a_dead_driver_held_is_set_again() {
+    let wait = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":60,"End":true}}}"#;
+    for crash_at in 1..12 {
+        let mut sim = Sim::new(crash_at, Settings::default());
+        sim.start(&Arc::new(machine("M", wait)), "e", "{}");
+        for _ in 0..crash_at * 3 {
+            sim.step().unwrap();
+        }
+        for _ in 0..20 {
+            sim.crash_process();
+        }
+        sim.run().unwrap();
+        assert_eq!(status(&sim), ("SUCCEEDED", None), "crash {crash_at}");
+    }
+}
+
+/// A callback machine that has been called, and its token.
+fn waiting() -> (Sim, Arc<str>) {
+    let mut sim = Sim::new(3, Settings::default());
+    sim.world.tasks.script(|_| Answer::submit(Duration::from_millis(5)));
+    let resource = "arn:aws:states:::sqs:sendMessage.waitForTaskToken";
+    let parameters = r#","Parameters":{"QueueUrl":"q","MessageBody":{"token.$":"$$.Task.Token"}}"#;
+    sim.start(&Arc::new(task(resource, parameters)), "e", "{}");
+    sim.run().unwrap();
+    let token = sim.world.tasks.tokens().remove(0);
+    (sim, token)
+}
+
+#[test]
+fn the_first_callback_counts_and_its_repeat_is_answered_as_it_was() {
+    let (mut sim, token) = waiting();
+    let ok = Callback::Success(Payload::parse(r#"{"ok": 1}"#).unwrap());
+    let other = Callback::Success(Payload::parse(r#"{"ok": 2}"#).unwrap());
+    for callback in [&ok, &ok, &other] {
+        sim.callback(&token, callback.clone());
+        sim.run().unwrap();
+    }
+    let answers: Vec<_> = sim.callbacks().into_iter().map(|(_, answer)| answer).collect();
+    assert_eq!(answers, [Ok(()), Ok(()), Err("the task has ended".into())]);
+    assert_eq!(status(&sim), ("SUCCEEDED", None));
+}
+
+#[test]
+fn tokens_that_are_none_are_refused() {
+    let (mut sim, token) = waiting();
+    let (arn, attempt, nonce) = {
+        let token = stepwell_interpreter::token::decode(&token).unwrap();
+        (token.execution_arn, token.attempt, token.nonce)
+    };
+    let wrong = [
+        "nonsense".to_owned(),
+        stepwell_interpreter::token::encode(&arn, attempt, nonce ^ 1),
+        stepwell_interpreter::token::encode("arn:of:nothing", attempt, nonce),
+    ];
+    for token in wrong {
+        sim.callback(&token.into(), Callback::Success(Payload::default()));
+    }
+    sim.run().unwrap();
+    let mut answers: Vec<_> = sim.callbacks().into_iter().map(|(_, answer)| answer.unwrap_err()).collect();
+    answers.sort();
+    assert_eq!(answers, ["invalid token", "the task does not exist", "the task does not exist"]);
+}
+
+#[test]
+fn a_stop_is_final_and_says_when() {
+    let (mut sim, token) = waiting();
+    let arn = sim.started().remove(0);
+    sim.stop(&arn);
+    sim.stop(&arn);
+    sim.run().unwrap();
+    assert_eq!(status(&sim), ("ABORTED", Some("Stopped".into())));
+    sim.callback(&token, Callback::Success(Payload::default()));
+    sim.run().unwrap();
+    assert!(sim.callbacks().remove(0).1.is_err());
+}
+
+#[test]
+fn a_name_is_taken_while_its_execution_runs_with_another_input() {
+    let machine = Arc::new(task("arn:aws:states:::sqs:sendMessage.waitForTaskToken", ""));
+    let mut sim = Sim::new(5, Settings::default());
+    sim.world.tasks.script(|_| Answer::submit(Duration::ZERO));
+    for input in ["1", "1", "2"] {
+        sim.start(&machine, "e", input);
+        sim.run().unwrap();
+    }
+    assert_eq!((sim.started().len(), sim.refused().len()), (2, 1));
+    sim.stop("arn:aws:states:us-east-1:123456789012:execution:M:e");
+    sim.run().unwrap();
+    sim.start(&machine, "e", "1");
+    sim.run().unwrap();
+    assert_eq!((sim.started().len(), sim.refused().len()), (2, 2), "it has ended: the name stays taken");
+}
+
+#[test]
+fn a_call_is_given_up_at_its_timeout() {
+    let mut sim = Sim::new(7, Settings::default());
+    sim.world.tasks.script(|call| Answer::echo(call, Duration::from_secs(500)));
+    sim.start(&Arc::new(task(FUNCTION, r#","TimeoutSeconds":9"#)), "e", "{}");
+    sim.run().unwrap();
+    assert_eq!(status(&sim), ("FAILED", Some("States.Timeout".into())));
+    assert!(sim.world.clock.monotonic() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_panic_in_a_call_fails_that_call() {
+    let mut sim = Sim::new(7, Settings::default());
+    sim.world.tasks.script(|_| Answer { after: Duration::ZERO, with: None });
+    sim.start(&Arc::new(task(FUNCTION, "")), "e", "{}");
+    sim.run().unwrap();
+    assert_eq!(status(&sim), ("FAILED", Some("Lambda.Unknown".into())));
+}
+
+#[test]
+fn a_slice_that_is_over_hands_on() {
+    let settings = Settings { slice: Duration::from_millis(50), ..Settings::default() };
+    let mut sim = Sim::new(11, settings);
+    sim.world.tasks.script(|call| Answer::echo(call, Duration::from_millis(30)));
+    let states: Vec<_> = (0..10)
+        .map(|i| {
+            let next = if i < 9 { format!(r#""Next":"T{}""#, i + 1) } else { r#""End":true"#.into() };
+            format!(r#""T{i}":{{"Type":"Task","Resource":"{FUNCTION}",{next}}}"#)
+        })
+        .collect();
+    let definition = format!(r#"{{"StartAt":"T0","States":{{{}}}}}"#, states.join(","));
+    sim.start(&Arc::new(machine("M", &definition)), "e", "{}");
+    sim.run().unwrap();
+    assert_eq!(status(&sim), ("SUCCEEDED", None));
+    let claimants: std::collections::BTreeSet<_> = sim
+        .records("arn:aws:states:us-east-1:123456789012:execution:M:e")
+        .unwrap()
+        .into_iter()
+        .filter_map(|record| match record {
+            Record::Event(Event { body: EventBody::Started { claimant, .. }, .. }) => claimant,
+            _ => None,
+        })
+        .collect();
+    assert!(claimants.len() >= 4, "{claimants:?}");
+}
+
+#[test]
+fn a_large_output_is_stored_once_and_described_whole() {
+    let text = "x".repeat(100_000);
+    let mut sim = Sim::new(13, Settings::default());
+    let large = Payload::parse(format!(r#"{{"text":"{text}"}}"#)).unwrap();
+    let answer = large.clone();
+    sim.world.tasks.script(move |_| {
+        let outcome = stepwell_interpreter::Outcome::Succeeded(answer.clone());
+        Answer { after: Duration::ZERO, with: Some(stepwell_engine::port::TaskAnswer::Ended(outcome)) }
+    });
+    sim.start(&Arc::new(task(FUNCTION, "")), "e", "{}");
+    sim.run().unwrap();
+    let arn = sim.started().remove(0);
+    let stored = sim.world.journal.metas().remove(0);
+    assert_eq!(stored.end.as_ref().unwrap().output, None);
+    let engine = sim.engine();
+    let described = sim.block_on(async move { engine.describe(&arn).await.unwrap().unwrap() });
+    assert_eq!(described.end.as_ref().unwrap().output.as_ref(), Some(&large));
+    let pages = sim.world.journal.loaded(&described.execution_arn).unwrap().pages;
+    assert!(pages.iter().map(|(_, page)| page.bytes.len()).sum::<usize>() < 3_000, "compressed, and once");
+}
+
+#[test]
+fn an_execution_that_fails_again_and_again_is_parked() {
+    let settings = Settings { receives_max: Some(4), ..Settings::default() };
+    let mut sim = Sim::new(17, settings);
+    let machine = Arc::new(task(FUNCTION, ""));
+    sim.start(&machine, "e", "{}");
+    sim.world.registry.put(Arc::new(StateMachine { definition: "{}".into(), ..(*machine).clone() }));
+    for _ in 0..2 {
+        sim.crash_process();
+    }
+    for _ in 0..2_000 {
+        sim.step().unwrap();
+    }
+    let meta = sim.world.journal.metas().remove(0);
+    assert!(meta.parked.as_ref().is_some_and(|parked| parked.message == "m1"), "{meta:?}");
+    assert_eq!(meta.status(), "RUNNING");
+}
+
+#[test]
+fn express_runs_in_the_callers_task() {
+    let mut sim = Sim::new(19, Settings::default());
+    let definition = format!(
+        r#"{{"StartAt":"T","States":{{
+            "T":{{"Type":"Task","Resource":"{FUNCTION}","Retry":[{{"ErrorEquals":["Busy"],"IntervalSeconds":2}}],"Next":"W"}},
+            "W":{{"Type":"Wait","Seconds":5,"End":true}}}}}}"#
+    );
+    let machine = Arc::new(StateMachine { machine_type: MachineType::Express, ..machine("X", &definition) });
+    sim.world.tasks.script(|call| match call.call.retry_count {
+        0 => Answer::fail("Busy", Duration::from_millis(5)),
+        _ => Answer::echo(call, Duration::from_millis(5)),
+    });
+    let run = sim.start_sync(&machine, r#"{"a":1}"#).unwrap();
+    assert_eq!(run.execution.status().name(), "SUCCEEDED");
+    assert_eq!(run.stopped_at.0 - run.started_at.0, 7_010);
+    assert_eq!(sim.world.journal.appends(), 0);
+
+    let forever = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":301,"End":true}}}"#;
+    let machine =
+        Arc::new(StateMachine { definition: forever.into(), revision: "2".into(), ..(*machine).clone() });
+    let run = sim.start_sync(&machine, "{}").unwrap();
+    assert_eq!(run.execution.status().name(), "TIMED_OUT");
+    assert_eq!(run.stopped_at.0 - run.started_at.0, 300_000);
+    assert!(sim.world.journal.metas().is_empty());
+}
