@@ -146,7 +146,7 @@ async fn a_function_sees_what_it_sees_on_aws() {
     }
     assert_eq!(seen["left"], true);
     assert_eq!(seen["id"], "5a1e0c52-0000-4000-8000-000000000000");
-    assert_eq!(seen["arn"], "arn:aws:lambda:eu-west-1:123456789012:function:Test");
+    assert_eq!(seen["arn"], "arn:aws:lambda:eu-west-1:123456789012:function:Test:$LATEST");
     assert_eq!(seen["custom"], json!({"a": "ä"}));
     assert_eq!((&seen["memory"], &seen["stdin"]), (&json!("512"), &json!("")));
     assert_eq!(seen["cwd"], code.to_str().unwrap());
@@ -738,6 +738,24 @@ async fn the_program_that_is_killed() {
     let (runtime, port) = told.split_once(' ').unwrap();
     let functions = host(spinning(runtime, &format!("killed-{runtime}")));
     invoke(&functions, port.parse().unwrap()).await;
+}
+
+#[tokio::test]
+async fn changed_code_is_taken_up() {
+    if !have(PYTHON) {
+        return;
+    }
+    let code = |version: &str| {
+        format!("import os\ndef handler(event, context):\n    return ['{version}', os.getpid()]\n")
+    };
+    let function = python("changed", &code("first"));
+    let options = HostOptions { code_interval: Duration::ZERO, ..HostOptions::default() };
+    let functions = Functions::new(vec![function], options);
+    let first = succeed(&functions, json!({})).await;
+    assert_eq!(first[0], "first");
+    assert_eq!(succeed(&functions, json!({})).await, first);
+    python("changed", &code("the second"));
+    assert_eq!(succeed(&functions, json!({})).await[0], "the second");
 }
 
 #[tokio::test]

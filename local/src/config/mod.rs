@@ -332,11 +332,21 @@ impl Project {
 /// (API: Lambda Invoke.)
 #[must_use]
 pub fn function_name(name_or_arn: &str) -> &str {
+    split_function(name_or_arn).0
+}
+
+/// The version or alias in what `FunctionName` may be.
+#[must_use]
+pub fn function_qualifier(name_or_arn: &str) -> Option<&str> {
+    split_function(name_or_arn).1
+}
+
+fn split_function(name_or_arn: &str) -> (&str, Option<&str>) {
     let tail = match name_or_arn.rsplit_once(":function:") {
         Some((_, tail)) => tail,
         None => name_or_arn.strip_prefix("function:").unwrap_or(name_or_arn),
     };
-    tail.split(':').next().unwrap_or(tail)
+    tail.split_once(':').map_or((tail, None), |(name, qualifier)| (name, Some(qualifier)))
 }
 
 /// Why a project could not be read.
@@ -380,16 +390,16 @@ mod tests {
 
     #[test]
     fn a_function_is_known_by_any_form_of_its_name() {
-        for form in [
-            "Pay",
-            "Pay:1",
-            "Pay:$LATEST",
-            "function:Pay",
-            "123456789012:function:Pay",
-            "arn:aws:lambda:us-east-1:123456789012:function:Pay",
-            "arn:aws:lambda:eu-west-1:000000000000:function:Pay:live",
+        for (form, qualifier) in [
+            ("Pay", None),
+            ("Pay:1", Some("1")),
+            ("Pay:$LATEST", Some("$LATEST")),
+            ("function:Pay", None),
+            ("123456789012:function:Pay", None),
+            ("arn:aws:lambda:us-east-1:123456789012:function:Pay", None),
+            ("arn:aws:lambda:eu-west-1:000000000000:function:Pay:live", Some("live")),
         ] {
-            assert_eq!(function_name(form), "Pay", "{form}");
+            assert_eq!((function_name(form), function_qualifier(form)), ("Pay", qualifier), "{form}");
         }
     }
 

@@ -27,6 +27,8 @@ const DRAIN_MAX: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Environment {
     endpoint: Arc<Endpoint>,
+    /// Of the code it was started with.
+    generation: u64,
     /// Its end of a channel on which nothing is said: dropping it has the process killed.
     _alive: oneshot::Sender<()>,
 }
@@ -46,7 +48,11 @@ pub(super) enum StartFailure {
 
 impl Environment {
     /// Starts a process for `function` and waits until it asks for its first call.
-    pub(super) async fn start(function: &FunctionConfig, host: &Host) -> Result<Self, StartFailure> {
+    pub(super) async fn start(
+        function: &FunctionConfig,
+        generation: u64,
+        host: &Host,
+    ) -> Result<Self, StartFailure> {
         let launch = launch(function, &host.interpreters).await.map_err(StartFailure::Launch)?;
         let (endpoint, started) = Endpoint::new();
         let failed = |error: std::io::Error| {
@@ -59,7 +65,7 @@ impl Environment {
         process.feed(launch.stdin);
         let (alive, dropped) = oneshot::channel();
         tokio::spawn(supervise(process, server, Arc::clone(&endpoint), dropped, host.closing.clone()));
-        let environment = Self { endpoint, _alive: alive };
+        let environment = Self { endpoint, generation, _alive: alive };
         let limit = host.options.init_timeout.max(function.timeout);
         match timeout(limit, started).await {
             Ok(Ok(Started::Ready)) => Ok(environment),
@@ -70,9 +76,9 @@ impl Environment {
         }
     }
 
-    /// Whether it can take no more calls.
-    pub(super) fn has_exited(&self) -> bool {
-        self.endpoint.has_exited()
+    /// Whether it can take a call, and runs this generation of the code.
+    pub(super) fn is_usable(&self, generation: u64) -> bool {
+        self.generation == generation && !self.endpoint.has_exited()
     }
 
     /// Makes a call, which must be its only one. `None`: there was no answer within `limit`.

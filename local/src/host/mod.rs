@@ -2,11 +2,12 @@
 //!
 //! Functions run as child processes that speak the Lambda Runtime API to us, as they do on AWS: Python and Node.js
 //! handlers through a small bootstrap of ours, and any executable `bootstrap`. A process takes one call at a time and is
-//! used again; one that crashes or runs into its timeout is replaced at the next call. The host never makes a call
-//! twice: that is for the state machine's Retry to say.
+//! used again; one that crashes or runs into its timeout is replaced at the next call, and one whose code has changed
+//! meanwhile too. The host never makes a call twice: that is for the state machine's Retry to say.
 //!
 //! None of the processes outlives the host, or this program however it ends.
 
+mod code;
 mod environment;
 mod launch;
 mod logs;
@@ -34,7 +35,7 @@ use self::outcome::{error_json, sandbox_error};
 use self::pool::{Lease, Pool};
 use self::runtime_api::{Ended, Invocation};
 use self::undertaker::Undertaker;
-use crate::config::{ACCOUNT_DEFAULT, FunctionConfig, REGION_DEFAULT, function_name};
+use crate::config::{ACCOUNT_DEFAULT, FunctionConfig, REGION_DEFAULT, function_name, function_qualifier};
 
 /// How often a call is offered to another process because one ended before it took the call.
 const OFFERS_MAX: usize = 3;
@@ -54,6 +55,8 @@ pub struct HostOptions {
     pub idle_timeout: Duration,
     /// How long a process may take to come up; a function's own timeout, if that is longer.
     pub init_timeout: Duration,
+    /// How often to look, when a function is called, whether its code has changed. If so, new processes are started.
+    pub code_interval: Duration,
     /// Where the functions' output goes.
     pub log: LogSink,
 }
@@ -67,6 +70,7 @@ impl Default for HostOptions {
             concurrency_max: 100,
             idle_timeout: Duration::from_secs(300),
             init_timeout: Duration::from_secs(10),
+            code_interval: Duration::from_secs(1),
             log: LogSink::default(),
         }
     }
@@ -79,7 +83,7 @@ pub struct InvokeOptions {
     pub request_id: Option<String>,
     /// The JSON text of the client context, decoded.
     pub client_context: Option<String>,
-    /// The ARN the caller used; the function's own if `None`.
+    /// The ARN the caller used; the function's own, with the qualifier it is called by, if `None`.
     pub invoked_function_arn: Option<String>,
     /// The X-Ray trace header; a new one if `None`.
     pub trace_id: Option<String>,
@@ -157,7 +161,7 @@ impl Functions {
             .pools
             .get(function_name(function))
             .ok_or_else(|| InvokeError::FunctionNotFound { name: function.to_owned() })?;
-        let invocation = invocation(pool, payload, options)?;
+        let invocation = invocation(pool, function, payload, options)?;
         match pool.lease().await {
             Ok(lease) => {
                 let call = tokio::spawn(call(Arc::clone(pool), lease, invocation));
@@ -172,7 +176,12 @@ fn function_arn(options: &HostOptions, name: &str) -> String {
     format!("arn:aws:lambda:{}:{}:function:{name}", options.region, options.account)
 }
 
-fn invocation(pool: &Pool, payload: Bytes, options: InvokeOptions) -> Result<Invocation, InvokeError> {
+fn invocation(
+    pool: &Pool,
+    function: &str,
+    payload: Bytes,
+    options: InvokeOptions,
+) -> Result<Invocation, InvokeError> {
     let header = |what, text: Option<String>| match text.map(HeaderValue::try_from) {
         None => Ok(None),
         Some(Ok(value)) => Ok(Some(value)),
@@ -182,10 +191,13 @@ fn invocation(pool: &Pool, payload: Bytes, options: InvokeOptions) -> Result<Inv
         |text: String| HeaderValue::try_from(text).expect("letters, digits and `-=;` can be in a header");
     let request_id = header("the request id", options.request_id)?;
     let trace_id = header("the trace id", options.trace_id)?;
+    let invoked_arn = options.invoked_function_arn.or_else(|| {
+        let qualifier = function_qualifier(function)?;
+        Some(format!("{}:{qualifier}", pool.arn.to_str().ok()?))
+    });
     Ok(Invocation {
         request_id: request_id.unwrap_or_else(|| made(Uuid::new_v4().to_string())),
-        function_arn: header("the function's ARN", options.invoked_function_arn)?
-            .unwrap_or_else(|| pool.arn.clone()),
+        function_arn: header("the function's ARN", invoked_arn)?.unwrap_or_else(|| pool.arn.clone()),
         trace_id: trace_id.unwrap_or_else(|| made(new_trace_id())),
         client_context: header("the client context", options.client_context)?,
         deadline_ms: 0,

@@ -8,6 +8,7 @@ use hyper::header::HeaderValue;
 use tokio::sync::oneshot;
 
 use super::Host;
+use super::code::Watch;
 use super::environment::{Environment, StartFailure};
 use crate::config::FunctionConfig;
 
@@ -23,6 +24,7 @@ pub(super) struct Pool {
     host: Arc<Host>,
     environments_max: usize,
     starting_max: usize,
+    code: Watch,
     state: Mutex<State>,
 }
 
@@ -35,6 +37,8 @@ struct State {
     live: usize,
     starting: usize,
     reaping: bool,
+    /// Of the code. Environments that were started with another are not used again.
+    generation: u64,
 }
 
 #[derive(Debug)]
@@ -49,15 +53,18 @@ impl Pool {
     pub(super) fn new(function: FunctionConfig, arn: HeaderValue, host: Arc<Host>) -> Arc<Self> {
         let starting_max = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
         let environments_max = function.concurrency.unwrap_or(host.options.concurrency_max).max(1);
-        Arc::new(Self { function, arn, host, environments_max, starting_max, state: Mutex::default() })
+        let code = Watch::new(host.options.code_interval);
+        Arc::new(Self { function, arn, host, environments_max, starting_max, code, state: Mutex::default() })
     }
 
     /// Takes an environment, starting one if need be. Dropping the future gives up the place in the queue.
     pub(super) async fn lease(self: &Arc<Self>) -> Grant {
+        let generation = self.code.generation(&self.function).await;
         let granted = {
             let mut state = self.lock();
+            state.generation = state.generation.max(generation);
             while let Some(idle) = state.idle.pop() {
-                if !idle.environment.has_exited() {
+                if idle.environment.is_usable(state.generation) {
                     return Ok(self.leased(idle.environment));
                 }
                 state.live -= 1;
@@ -82,9 +89,9 @@ impl Pool {
         {
             state.live += 1;
             state.starting += 1;
-            let pool = Arc::clone(self);
+            let (pool, generation) = (Arc::clone(self), state.generation);
             tokio::spawn(async move {
-                let started = Environment::start(&pool.function, &pool.host).await;
+                let started = Environment::start(&pool.function, generation, &pool.host).await;
                 pool.started(started);
             });
         }
@@ -122,7 +129,7 @@ impl Pool {
         let mut environment = environment;
         loop {
             let mut state = self.lock();
-            if environment.has_exited() {
+            if !environment.is_usable(state.generation) {
                 state.live -= 1;
                 self.grow(&mut state);
                 return;
@@ -159,7 +166,10 @@ async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.lock();
         let before = state.idle.len();
-        state.idle.retain(|idle| idle.since.elapsed() < idle_timeout && !idle.environment.has_exited());
+        let generation = state.generation;
+        state
+            .idle
+            .retain(|idle| idle.since.elapsed() < idle_timeout && idle.environment.is_usable(generation));
         state.live -= before - state.idle.len();
     }
 }

@@ -131,7 +131,13 @@ impl Server {
         }
     }
 
-    fn serve(&self, site: &Arc<Site>, stream: TcpStream, place: OwnedSemaphorePermit, graceful: &GracefulShutdown) {
+    fn serve(
+        &self,
+        site: &Arc<Site>,
+        stream: TcpStream,
+        place: OwnedSemaphorePermit,
+        graceful: &GracefulShutdown,
+    ) {
         // Answers are small and awaited; without this the kernel would hold some of them back.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was not set");
