@@ -126,6 +126,18 @@ fn parse(path: &Path, root: PathBuf, text: &str) -> Result<(Project, Option<Path
     Ok((project, file.template.map(|template| root.join(template))))
 }
 
+fn timeout(seconds: Option<f64>) -> Result<Duration, String> {
+    match seconds {
+        None => Ok(FunctionConfig::TIMEOUT_DEFAULT),
+        Some(seconds) if seconds > 0.0 && seconds <= TIMEOUT_SECONDS_MAX => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        Some(seconds) => {
+            Err(format!("{seconds} seconds; it has to be more than 0 and at most {TIMEOUT_SECONDS_MAX}"))
+        }
+    }
+}
+
 struct Reader<'a> {
     path: &'a Path,
     root: &'a Path,
@@ -161,15 +173,9 @@ impl Reader<'_> {
         if !matches!(runtime, Runtime::Provided(_)) && !code.is_dir() {
             return refuse("code", format!("`{}` is not a folder", code.display()));
         }
-        let timeout = match function.timeout {
-            None => FunctionConfig::TIMEOUT_DEFAULT,
-            Some(seconds) if seconds > 0.0 && seconds <= TIMEOUT_SECONDS_MAX => {
-                Duration::from_secs_f64(seconds)
-            }
-            Some(seconds) => {
-                let limits = format!("more than 0 and at most {TIMEOUT_SECONDS_MAX}");
-                return refuse("timeout", format!("{seconds} seconds; it has to be {limits}"));
-            }
+        let timeout = match timeout(function.timeout) {
+            Ok(timeout) => timeout,
+            Err(message) => return refuse("timeout", message),
         };
         if function.concurrency == Some(0) {
             return refuse("concurrency", "0 would let no call through".to_owned());

@@ -129,7 +129,8 @@ def load(name):
         )
     from importlib import import_module
 
-    sys.path.insert(0, TASK_ROOT)
+    # Instead of the working directory, which a program that comes from standard input has there.
+    sys.path[:] = [TASK_ROOT, *filter(None, sys.path)]
     module_name = module_name.replace("/", ".")
     try:
         module = import_module(module_name)
