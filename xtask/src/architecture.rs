@@ -16,6 +16,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stepwell-integrations", &["stepwell-engine", "stepwell-interpreter", "stepwell-asl", "stepwell-expr"]),
     ("stepwell-wire", &["stepwell-engine", "stepwell-interpreter", "stepwell-asl", "stepwell-expr"]),
     (
+        "stepwell-aws",
+        &[
+            "stepwell-wire",
+            "stepwell-integrations",
+            "stepwell-engine",
+            "stepwell-interpreter",
+            "stepwell-asl",
+            "stepwell-expr",
+        ],
+    ),
+    (
         "stepwell-local",
         &[
             "stepwell-wire",
@@ -26,6 +37,18 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stepwell-expr",
         ],
     ),
+];
+
+/// What the packages of Lambda functions are named, and what they may depend on.
+const FUNCTION: &str = "stepwell-function-";
+const FUNCTIONS: &[&str] = &[
+    "stepwell-aws",
+    "stepwell-wire",
+    "stepwell-integrations",
+    "stepwell-engine",
+    "stepwell-interpreter",
+    "stepwell-asl",
+    "stepwell-expr",
 ];
 
 /// The crates that are pure, and what may be nowhere beneath them.
@@ -72,6 +95,14 @@ fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
 }
 
+/// What `name` may depend on, where it is one that arrows are drawn for.
+fn drawn(name: &str) -> Option<&'static [&'static str]> {
+    if name.starts_with(FUNCTION) {
+        return Some(FUNCTIONS);
+    }
+    ARROWS.iter().find(|(from, _)| *from == name).map(|(_, to)| *to)
+}
+
 /// Edges between members that are not drawn. Tests may use the test support, and nothing else beyond the arrows.
 fn edges(metadata: &Value) -> Vec<String> {
     let members: BTreeSet<_> = list(metadata, "workspace_members").iter().filter_map(Value::as_str).collect();
@@ -81,8 +112,8 @@ fn edges(metadata: &Value) -> Vec<String> {
     let mut faults = vec![];
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default();
-        let drawn = ARROWS.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
-        if drawn.is_none() && !OUTSIDE.contains(&name) && !name.starts_with("stepwell-function-") {
+        let drawn = drawn(name);
+        if drawn.is_none() && !OUTSIDE.contains(&name) {
             faults.push(format!("{name} has no place in the architecture"));
         }
         for dependency in list(package, "dependencies") {
@@ -90,7 +121,7 @@ fn edges(metadata: &Value) -> Vec<String> {
             let is_test = dependency["kind"].as_str() == Some("dev");
             let allowed = match drawn {
                 Some(drawn) => drawn.contains(&to) || (is_test && to == "stepwell-test-support"),
-                None => !["stepwell", "xtask"].contains(&to),
+                None => !["stepwell", "xtask"].contains(&to) && !to.starts_with(FUNCTION),
             };
             if names.contains(to) && !allowed {
                 faults.push(format!("{name} -> {to} is not drawn"));
@@ -153,6 +184,24 @@ mod tests {
             ],
         });
         assert_eq!(super::edges(&metadata), ["stepwell-expr -> stepwell-engine is not drawn"]);
+    }
+
+    #[test]
+    fn the_functions_have_the_ports_of_aws_only() {
+        let used = |to| serde_json::json!([{"name": to, "kind": null}]);
+        let metadata = serde_json::json!({
+            "workspace_members": ["f", "a", "l"],
+            "packages": [
+                {"id": "f", "name": "stepwell-function-start", "dependencies": used("stepwell-local")},
+                {"id": "a", "name": "stepwell-aws", "dependencies": used("stepwell-local")},
+                {"id": "l", "name": "stepwell-local", "dependencies": []},
+            ],
+        });
+        let faults = [
+            "stepwell-function-start -> stepwell-local is not drawn",
+            "stepwell-aws -> stepwell-local is not drawn",
+        ];
+        assert_eq!(super::edges(&metadata), faults);
     }
 
     #[test]
