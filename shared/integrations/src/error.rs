@@ -42,6 +42,7 @@ impl Errors {
 
     /// Codes without `Exception` at their end get it, such as SNS's `NotFound`.
     fn class(&self, code: &str) -> Arc<str> {
+        let code = OLD_CODES.iter().find(|(old, _)| *old == code).map_or(code, |(_, code)| code);
         let class = if code.ends_with("Exception") { code.to_owned() } else { format!("{code}Exception") };
         for name in [code, &class] {
             if self.named.binary_search(&name).is_ok() {
@@ -56,6 +57,13 @@ impl Errors {
         ErrorOutput::new(format!("{}.SdkClientException", self.prefix), why.to_string())
     }
 }
+
+/// Codes that services have kept from a protocol of old.
+const OLD_CODES: [(&str, &str); 3] = [
+    ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+    ("AWS.SimpleQueueService.UnsupportedOperation", "UnsupportedOperation"),
+    ("ParameterValueInvalid", "InvalidParameterValue"),
+];
 
 /// Functions: what `Invoke` can answer.
 pub(crate) const LAMBDA: Errors = Errors {
@@ -96,6 +104,74 @@ pub(crate) const LAMBDA: Errors = Errors {
     ],
 };
 
+/// Items: what the four operations on one item can answer.
+#[cfg(feature = "dynamodb")]
+pub(crate) const DYNAMODB: Errors = Errors {
+    prefix: "DynamoDB",
+    service: "AmazonDynamoDBv2",
+    other: "AmazonDynamoDBException",
+    named: &[
+        "ConditionalCheckFailedException",
+        "InternalServerErrorException",
+        "ItemCollectionSizeLimitExceededException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
+        "RequestLimitExceededException",
+        "ResourceInUseException",
+        "ResourceNotFoundException",
+        "TransactionConflictException",
+    ],
+};
+
+/// Topics: what `Publish` can answer.
+#[cfg(feature = "sns")]
+pub(crate) const SNS: Errors = Errors {
+    prefix: "SNS",
+    service: "AmazonSNS",
+    other: "AmazonSNSException",
+    named: &[
+        "AuthorizationErrorException",
+        "EndpointDisabledException",
+        "InternalErrorException",
+        "InvalidParameterException",
+        "InvalidParameterValueException",
+        "InvalidSecurityException",
+        "KMSAccessDeniedException",
+        "KMSDisabledException",
+        "KMSInvalidStateException",
+        "KMSNotFoundException",
+        "KMSOptInRequiredException",
+        "KMSThrottlingException",
+        "NotFoundException",
+        "PlatformApplicationDisabledException",
+        "ValidationException",
+    ],
+};
+
+/// Queues: what `SendMessage` can answer.
+#[cfg(feature = "sqs")]
+pub(crate) const SQS: Errors = Errors {
+    prefix: "SQS",
+    service: "AmazonSQS",
+    other: "AmazonSQSException",
+    named: &[
+        "InvalidAddressException",
+        "InvalidMessageContentsException",
+        "InvalidSecurityException",
+        "KmsAccessDeniedException",
+        "KmsDisabledException",
+        "KmsInvalidKeyUsageException",
+        "KmsInvalidStateException",
+        "KmsNotFoundException",
+        "KmsOptInRequiredException",
+        "KmsThrottledException",
+        "QueueDoesNotExistException",
+        "RequestThrottledException",
+        "UnsupportedOperationException",
+    ],
+};
+
 /// A call of a function whose outcome nobody knows.
 pub(crate) fn lambda_unknown(why: impl std::fmt::Display) -> ErrorOutput {
     ErrorOutput::new(ErrorName::LAMBDA_UNKNOWN, format!("The outcome of the call is unknown: {why}"))
@@ -116,7 +192,7 @@ pub(crate) fn not_available(resource: &str) -> ErrorOutput {
 }
 
 /// A task with `Credentials`, where no role can be assumed.
-#[cfg(feature = "http-client")]
+#[cfg(any(feature = "http-client", feature = "sdk"))]
 pub(crate) fn roles_not_available() -> ErrorOutput {
     ErrorOutput::new(ErrorName::RUNTIME, "Credentials are not available in this build of stepwell.")
 }
@@ -134,11 +210,37 @@ mod tests {
         check(&LAMBDA, "ResourceNotFoundException", "Lambda.ResourceNotFoundException");
         check(&LAMBDA, "AccessDeniedException", "Lambda.AWSLambdaException");
         check(&LAMBDA, "", "Lambda.AWSLambdaException");
+        #[cfg(feature = "dynamodb")]
+        {
+            check(&DYNAMODB, "ResourceNotFoundException", "DynamoDB.ResourceNotFoundException");
+            check(&DYNAMODB, "InternalServerError", "DynamoDB.InternalServerErrorException");
+            check(&DYNAMODB, "ValidationException", "DynamoDB.AmazonDynamoDBException");
+        }
+        #[cfg(feature = "sns")]
+        {
+            check(&SNS, "NotFound", "SNS.NotFoundException");
+            check(&SNS, "Throttling", "SNS.AmazonSNSException");
+        }
+        #[cfg(feature = "sqs")]
+        {
+            check(&SQS, "AWS.SimpleQueueService.NonExistentQueue", "SQS.QueueDoesNotExistException");
+            check(&SQS, "QueueDoesNotExist", "SQS.QueueDoesNotExistException");
+            check(&SQS, "InvalidParameterValue", "SQS.AmazonSQSException");
+        }
     }
 
     #[test]
     fn the_tables_are_sorted() {
-        assert!(LAMBDA.named.is_sorted());
+        let tables = [
+            &LAMBDA,
+            #[cfg(feature = "dynamodb")]
+            &DYNAMODB,
+            #[cfg(feature = "sns")]
+            &SNS,
+            #[cfg(feature = "sqs")]
+            &SQS,
+        ];
+        assert!(tables.iter().all(|errors| errors.named.is_sorted()));
     }
 
     #[test]

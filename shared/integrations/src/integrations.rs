@@ -8,7 +8,7 @@ use stepwell_engine::port::{TaskAnswer, TaskCall, Tasks};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, Outcome, Pattern, Resource};
 
-use crate::error;
+use crate::{Mocks, error};
 
 /// One service's calls.
 #[async_trait]
@@ -33,12 +33,14 @@ pub trait Integration: Send + Sync {
 
 /// The integrations of one program.
 pub struct Integrations {
+    mocks: Option<Arc<Mocks>>,
     services: BTreeMap<&'static str, Arc<dyn Integration>>,
 }
 
 /// Puts [`Integrations`] together.
 #[derive(Default)]
 pub struct IntegrationsBuilder {
+    mocks: Option<Arc<Mocks>>,
     services: BTreeMap<&'static str, Arc<dyn Integration>>,
 }
 
@@ -50,9 +52,16 @@ impl IntegrationsBuilder {
         self
     }
 
+    /// What `mocks` answers is not called at all.
+    #[must_use]
+    pub fn mocked_by(mut self, mocks: Arc<Mocks>) -> Self {
+        self.mocks = Some(mocks);
+        self
+    }
+
     /// The integrations.
     pub fn build(self) -> Integrations {
-        Integrations { services: self.services }
+        Integrations { mocks: self.mocks, services: self.services }
     }
 }
 
@@ -72,6 +81,9 @@ impl Integrations {
 #[async_trait]
 impl Tasks for Integrations {
     async fn call(&self, call: TaskCall) -> TaskAnswer {
+        if let Some(outcome) = self.mocks.as_ref().and_then(|mocks| mocks.outcome(&call)) {
+            return TaskAnswer::Ended(outcome);
+        }
         let Some((integration, pattern)) = self.find(&call.call.resource) else {
             return TaskAnswer::Ended(Outcome::Failed(error::not_available(&arn(&call.call.resource))));
         };

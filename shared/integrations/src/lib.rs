@@ -17,10 +17,14 @@ mod endpoint;
 mod error;
 mod host;
 mod integrations;
+mod java;
 mod lambda;
 mod metadata;
+mod mock;
 mod parameters;
 
+#[cfg(feature = "keys")]
+mod aws;
 #[cfg(feature = "http-client")]
 mod http;
 #[cfg(feature = "keys")]
@@ -28,6 +32,8 @@ mod keys;
 #[cfg(feature = "http-client")]
 mod sign;
 
+#[cfg(feature = "keys")]
+pub use aws::Aws;
 pub use endpoint::{EndpointError, Endpoints, Service};
 pub use host::{FunctionHost, HostAnswer, HostCall};
 pub use integrations::{Integration, Integrations, IntegrationsBuilder};
@@ -36,3 +42,8 @@ pub use keys::Keys;
 pub use lambda::Lambda;
 #[cfg(feature = "lambda")]
 pub use lambda::LambdaClient;
+pub use mock::{MockError, Mocks, UnknownTestCase};
+
+#[cfg(test)]
+#[path = "../tests/stub/task.rs"]
+mod tests;

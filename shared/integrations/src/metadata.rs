@@ -4,6 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use stepwell_expr::{Map, Value};
 
+use crate::java::hash_map_order;
+
 /// How a service writes the header names that AWS's services write differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spelling {
@@ -83,19 +85,6 @@ const NAMES: [&str; 10] = [
     "x-amzn-Remapped-Content-Length",
     "x-amzn-RequestId",
 ];
-
-/// Puts entries in the order in which a `java.util.HashMap` that they were put into would give them out.
-fn hash_map_order<T>(entries: &mut [(Arc<str>, T)]) {
-    let mut buckets = 16;
-    while entries.len() * 4 > buckets * 3 {
-        buckets *= 2;
-    }
-    entries.sort_by_key(|(key, _)| {
-        let hash =
-            key.encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
-        (hash ^ (hash >> 16)) as usize & (buckets - 1)
-    });
-}
 
 #[cfg(test)]
 mod tests {

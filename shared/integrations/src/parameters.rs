@@ -1,5 +1,7 @@
 //! The parameters of a service integration, read strictly.
 
+use std::collections::HashMap;
+
 use stepwell_asl::ErrorName;
 use stepwell_expr::{Map, Payload, Value};
 use stepwell_interpreter::ErrorOutput;
@@ -51,6 +53,49 @@ impl<'a> Parameters<'a> {
     /// `States.Runtime` where it is missing or something else.
     pub(crate) fn required_text(&self, name: &str) -> Result<&'a str, ErrorOutput> {
         self.text(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// `States.Runtime` where it is something else.
+    pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, ErrorOutput> {
+        self.value(name).map(|value| value.as_bool().ok_or_else(|| self.invalid(name))).transpose()
+    }
+
+    /// A whole number, also as text.
+    ///
+    /// # Errors
+    /// `States.Runtime` where it is something else.
+    pub(crate) fn integer(&self, name: &str) -> Result<Option<i32>, ErrorOutput> {
+        let read = |value: &Value| match value {
+            Value::String(text) => text.parse().ok(),
+            value => value.as_i64().and_then(|number| i32::try_from(number).ok()),
+        };
+        self.value(name).map(|value| read(value).ok_or_else(|| self.invalid(name))).transpose()
+    }
+
+    /// A message: a string as it is, anything else as its JSON text.
+    pub(crate) fn message(&self, name: &str) -> Option<String> {
+        self.value(name).map(|value| match value {
+            Value::String(text) => text.to_string(),
+            value => value.to_json(),
+        })
+    }
+
+    /// The members of an object, each read by `read`.
+    ///
+    /// # Errors
+    /// `States.Runtime` where it is no object, or `read` finds nothing.
+    pub(crate) fn members<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<HashMap<String, T>>, ErrorOutput> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let map = value.as_object().ok_or_else(|| self.invalid(name))?;
+        let members = map.iter().map(|(key, value)| Some((key.to_string(), read(value)?)));
+        members.collect::<Option<_>>().map(Some).ok_or_else(|| self.invalid(name))
     }
 
     /// The error of a field that is required and missing.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use stepwell_engine::port::{TaskAnswer, Tasks};
 use stepwell_integrations::{
-    Endpoints, FunctionHost, HostAnswer, HostCall, Integrations, Keys, Lambda, LambdaClient, Service,
+    Aws, Endpoints, FunctionHost, HostAnswer, HostCall, Integrations, Keys, Lambda, LambdaClient, Service,
 };
 use stub::{Stub, error, output, task};
 
@@ -24,7 +24,7 @@ const FAILED: [(&str, &str); 2] = [("x-amzn-RequestId", "7-7"), ("X-Amz-Function
 
 fn calling(stub: &Stub) -> Integrations {
     let endpoints = Endpoints::aws().with(Service::Lambda, stub.endpoint.clone());
-    let client = LambdaClient::new("us-east-1", &endpoints, Arc::new(Keys::none()));
+    let client = LambdaClient::new(&Aws::new("us-east-1", endpoints, Keys::none()));
     Integrations::builder().register("lambda", Arc::new(Lambda::new().called_by(client))).build()
 }
 

@@ -17,7 +17,7 @@ use crate::error::{self, LAMBDA, Refusal};
 use crate::http::{Answer, HttpClient, HttpError};
 use crate::keys::Keys;
 use crate::sign::Signer;
-use crate::{Endpoints, Service};
+use crate::{Aws, Service};
 
 /// The most that is read of an answer: Lambda's own limit with room for headers and escapes.
 const BODY_BYTES_MAX: usize = 7 * 1024 * 1024;
@@ -32,15 +32,15 @@ pub struct LambdaClient {
 }
 
 impl LambdaClient {
-    /// A client of `region`, at the endpoint that `endpoints` has for Lambda or at AWS's own.
-    pub fn new(region: &str, endpoints: &Endpoints, keys: Arc<Keys>) -> Self {
-        let custom = endpoints.custom(Service::Lambda);
+    /// Calls functions where `aws` says.
+    pub fn new(aws: &Aws) -> Self {
+        let custom = aws.endpoints.custom(Service::Lambda);
         LambdaClient {
-            endpoint: custom.map_or_else(|| Service::Lambda.aws_endpoint(region), str::to_owned),
+            endpoint: custom.map_or_else(|| Service::Lambda.aws_endpoint(&aws.region), str::to_owned),
             emulator: custom.is_some(),
             http: HttpClient::new(),
-            signer: Signer::new(region, "lambda"),
-            keys,
+            signer: Signer::new(aws.region.clone(), "lambda"),
+            keys: Arc::clone(&aws.keys),
         }
     }
 

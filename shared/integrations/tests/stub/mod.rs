@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a stub that cannot answer fails its test")]
 
+mod task;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -12,13 +14,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use stepwell_engine::port::{TaskAnswer, TaskCall};
-use stepwell_expr::Payload;
-use stepwell_interpreter::{
-    AttemptId, BranchId, CallTask, ErrorOutput, ExecutionInfo, Outcome, Resource, Timestamp,
-};
+use stepwell_engine::port::TaskAnswer;
+use stepwell_interpreter::{ErrorOutput, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+pub(crate) use task::task;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -122,33 +123,6 @@ async fn asked_by(request: Request<Incoming>) -> Asked {
         headers: parts.headers,
         body: String::from_utf8_lossy(&body).into_owned(),
     }
-}
-
-/// A call of `resource` with parameters.
-pub(crate) fn task(resource: &str, parameters: &str) -> TaskCall {
-    let info = ExecutionInfo {
-        execution_arn: "arn:aws:states:us-east-1:123456789012:execution:machine:run".into(),
-        name: "run".into(),
-        state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:machine".into(),
-        state_machine_name: "machine".into(),
-        role_arn: "arn:aws:iam::123456789012:role/role".into(),
-        version_arn: None,
-        alias_arn: None,
-        started_at: Timestamp(0),
-        express: false,
-    };
-    let call = CallTask {
-        attempt: AttemptId(1),
-        nonce: 1,
-        branch: BranchId(0),
-        resource: Arc::new(Resource::parse(resource).expect("a Resource")),
-        state: "State".into(),
-        retry_count: 0,
-        parameters: Payload::parse(parameters).expect("parameters are JSON"),
-        timeout_seconds: None,
-        credentials: None,
-    };
-    TaskCall { info: Arc::new(info), call, token: None }
 }
 
 /// The text of a success.
