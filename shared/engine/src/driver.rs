@@ -250,7 +250,10 @@ impl<'e> Driver<'e> {
             let decision = apply(definition, proposal.execution_or(&run.execution), result, clock.decision());
             proposal.add(decision);
         }
-        if mine && !self.slice_is_over() && self.work.open_calls() < self.settings().calls_max {
+        // Before its first page a driver of its message goes on even if its slice is over: were it to leave, it would delete the
+        // message that another delivery of it may be about to claim under.
+        let may_begin = !self.slice_is_over() || run.first_driver(&self.me.message).is_none();
+        if mine && may_begin && self.work.open_calls() < self.settings().calls_max {
             let execution = proposal.execution_or(&run.execution);
             if execution.is_ready() {
                 proposal.add(advance(definition, execution, &self.me, clock.decision()));

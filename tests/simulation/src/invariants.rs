@@ -6,7 +6,7 @@ use stepwell_engine::meta::Meta;
 use stepwell_engine::meta::PayloadPlace;
 use stepwell_engine::port::Loaded;
 use stepwell_engine::stored::decode_page;
-use stepwell_interpreter::{Execution, Record, evolve};
+use stepwell_interpreter::{Event, EventBody, Execution, Record, evolve, token};
 
 use crate::Sim;
 
@@ -116,11 +116,28 @@ impl Sim {
                 holds(waits, || format!("5: {arn} is at rest and has not ended: {execution:?}"))?;
             }
         }
+        for (token, _) in self.callbacks().iter().filter(|(_, answer)| answer.is_ok()) {
+            self.check_callback(token)?;
+        }
         for (arn, at) in &self.acknowledged.borrow().stopped {
             let meta = metas.iter().find(|meta| meta.execution_arn == *arn);
             let end = meta.and_then(|meta| meta.end.as_ref());
             holds(end.is_some_and(|end| end.at == *at), || format!("4: {arn} was said to be stopped"))?;
         }
         Ok(())
+    }
+
+    /// A callback that was acknowledged is what ended its attempt.
+    fn check_callback(&self, token: &str) -> Result<(), Broken> {
+        let token = token::decode(token).ok_or_else(|| Broken("4: a token that is none".into()))?;
+        let ends = |record: &Record| match record {
+            Record::Event(Event { body: EventBody::Succeeded { attempt, .. }, .. })
+            | Record::Event(Event { body: EventBody::Failed(_, attempt, _), .. }) => {
+                *attempt == token.attempt
+            }
+            _ => false,
+        };
+        let ended = self.records(&token.execution_arn)?.iter().any(ends);
+        holds(ended, || format!("4: a callback of {token:?} was acknowledged and is not there"))
     }
 }

@@ -116,11 +116,12 @@ struct Plan {
     redeliver: u32,
     crash_process: u32,
     stop: bool,
+    slice: Duration,
 }
 
-fn settings() -> Settings {
+fn settings(plan: Plan) -> Settings {
     Settings {
-        slice: Duration::from_secs(5),
+        slice: plan.slice,
         former_deliveries_are_dead: false,
         patience: Duration::from_secs(10),
         ..Settings::default()
@@ -146,7 +147,7 @@ fn script(sim: &Sim, seed: u64) {
 
 /// Lets the world run, with faults for `steps` and then without.
 fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
-    let mut sim = Sim::new(seed, settings());
+    let mut sim = Sim::new(seed, settings(plan));
     script(&sim, seed);
     let mut random = Random::new(seed ^ 0xCA11);
     sim.world.faults.set(plan.rates);
@@ -205,7 +206,8 @@ fn check(seeds: std::ops::Range<u64>, plan: Plan, also: impl Fn(&Sim) -> Result<
     }
 }
 
-const HEALTHY: Plan = Plan { rates: RATES, redeliver: 0, crash_process: 0, stop: false };
+const HEALTHY: Plan =
+    Plan { rates: RATES, redeliver: 0, crash_process: 0, stop: false, slice: Duration::from_secs(5) };
 const RATES: Rates = Rates {
     delay: 300,
     delay_max: Duration::from_millis(300),
@@ -254,5 +256,20 @@ fn drivers_die_at_any_call() {
 #[test]
 fn everything_at_once() {
     let rates = Rates { crash: 10, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
-    check(400..600, Plan { rates, redeliver: 10, crash_process: 3, stop: true }, |_| Ok(()));
+    check(400..600, Plan { rates, redeliver: 10, crash_process: 3, stop: true, ..HEALTHY }, |_| Ok(()));
+}
+
+/// Handlers that stand still for minutes, and go on when others have taken their place.
+#[test]
+fn zombies() {
+    let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 3, ..RATES };
+    check(600..700, Plan { rates, redeliver: 10, ..HEALTHY }, |_| Ok(()));
+}
+
+/// Several deliveries of one message at once, most of them with nothing to say.
+#[test]
+fn crowds() {
+    let rates = Rates { duplicate: 300, crash: 5, ..RATES };
+    let slice = Duration::from_millis(300);
+    check(700..800, Plan { rates, redeliver: 200, slice, ..HEALTHY }, |_| Ok(()));
 }
