@@ -1,4 +1,7 @@
-//! Workload definitions and small shared helpers.
+//! The workloads, and what the measuring tools share.
+//!
+//! It knows state machines as JSON and processes by their ids. It does not know Stepwell: the tools measure any endpoint of
+//! the Step Functions API.
 use serde_json::{Value, json};
 
 pub const LAMBDA_FN: &str = "arn:aws:lambda:us-east-1:000000000000:function:echo";

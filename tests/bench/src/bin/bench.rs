@@ -1,5 +1,5 @@
 //! Bench client for any Step Functions endpoint (AWS JSON 1.0 over HTTP).
-//! See README.md for options; prints one JSON line.
+//! Prints one JSON line. The README beside says what is measured; `main` reads the options.
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt, Full};
