@@ -23,6 +23,8 @@ impl ErrorName {
     pub const PERMISSIONS: &str = "States.Permissions";
     /// A `ResultPath` that cannot be applied.
     pub const RESULT_PATH_MATCH_FAILURE: &str = "States.ResultPathMatchFailure";
+    /// A path that runs into a value it cannot step into: what `ResultPath` and `ItemsPath` are seen to fail with.
+    pub const REFERENCE_PATH_CONFLICT: &str = "States.ReferencePathConflict";
     /// A path in `Parameters` that finds nothing.
     pub const PARAMETER_PATH_FAILURE: &str = "States.ParameterPathFailure";
     /// A branch failed.

@@ -205,7 +205,7 @@ pub(crate) fn place(path: &ResultPath, input: &Payload, result: &Payload) -> Res
         ResultPath::Discard => Ok(input.clone()),
         ResultPath::Insert(path) => match path.insert(input.value(), result.value().clone()) {
             Ok(value) => Ok(Payload::of(value)),
-            Err(message) => Err(Fault::of(stepwell_asl::ErrorName::RESULT_PATH_MATCH_FAILURE, message)),
+            Err(message) => Err(Fault::of(stepwell_asl::ErrorName::REFERENCE_PATH_CONFLICT, message)),
         },
     }
 }

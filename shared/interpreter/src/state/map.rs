@@ -30,7 +30,7 @@ impl Decider<'_> {
         let length = match items.value() {
             Value::Array(items) => items.len(),
             Value::Object(map) => map.len(),
-            other => return Err(not_iterable(state, other)),
+            other => return Err(not_iterable(state, &map.items, other)),
         };
         let concurrency = self.max_concurrency(branch, map, &selected)?;
         let body = EventBody::MapStateStarted { length: length as u32, items, concurrency };
@@ -102,7 +102,13 @@ impl Decider<'_> {
         let scope = self.scope(branch, entropy, selected.value());
         match &map.items {
             Items::Input => Ok(selected.clone()),
-            Items::Path(path) => Ok(Payload::of(path.select(&scope)?)),
+            Items::Path(path) => match path.select(&scope) {
+                Ok(value) => Ok(Payload::of(value)),
+                Err(missing) => Err(match path.conflict(&scope) {
+                    Some(conflict) => Fault::of(ErrorName::REFERENCE_PATH_CONFLICT, conflict),
+                    None => missing.into(),
+                }),
+            },
             Items::Template(template) => {
                 let value = template.evaluate(&scope, "Items")?;
                 match (template.expression(), &value) {
@@ -140,11 +146,14 @@ fn path_integer(path: &PathExpression, field: &str, value: &Value) -> Result<u64
     number.ok_or_else(|| super::not_an_integer(field, path.text(), value, "integer"))
 }
 
-fn not_iterable(state: &State, value: &Value) -> Fault {
+fn not_iterable(state: &State, items: &Items, value: &Value) -> Fault {
     let message = format!("Map state input must be an array but was: {value}");
-    match state.language {
-        QueryLanguage::Jsonata => Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message),
-        QueryLanguage::JsonPath => Fault::runtime(message),
+    match (state.language, items) {
+        (QueryLanguage::Jsonata, _) => Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message),
+        (_, Items::Path(path)) => {
+            Fault::runtime(format!("Reference path \"{}\" must point to array.", path.text()))
+        }
+        _ => Fault::runtime(message),
     }
 }
 
