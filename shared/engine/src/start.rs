@@ -11,7 +11,6 @@ use crate::engine::{StartError, StartRequest, Started};
 use crate::message::{Message, MessageBody};
 use crate::meta::{Meta, RunId};
 use crate::port::PutMetaError;
-use crate::run::Run;
 
 /// The META follows its message within this time or not at all.
 const META_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -43,10 +42,7 @@ impl Engine {
         };
         let started = |started_at| Started { execution_arn: meta.execution_arn.clone(), started_at };
         match self.patiently(put).await? {
-            None => {
-                self.keep(Run::new(meta.clone()));
-                Ok(started(sent_at))
-            }
+            None => Ok(started(sent_at)),
             Some(other) if other.run == run => Ok(started(sent_at)),
             Some(other) if is_same_start(&other, &meta) => Ok(started(other.info.started_at)),
             Some(other) => Err(StartError::AlreadyExists { arn: other.execution_arn.clone() }),

@@ -33,7 +33,7 @@ fn machines() -> Vec<Arc<StateMachine>> {
             format!(
                 r#"{{"StartAt":"T","States":{{
             "T":{{"Type":"Task","Resource":"{FUNCTION}","Next":"U",
-                "Retry":[{{"ErrorEquals":["Busy"],"MaxAttempts":2,"IntervalSeconds":2}},{{"ErrorEquals":["Lambda.Unknown"],"MaxAttempts":1}}],
+                "Retry":[{{"ErrorEquals":["Busy"],"MaxAttempts":3,"IntervalSeconds":1,"JitterStrategy":"FULL"}},{{"ErrorEquals":["Lambda.Unknown"],"MaxAttempts":1}}],
                 "Catch":[{{"ErrorEquals":["States.ALL"],"Next":"W"}}]}},
             "U":{{"Type":"Task","Resource":"{FUNCTION}","TimeoutSeconds":1,"Catch":[{{"ErrorEquals":["States.ALL"],"Next":"W"}}],"Next":"W"}},
             "W":{{"Type":"Wait","Seconds":1,"End":true}}}}}}"#
@@ -262,8 +262,8 @@ fn everything_at_once() {
 /// Handlers that stand still for minutes, and go on when others have taken their place.
 #[test]
 fn zombies() {
-    let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 3, ..RATES };
-    check(600..700, Plan { rates, redeliver: 10, ..HEALTHY }, |_| Ok(()));
+    let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 20, ..RATES };
+    check(600..700, Plan { rates, redeliver: 30, ..HEALTHY }, |_| Ok(()));
 }
 
 /// Several deliveries of one message at once, most of them with nothing to say.

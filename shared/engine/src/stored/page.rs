@@ -8,7 +8,7 @@ use stepwell_expr::Payload;
 use stepwell_interpreter::{Record, Timestamp};
 
 use super::StoredError;
-use super::payloads::{PayloadIndex, REFERRED_BYTES_MIN};
+use super::payloads::{PayloadIndex, REFERRED_BYTES_MIN, sample};
 use crate::meta::PayloadPlace;
 
 const VERSION: u8 = 1;
@@ -55,14 +55,7 @@ pub struct EncodedPage {
 
 /// Encodes page `seq`, written at `at`. Payloads that `index` knows are referred to.
 pub fn encode_page(seq: u64, at: Timestamp, records: &[Record], index: &PayloadIndex) -> EncodedPage {
-    let mut table = Table {
-        seq,
-        index,
-        entries: vec![],
-        by_address: HashMap::new(),
-        by_text: HashMap::new(),
-        stored: vec![],
-    };
+    let mut table = Table::new(seq, index);
     let mut payloads = Vec::with_capacity(records.len());
     for record in records {
         record.visit_payloads(&mut |payload| payloads.push(table.entry(payload)));
@@ -100,12 +93,20 @@ struct Table<'a> {
     seq: u64,
     index: &'a PayloadIndex,
     entries: Vec<Entry<&'a str>>,
+    /// The text of each entry.
+    texts: Vec<&'a str>,
     by_address: HashMap<usize, u32>,
-    by_text: HashMap<&'a str, u32>,
+    /// By [`sample`]; where another text has the same, one further on.
+    by_sample: HashMap<u64, u32>,
     stored: Vec<(Payload, PayloadPlace)>,
 }
 
 impl<'a> Table<'a> {
+    fn new(seq: u64, index: &'a PayloadIndex) -> Self {
+        let (entries, texts, stored) = (vec![], vec![], vec![]);
+        Table { seq, index, entries, texts, by_address: HashMap::new(), by_sample: HashMap::new(), stored }
+    }
+
     fn entry(&mut self, payload: &'a Payload) -> u32 {
         if let Some(at) = self.by_address.get(&payload.address()) {
             return *at;
@@ -117,17 +118,21 @@ impl<'a> Table<'a> {
 
     fn entry_of_text(&mut self, payload: &'a Payload) -> u32 {
         let text: &'a str = payload.text();
-        if let Some(at) = self.by_text.get(text) {
-            return *at;
+        let mut key = sample(text, self.by_sample.hasher());
+        while let Some(at) = self.by_sample.get(&key) {
+            if self.texts[*at as usize] == text {
+                return *at;
+            }
+            key = key.wrapping_add(1);
         }
         let at = self.entries.len() as u32;
-        let large = text.len() >= REFERRED_BYTES_MIN;
-        let earlier = if large { self.index.place(payload) } else { None };
-        if large && earlier.is_none() {
+        let earlier = self.index.place(payload);
+        if earlier.is_none() && text.len() >= REFERRED_BYTES_MIN {
             self.stored.push((payload.clone(), PayloadPlace::Page { seq: self.seq, index: at }));
         }
         self.entries.push(earlier.map_or(Entry::Inline(text), Entry::Earlier));
-        self.by_text.insert(text, at);
+        self.texts.push(text);
+        self.by_sample.insert(key, at);
         at
     }
 
