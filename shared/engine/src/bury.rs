@@ -71,12 +71,12 @@ impl Driver<'_> {
             } else {
                 apply(definition, &run.execution, &Trigger::DriverLost(first), now)
             });
-            let Some(execution) = proposal.execution else { return Ok(None) };
             let writer = Writer::Driver(self.me.clone());
-            match self.engine.append(run, &writer, &proposal.records).await? {
+            match self.engine.append(run, &writer, &proposal).await? {
                 Append::Conflict => self.engine.refresh(run).await?,
-                Append::Done { at, stored } => {
-                    run.committed(&writer, at, &proposal.records, execution, stored);
+                Append::Done(appended) => {
+                    let Some(execution) = proposal.execution else { return Ok(None) };
+                    run.committed(&writer, appended, &proposal.records, execution);
                     self.engine.announce(run, proposal.records);
                     if *message != *self.me.message {
                         self.set_timers(run, proposal.effects).await?;

@@ -92,11 +92,14 @@ impl Engine {
             let decision = apply(&definition, proposal.execution_or(&run.execution), trigger, now);
             proposal.add(decision);
         }
-        let Some(execution) = proposal.execution else { return Ok(false) };
-        match self.append(run, writer, &proposal.records).await? {
+        if proposal.records.is_empty() {
+            return Ok(false);
+        }
+        match self.append(run, writer, &proposal).await? {
             Append::Conflict => Ok(false),
-            Append::Done { at, stored } => {
-                run.committed(writer, at, &proposal.records, execution, stored);
+            Append::Done(appended) => {
+                let Some(execution) = proposal.execution else { return Ok(false) };
+                run.committed(writer, appended, &proposal.records, execution);
                 self.announce(run, proposal.records);
                 Ok(true)
             }

@@ -11,10 +11,10 @@ use crate::Engine;
 use crate::driver::DriveError;
 use crate::engine::Committed;
 use crate::message::{Message, MessageBody};
-use crate::meta::PayloadPlace;
+use crate::meta::{End, PayloadPlace};
 use crate::port::{AppendError, FinishError, Page, Seq, Writer};
 use crate::run::Run;
-use crate::stored::{StoredError, encode_page};
+use crate::stored::{EncodedPage, StoredError, encode_page};
 
 /// What a port that does not answer is tried again after: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -52,16 +52,26 @@ impl Proposal {
 /// Payloads that a page holds and later pages may refer to.
 pub(crate) type StoredPayloads = Vec<(Payload, PayloadPlace)>;
 
+/// A page that is there, durable.
+pub(crate) struct Appended {
+    /// When it was written.
+    pub(crate) at: Timestamp,
+    /// Payloads that later pages may refer to.
+    pub(crate) stored: StoredPayloads,
+    /// The run's end, where META has it already.
+    pub(crate) end: Option<End>,
+}
+
 /// What became of an append.
 pub(crate) enum Append {
     /// The page is there, durable.
-    Done { at: Timestamp, stored: StoredPayloads },
+    Done(Appended),
     /// Another's page is there.
     Conflict,
 }
 
 impl Engine {
-    /// Appends `records` behind the last page of `run` (PROTOCOL §4, lines 11–14).
+    /// Appends a proposal behind the last page of `run` (PROTOCOL §4, lines 11–14).
     ///
     /// Where there is no answer, the same page is appended again: if the first try was taken in after all, the journal
     /// knows the writer and says so.
@@ -69,17 +79,24 @@ impl Engine {
         &self,
         run: &Run,
         writer: &Writer,
-        records: &[Record],
+        proposal: &Proposal,
     ) -> Result<Append, DriveError> {
         let ports = &self.inner.ports;
         let (at, seq) = (ports.clock.now(), Seq(run.seq.0 + 1));
-        let encoded = encode_page(seq.0, at, records, &run.payloads);
-        let page = Page { writer: writer.clone(), bytes: encoded.bytes };
-        let arn = &run.meta.execution_arn;
+        let EncodedPage { bytes, stored } = encode_page(seq.0, at, &proposal.records, &run.payloads);
+        let page = Page { writer: writer.clone(), bytes };
+        let end = proposal.execution.as_ref().and_then(|execution| run.end_of(execution, &stored));
+        let (journal, arn, id) = (&ports.journal, &run.meta.execution_arn, run.meta.run);
         let mut backoff = self.backoff();
         loop {
-            match ports.journal.append(arn, run.meta.run, seq, page.clone()).await {
-                Ok(()) => return Ok(Append::Done { at, stored: encoded.stored }),
+            let appended = match &end {
+                None => journal.append(arn, id, seq, page.clone()).await.map(|()| false),
+                Some(end) => journal.append_last(arn, (id, run.meta.epoch), seq, page.clone(), end).await,
+            };
+            match appended {
+                Ok(finished) => {
+                    return Ok(Append::Done(Appended { at, stored, end: end.filter(|_| finished) }));
+                }
                 Err(AppendError::Conflict { .. }) => return Ok(Append::Conflict),
                 Err(AppendError::Gone { .. }) => return Err(DriveError::Gone),
                 Err(AppendError::Unknown { source, .. }) => {

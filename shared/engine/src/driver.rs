@@ -289,7 +289,7 @@ impl<'e> Driver<'e> {
         }
         let (engine, began) = (self.engine, self.ports().clock.monotonic());
         let writer = Writer::Driver(self.me.clone());
-        match self.work.during(engine.append(run, &writer, &proposal.records)).await? {
+        match self.work.during(engine.append(run, &writer, &proposal)).await? {
             Append::Conflict => {
                 self.at_tail = false;
                 self.reach_tail(run).await?;
@@ -297,10 +297,10 @@ impl<'e> Driver<'e> {
                 self.work.keep_calls(|attempt| open.contains(&attempt));
                 Ok(())
             }
-            Append::Done { at, stored } => {
+            Append::Done(appended) => {
                 let Proposal { records, effects, execution } = proposal;
                 let execution = execution.expect("a decision with records has an execution");
-                run.committed(&writer, at, &records, execution, stored);
+                run.committed(&writer, appended, &records, execution);
                 engine.announce(run, records);
                 self.at_tail = true;
                 self.results.clear();

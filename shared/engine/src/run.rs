@@ -11,6 +11,7 @@ use stepwell_interpreter::{
     Timestamp, evolve,
 };
 
+use crate::commit::Appended;
 use crate::message::Callback;
 use crate::meta::{End, Meta, PayloadPlace};
 use crate::port::{Loaded, Page, Seq, Writer};
@@ -117,14 +118,16 @@ impl Run {
     pub(crate) fn committed(
         &mut self,
         writer: &Writer,
-        at: Timestamp,
+        appended: Appended,
         records: &[Record],
         execution: Execution,
-        stored: Vec<(Payload, PayloadPlace)>,
     ) {
         self.execution = execution;
-        self.payloads_stored(stored);
-        self.note(Seq(self.seq.0 + 1), writer, at, records);
+        self.payloads_stored(appended.stored);
+        self.note(Seq(self.seq.0 + 1), writer, appended.at, records);
+        if appended.end.is_some() {
+            self.meta = Arc::new(Meta { end: appended.end, ..Meta::clone(&self.meta) });
+        }
     }
 
     fn payloads_stored(&mut self, stored: Vec<(Payload, PayloadPlace)>) {
@@ -224,15 +227,23 @@ impl Run {
 
     /// The end that belongs into META; `None` while the execution runs.
     pub(crate) fn end(&self) -> Option<End> {
-        let (output, error, at) = match self.execution.status() {
+        self.end_of(&self.execution, &[])
+    }
+
+    /// As [`Run::end`], of what the run is about to be, when a page has stored these payloads.
+    pub(crate) fn end_of(&self, execution: &Execution, stored: &[(Payload, PayloadPlace)]) -> Option<End> {
+        let (output, error, at) = match execution.status() {
             Status::New | Status::Running => return None,
             Status::Succeeded { output, at } => (Some(output.clone()), ErrorOutput::default(), *at),
             Status::Failed { error, at } | Status::Aborted { error, at } => (None, error.clone(), *at),
             Status::TimedOut { at } => (None, ErrorOutput::default(), *at),
         };
         let large = output.as_ref().filter(|output| output.bytes() > OUTPUT_BYTES_MAX);
-        let output_at = large.and_then(|output| self.payloads.place(output));
-        Some(End { status: self.execution.status().name(), output, output_at, error, at })
+        let output_at = large.and_then(|output| {
+            let new = stored.iter().find(|(payload, _)| payload == output).map(|(_, place)| *place);
+            new.or_else(|| self.payloads.place(output))
+        });
+        Some(End { status: execution.status().name(), output, output_at, error, at })
     }
 }
 

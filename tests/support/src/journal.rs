@@ -16,6 +16,8 @@ use crate::{Faults, lock};
 pub struct MemoryJournal {
     inner: Mutex<Inner>,
     faults: Arc<Faults>,
+    /// Whether the last page and the end are one commit: both ways are right.
+    ends_in_one_commit: bool,
 }
 
 #[derive(Default)]
@@ -28,8 +30,8 @@ struct Inner {
 }
 
 impl MemoryJournal {
-    pub(crate) fn new(faults: Arc<Faults>) -> Self {
-        MemoryJournal { inner: Mutex::default(), faults }
+    pub(crate) fn new(faults: Arc<Faults>, ends_in_one_commit: bool) -> Self {
+        MemoryJournal { inner: Mutex::default(), faults, ends_in_one_commit }
     }
 
     /// Every META.
@@ -137,6 +139,29 @@ impl Journal for MemoryJournal {
         let unknown = |source| AppendError::Unknown { execution: execution.to_owned(), seq, source };
         self.faults.before().await.map_err(unknown)?;
         let appended = lock(&self.inner).append(execution, run, seq, page);
+        self.faults.after().await.map_err(unknown)?;
+        appended
+    }
+
+    async fn append_last(
+        &self,
+        execution: &str,
+        (run, epoch): (RunId, u32),
+        seq: Seq,
+        page: Page,
+        end: &End,
+    ) -> Result<bool, AppendError> {
+        if !self.ends_in_one_commit {
+            return self.append(execution, run, seq, page).await.map(|()| false);
+        }
+        let unknown = |source| AppendError::Unknown { execution: execution.to_owned(), seq, source };
+        self.faults.before().await.map_err(unknown)?;
+        let appended = {
+            let mut inner = lock(&self.inner);
+            inner
+                .append(execution, run, seq, page)
+                .map(|()| inner.finish(execution, run, epoch, end.clone()).is_ok())
+        };
         self.faults.after().await.map_err(unknown)?;
         appended
     }

@@ -49,7 +49,7 @@ impl World {
         let clock = Arc::new(SimClock::new(seed));
         let faults = Arc::new(Faults::new(seed, clock.clone()));
         World {
-            journal: Arc::new(MemoryJournal::new(faults.clone())),
+            journal: Arc::new(MemoryJournal::new(faults.clone(), seed.is_multiple_of(2))),
             queue: Arc::new(MemoryQueue::new(clock.clone(), faults.clone())),
             registry: Arc::new(MemoryRegistry::default()),
             tasks: Arc::new(ScriptedTasks::new(clock.clone())),

@@ -78,6 +78,23 @@ pub trait Journal: Send + Sync {
     /// [`AppendError`]; a conflict with a page of the same writer and bytes is success.
     async fn append(&self, execution: &str, run: RunId, seq: Seq, page: Page) -> Result<(), AppendError>;
 
+    /// Appends the page that ends a run, as [`Journal::append`] does; where the store can do both in one commit, also writes its
+    /// `end` as [`Journal::finish`] would, and gives `true`. Otherwise the caller calls that next.
+    ///
+    /// # Errors
+    /// [`AppendError`], as there. The end is never written without its page.
+    async fn append_last(
+        &self,
+        execution: &str,
+        (run, epoch): (RunId, u32),
+        seq: Seq,
+        page: Page,
+        end: &End,
+    ) -> Result<bool, AppendError> {
+        let _ = (epoch, end);
+        self.append(execution, run, seq, page).await.map(|()| false)
+    }
+
     /// Writes an execution's end to its META, with the condition that run and epoch are these and it is RUNNING.
     /// A META that has ended already under this run and epoch is success.
     ///

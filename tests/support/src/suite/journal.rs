@@ -137,6 +137,19 @@ async fn an_end_is_written_once(journal: &dyn Journal) {
     let found = loaded(journal, "end", None).await.expect("put").meta;
     assert_eq!(found.end, Some(end("SUCCEEDED", Some(r#"{ "a": 1 }"#))));
 
+    // With its last page, or behind it.
+    journal.put_meta(meta("end-at-once", 10, 100)).await.expect("put");
+    let last = async |page| {
+        let name = super::arn("end-at-once");
+        journal.append_last(&name, (RunId(10), 0), Seq(1), page, &end("FAILED", None)).await
+    };
+    let finished = last(page(1, "last")).await.expect("appended");
+    let found = loaded(journal, "end-at-once", None).await.expect("put");
+    assert_eq!((found.meta.end.is_some(), found.pages.len()), (finished, 1));
+    assert_eq!(last(page(1, "last")).await.expect("its own retry"), finished);
+    let conflict = last(page(2, "last")).await;
+    assert!(matches!(conflict, Err(AppendError::Conflict { .. })), "{conflict:?}");
+
     // An output that a page holds is stored as its place.
     journal.put_meta(meta("end-elsewhere", 9, 100)).await.expect("put");
     let place = Some(PayloadPlace::Page { seq: 4, index: 2 });
