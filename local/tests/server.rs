@@ -1,0 +1,172 @@
+//! The served API, over a socket.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stepwell::server::{BindError, Options, Server};
+use stepwell_engine::Engine;
+use stepwell_test_support::World;
+use stepwell_wire::{Api, Settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// What a wait that fails gives up after; none takes this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+async fn serve(options: Options) -> Running {
+    let server = Server::bind(Options { port: 0, ..options }).await.expect("a free port");
+    let (address, (stop, stopped)) = (server.address(), oneshot::channel());
+    let settings = Settings { account: "123456789012".into(), region: "us-east-1".into() };
+    let engine = Engine::new(World::new(1).ports(), stepwell_engine::Settings::default());
+    // A test that has no use for `stop` drops it, and wants the server to go on.
+    let stopped = async {
+        if stopped.await.is_err() {
+            std::future::pending().await
+        }
+    };
+    let server = tokio::spawn(server.run(Api::new(engine, settings), stopped));
+    Running { address, stop, server }
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.expect("the server listens")
+}
+
+/// Everything that is answered until the server hangs up.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    // A server that does not read all of a request resets the connection; what it said before counts.
+    let _ = read.expect("the server hangs up");
+    String::from_utf8(answer).expect("answers are text")
+}
+
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = connect(address).await;
+    stream.write_all(request.as_bytes()).await.expect("the server reads");
+    rest(stream).await
+}
+
+/// A request; `head` are header lines, each with its line end.
+fn request(line: &str, head: &str, body: &str) -> String {
+    format!("{line} HTTP/1.1\r\n{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+const LOCAL: &str = "Host: localhost\r\n";
+const LIST: &str = "Host: localhost\r\nX-Amz-Target: AWSStepFunctions.ListStateMachines\r\n";
+
+#[tokio::test]
+async fn requests_and_their_answers() {
+    let address = serve(Options { names: vec!["stepwell.test".into()], ..Options::default() }).await.address;
+    let named = |host: &str| LIST.replace("localhost", host);
+    let empty = r#"{"stateMachines":[]}"#;
+    for (request, status, expected) in [
+        (request("GET /", LOCAL, ""), "200 OK", "AWS_ENDPOINT_URL_SFN"),
+        (request("HEAD /", LOCAL, ""), "200 OK", "text/plain"),
+        (request("PUT /", LOCAL, ""), "405 Method Not Allowed", "allow: GET, HEAD, POST"),
+        (request("GET /nothing", LOCAL, ""), "404 Not Found", ""),
+        (request("POST /nothing", LIST, "{}"), "404 Not Found", ""),
+        (request("POST /", LIST, "{}"), "200 OK", empty),
+        (request("POST /", LIST, "{}"), "200 OK", "content-type: application/x-amz-json-1.0"),
+        (request("POST /", LIST, "{}"), "200 OK", "x-amzn-requestid: "),
+        (request("POST /", LIST, ""), "400 Bad Request", "SerializationException"),
+        (request("POST /", LOCAL, "{}"), "400 Bad Request", "UnknownOperationException"),
+        (request("POST /", &named("sync-localhost:8083"), "{}"), "200 OK", empty),
+        (request("POST /", &named("Stepwell.test"), "{}"), "200 OK", empty),
+        (request("POST /", &named("evil.example"), "{}"), "403 Forbidden", ""),
+        (request("POST http://evil.example/", LIST, "{}"), "403 Forbidden", ""),
+        (request("POST /", "", "{}"), "403 Forbidden", ""),
+    ] {
+        let answer = ask(address, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}\n{answer}");
+        assert!(answer.contains(expected), "{request}\n{answer}");
+        assert!(!answer.to_lowercase().contains("access-control-"), "no page may read this: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_requests_also_sent_ahead() {
+    let address = serve(Options::default()).await.address;
+    let one = format!("POST / HTTP/1.1\r\n{LIST}Content-Length: 2\r\n\r\n{{}}");
+    let answer = ask(address, &format!("{one}{one}{}", request("POST /", LIST, "{}"))).await;
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 3, "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_may_come_in_pieces_but_not_be_too_large() {
+    let address = serve(Options::default()).await.address;
+    let chunked = format!("POST / HTTP/1.1\r\n{LIST}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    let answer = ask(address, &format!("{chunked}1\r\n{{\r\n1\r\n}}\r\n0\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+
+    let announced = format!("POST / HTTP/1.1\r\n{LIST}Content-Length: 1048577\r\n\r\n");
+    let answer = ask(address, &announced).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("RequestEntityTooLarge"), "{answer}");
+
+    let mut stream = connect(address).await;
+    let piece = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+    let endless = format!("{chunked}{}", piece.repeat(17));
+    // The server need not read to the end.
+    let _ = stream.write_all(endless.as_bytes()).await;
+    let answer = rest(stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn nobody_keeps_the_server_waiting() {
+    let short = Duration::from_millis(30);
+    let options =
+        Options { head_timeout: short, body_timeout: short, connections_max: 1, ..Options::default() };
+    let address = serve(options).await.address;
+    let answer = ask(address, "POST / HTTP/1.1\r\nHost: loc").await;
+    assert!(!answer.contains("200 OK"), "{answer}");
+    let answer = ask(address, &format!("POST / HTTP/1.1\r\n{LIST}Content-Length: 10\r\n\r\n{{")).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+
+    // There is one place: the second connection is served once the first is given up.
+    let idle = connect(address).await;
+    let answer = ask(address, &request("POST /", LIST, "{}")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(rest(idle).await, "");
+}
+
+#[tokio::test]
+async fn a_stop_ends_idle_connections_and_the_server() {
+    let Running { address, stop, server } = serve(Options::default()).await;
+    let mut idle = connect(address).await;
+    let one = format!("POST / HTTP/1.1\r\n{LIST}Content-Length: 2\r\n\r\n{{}}");
+    idle.write_all(one.as_bytes()).await.expect("the server reads");
+    let mut first = [0; 15];
+    idle.read_exact(&mut first).await.expect("an answer");
+    stop.send(()).expect("the server runs");
+    rest(idle).await;
+    tokio::time::timeout(PATIENCE, server).await.expect("the server ends").expect("no panic");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn other_machines_are_served_on_request_only() {
+    let options = |host: &str, allowed| Options {
+        host: host.into(),
+        port: 0,
+        allow_unauthenticated_network: allowed,
+        ..Options::default()
+    };
+    let refused = Server::bind(options("0.0.0.0", false)).await.err().expect("refused");
+    assert!(matches!(refused, BindError::Network { .. }), "{refused}");
+    assert!(refused.to_string().contains("--allow-unauthenticated-network"), "{refused}");
+    let open = Server::bind(options("0.0.0.0", true)).await.expect("allowed");
+    assert!(!open.address().ip().is_loopback());
+    let local = Server::bind(options("localhost", false)).await.expect("loopback");
+    let taken = Options { port: local.address().port(), ..options("localhost", false) };
+    let taken = Server::bind(taken).await.err().expect("taken");
+    assert!(matches!(taken, BindError::Unavailable { .. }), "{taken}");
+}
