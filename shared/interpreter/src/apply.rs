@@ -56,7 +56,7 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
     decider.finish()
 }
 
-/// As [`apply`] of [`Trigger::DriverLost`], for a driver whose calls may all be made again (Express, and integrations
+/// As [`apply()`] of [`Trigger::DriverLost`], for a driver whose calls may all be made again (Express, and integrations
 /// that are idempotent): their claims are given back, the attempts stay open.
 pub fn release(definition: &Definition, execution: &Execution, claimant: &Claimant, now: Now) -> Decision {
     let mut decider = Decider::new(definition, execution, now, None);

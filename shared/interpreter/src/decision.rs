@@ -9,11 +9,11 @@ use crate::execution::Execution;
 use crate::record::{BranchId, Claimant, Event, EventBody, EventId, Record, Timestamp};
 use crate::{ErrorOutput, HISTORY_EVENTS_MAX};
 
-/// Records after which [`crate::advance`] stops, so that a page stays of a bounded size. What is still ready then is
+/// Records after which [`crate::advance()`] stops, so that a page stays of a bounded size. What is still ready then is
 /// decided for the next page.
 pub const RECORDS_MAX: usize = 4_000;
 
-/// Bytes of new payload after which [`crate::advance`] stops.
+/// Bytes of new payload after which [`crate::advance()`] stops.
 const PAYLOAD_BYTES_STOP: usize = 512 * 1024;
 
 /// The world as a decision sees it: the time, and a seed that everything random is drawn from.

@@ -12,7 +12,7 @@ use crate::record::{
     Timestamp,
 };
 
-/// An execution: a tree of branches, and what is open in it. Only [`crate::evolve`] changes one.
+/// An execution: a tree of branches, and what is open in it. Only [`crate::evolve()`] changes one.
 ///
 /// A clone costs a reference count for each live branch, so that a decision can be made on a copy.
 #[derive(Debug, Clone, PartialEq, Default)]

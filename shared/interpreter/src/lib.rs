@@ -1,7 +1,7 @@
 //! What a state machine does next, as pure functions over values.
 //!
-//! [`apply`] says what a [`Trigger`] means for an [`Execution`], [`advance`] does everything that is ready, and
-//! [`evolve`] alone changes an execution, by one [`Record`]. This crate reads no clock, draws no random number, does no
+//! [`apply()`] says what a [`Trigger`] means for an [`Execution`], [`advance()`] does everything that is ready, and
+//! [`evolve()`] alone changes an execution, by one [`Record`]. This crate reads no clock, draws no random number, does no
 //! I/O and awaits nothing: time and randomness come in as [`Now`], and what is taken from them is recorded.
 
 mod advance;

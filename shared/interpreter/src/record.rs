@@ -35,7 +35,7 @@ pub struct Claimant {
     pub delivery: u64,
 }
 
-/// One thing that happened to an execution. [`crate::evolve`] folds records into an [`crate::Execution`].
+/// One thing that happened to an execution. [`crate::evolve()`] folds records into an [`crate::Execution`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Record {
     /// An event of the public history.
@@ -100,7 +100,7 @@ pub struct Event {
     pub branch: BranchId,
     /// `previousEventId`
     pub previous: EventId,
-    /// Its type and details, and what [`crate::evolve`] needs besides.
+    /// Its type and details, and what [`crate::evolve()`] needs besides.
     pub body: EventBody,
 }
 
@@ -202,7 +202,7 @@ pub struct MapItem {
 
 /// An event's type and details.
 ///
-/// Fields that the public history does not show say what [`crate::evolve`] needs: where the branch goes next, which
+/// Fields that the public history does not show say what [`crate::evolve()`] needs: where the branch goes next, which
 /// attempt this is. Payloads are kept outside the serialised form: see [`Record::visit_payloads`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum EventBody {

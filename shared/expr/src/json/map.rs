@@ -10,7 +10,7 @@ const INDEXED_FROM: usize = 16;
 
 /// An object's members in the order in which their keys first came.
 ///
-/// Small objects are a list. From [`INDEXED_FROM`] members on, an ordered index keeps every look-up logarithmic:
+/// Small objects are a list. From `INDEXED_FROM` members on, an ordered index keeps every look-up logarithmic:
 /// a hostile document can make neither hashes collide nor searches quadratic.
 #[derive(Clone, Default)]
 pub struct Map {
