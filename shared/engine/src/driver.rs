@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_asl::Definition;
-use stepwell_interpreter::{Claimant, Effect, TimerId, Timestamp, Trigger, advance, apply, token};
+use stepwell_interpreter::{AttemptId, Claimant, Effect, TimerId, Timestamp, Trigger, advance, apply, token};
 
 use crate::Engine;
 use crate::commit::{Append, Proposal};
@@ -293,18 +293,26 @@ impl<'e> Driver<'e> {
             Append::Conflict => {
                 self.at_tail = false;
                 self.reach_tail(run).await?;
-                let open: BTreeSet<_> = run.execution.calls().map(|(_, call)| call.attempt).collect();
+                let open = open_attempts(run);
                 self.work.keep_calls(|attempt| open.contains(&attempt));
                 Ok(())
             }
             Append::Done(appended) => {
                 let Proposal { records, effects, execution } = proposal;
                 let execution = execution.expect("a decision with records has an execution");
+                let ends = execution.status().is_terminal();
+                let void =
+                    if ends { run.execution.timers().map(|(timer, _)| timer).collect() } else { vec![] };
                 run.committed(&writer, appended, &records, execution);
                 engine.announce(run, records);
                 self.at_tail = true;
                 self.results.clear();
                 self.trigger = None;
+                if ends {
+                    self.work.abort_all();
+                    self.cancel_timers(run, void).await;
+                    return Ok(());
+                }
                 self.perform(run, effects, began).await
             }
         }
@@ -312,33 +320,37 @@ impl<'e> Driver<'e> {
 
     /// Line 15: what the page owes. Timers first: calls only while the lease surely holds.
     async fn perform(&mut self, run: &Run, effects: Vec<Effect>, began: Duration) -> Result<(), DriveError> {
-        if run.execution.status().is_terminal() {
-            self.work.abort_all();
-        }
-        let meta = &run.meta;
         let mut calls = vec![];
         for effect in effects {
             match effect {
                 Effect::SetTimer { timer, due } => self.set_timer(run, timer, due).await?,
-                Effect::CancelTimer { timer } => {
-                    self.work.abort_timer(timer);
-                    let queue = &self.ports().queue;
-                    self.work.during(queue.cancel_timer(&meta.execution_arn, meta.run, timer)).await;
-                }
+                Effect::CancelTimer { timer } => self.cancel_timers(run, vec![timer]).await,
                 Effect::CancelTask { attempt } => self.work.abort_call(attempt),
                 Effect::CallTask(call) => calls.push(call),
             }
         }
-        if !calls.is_empty() {
-            self.hold_lease(began)?;
+        if calls.is_empty() {
+            return Ok(());
         }
-        for call in calls {
+        self.hold_lease(began)?;
+        let (meta, open) = (&run.meta, open_attempts(run));
+        // A page may claim a call and then give it up, as when a sibling branch fails.
+        for call in calls.into_iter().filter(|call| open.contains(&call.attempt)) {
             let arn = &meta.execution_arn;
             let token =
                 call.resource.has_token().then(|| token::encode(arn, call.attempt, call.nonce).into());
             self.work.call(self.ports(), TaskCall { info: meta.info.clone(), call, token });
         }
         Ok(())
+    }
+
+    /// Forgets timers that nothing waits for any more: a courtesy to the queue.
+    async fn cancel_timers(&mut self, run: &Run, timers: Vec<TimerId>) {
+        let (queue, meta) = (&self.ports().queue, &run.meta);
+        for timer in timers {
+            self.work.abort_timer(timer);
+            self.work.during(queue.cancel_timer(&meta.execution_arn, meta.run, timer)).await;
+        }
     }
 
     async fn set_timer(&mut self, run: &Run, timer: TimerId, due: Timestamp) -> Result<(), DriveError> {
@@ -404,4 +416,8 @@ impl<'e> Driver<'e> {
         let (_, set) = run.execution.timers().find(|(id, _)| id == timer)?;
         Some(time_until(set.due, self.ports().clock.now())).filter(|left| !left.is_zero())
     }
+}
+
+fn open_attempts(run: &Run) -> BTreeSet<AttemptId> {
+    run.execution.calls().map(|(_, call)| call.attempt).collect()
 }
