@@ -102,6 +102,9 @@ impl<'e> Driver<'e> {
     }
 
     async fn drive(mut self, receives: u32) -> Result<Driven, DriveError> {
+        if let Some(driven) = self.park(receives).await? {
+            return Ok(driven);
+        }
         let mut run = match self.load().await? {
             Ok(run) => run,
             Err(driven) => return Ok(driven),
@@ -109,9 +112,6 @@ impl<'e> Driver<'e> {
         if run.meta.run != self.message.run || run.meta.epoch > self.message.epoch {
             self.engine.keep(run);
             return Ok(Driven::Done);
-        }
-        if let Some(driven) = self.park(&run, receives).await? {
-            return Ok(driven);
         }
         let definition = self.engine.definition_of(&run.meta).await?;
         if let Some(driven) = self.bury_first(&mut run, &definition).await? {
@@ -168,17 +168,21 @@ impl<'e> Driver<'e> {
         self.engine.load_whole(&self.message.execution).await?.ok_or(DriveError::Gone)
     }
 
-    /// On the last receipt but one: says in META that something is wrong, and commits nothing more.
-    async fn park(&mut self, run: &Run, receives: u32) -> Result<Option<Driven>, DriveError> {
-        let settings = self.settings();
-        if settings.receives_max.is_none_or(|max| receives.saturating_add(1) < max) || run.meta.end.is_some()
-        {
+    /// On the last receipt but one: says in META that something is wrong, before anything that may fail again, and commits
+    /// nothing more.
+    async fn park(&mut self, receives: u32) -> Result<Option<Driven>, DriveError> {
+        let (settings, journal) = (self.settings(), &self.ports().journal);
+        if settings.receives_max.is_none_or(|max| receives.saturating_add(1) < max) {
             return Ok(None);
         }
+        let arn = &*self.message.execution;
+        let meta = self.engine.patiently(|| journal.meta(arn)).await?;
+        let Some(meta) = meta.filter(|meta| meta.run == self.message.run && meta.end.is_none()) else {
+            return Ok(None);
+        };
         let why = format!("its message was received {receives} times, and could not be dealt with");
         let parked = Parked { message: self.me.message.to_string(), why };
-        let (journal, meta) = (&self.ports().journal, &run.meta);
-        self.engine.patiently(|| journal.park(&meta.execution_arn, meta.run, Some(parked.clone()))).await?;
+        self.engine.patiently(|| journal.park(arn, meta.run, Some(parked.clone()))).await?;
         Ok(Some(Driven::Again { after: settings.visibility }))
     }
 
