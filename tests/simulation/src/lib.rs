@@ -34,6 +34,8 @@ pub struct Sim {
     /// What decides.
     pub random: Random,
     settings: Settings,
+    /// By how much the second process's clock is ahead, in milliseconds.
+    skew: i64,
     /// Two processes over the same ports.
     engines: [Engine; 2],
     executor: Executor,
@@ -72,11 +74,17 @@ fn request(machine: &Arc<StateMachine>, name: &str, input: &str) -> StartRequest
 impl Sim {
     /// A simulation that `seed` decides.
     pub fn new(seed: u64, settings: Settings) -> Self {
+        Self::with_skew(seed, settings, 0)
+    }
+
+    /// A simulation of two processes, of which the second's clock is ahead by `skew` milliseconds.
+    pub fn with_skew(seed: u64, settings: Settings, skew: i64) -> Self {
         let world = World::new(seed);
-        let engine = || Engine::new(world.ports(), settings.clone());
+        let engine = |skew| Engine::new(world.skewed_ports(skew), settings.clone());
         Sim {
             random: Random::new(seed ^ 0x51D),
-            engines: [engine(), engine()],
+            engines: [engine(0), engine(skew)],
+            skew,
             settings: settings.clone(),
             executor: Executor::default(),
             drivers: BTreeMap::new(),
@@ -195,7 +203,8 @@ impl Sim {
     /// A process dies, with everything that runs in it, and a new one takes its place.
     pub fn crash_process(&mut self) {
         let at = self.random.below(2);
-        self.engines[at] = Engine::new(self.world.ports(), self.settings.clone());
+        let ports = self.world.skewed_ports(if at == 0 { 0 } else { self.skew });
+        self.engines[at] = Engine::new(ports, self.settings.clone());
         for (task, _) in self.drivers.extract_if(.., |_, process| *process == at).collect::<Vec<_>>() {
             self.executor.kill(task);
         }

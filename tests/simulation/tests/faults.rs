@@ -147,9 +147,10 @@ fn script(sim: &Sim, seed: u64) {
 
 /// Lets the world run, with faults for `steps` and then without.
 fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
-    let mut sim = Sim::new(seed, settings(plan));
-    script(&sim, seed);
     let mut random = Random::new(seed ^ 0xCA11);
+    let skew = random.below(8_000) as i64 - 4_000;
+    let mut sim = Sim::with_skew(seed, settings(plan), skew);
+    script(&sim, seed);
     sim.world.faults.set(plan.rates);
     sim.redeliver = plan.redeliver;
     let machines = machines();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -105,5 +105,32 @@ impl Clock for SimClock {
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// A simulated clock as a machine shows it whose clock is wrong.
+pub struct SkewedClock {
+    /// The right one.
+    pub clock: Arc<SimClock>,
+    /// By how much this one is ahead, in milliseconds; negative where it is behind.
+    pub ahead_milliseconds: i64,
+}
+
+#[async_trait]
+impl Clock for SkewedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now().0 + self.ahead_milliseconds)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    fn random(&self) -> u64 {
+        self.clock.random()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
     }
 }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwell_engine::Ports;
 
-pub use clock::SimClock;
+pub use clock::{SimClock, SkewedClock};
 pub use executor::{Executor, TaskId};
 pub use faults::{Faults, Rates};
 pub use journal::MemoryJournal;
@@ -56,6 +56,12 @@ impl World {
             clock,
             faults,
         }
+    }
+
+    /// Its ports, on a machine whose clock is ahead by this much.
+    pub fn skewed_ports(&self, ahead_milliseconds: i64) -> Ports {
+        let clock = Arc::new(SkewedClock { clock: self.clock.clone(), ahead_milliseconds });
+        Ports { clock, ..self.ports() }
     }
 
     /// Its ports.
