@@ -1,7 +1,7 @@
 //! What a decision holds, and the hand that makes one.
 
 use stepwell_asl::Definition;
-use stepwell_expr::Entropy;
+use stepwell_expr::{Entropy, Payload};
 
 use crate::effect::Effect;
 use crate::evolve::evolve;
@@ -45,6 +45,8 @@ pub(crate) struct Decider<'a> {
     records: Vec<Record>,
     effects: Vec<Effect>,
     payload_bytes: usize,
+    /// The payload counted last: one that only passes through is stored once.
+    counted: Option<Payload>,
     drawn: u64,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Decider<'a> {
             records,
             effects,
             payload_bytes: 0,
+            counted: Some(execution.input().clone()),
             drawn: 0,
         }
     }
@@ -121,9 +124,17 @@ impl<'a> Decider<'a> {
         } else {
             body
         };
-        self.payload_bytes += body.payload_bytes();
+        self.count(&body);
         self.record(Record::Event(Event { at: self.now.time, branch, previous, body }));
         self.execution.last_event()
+    }
+
+    fn count(&mut self, body: &EventBody) {
+        let counted = |payload: &Payload| self.counted.as_ref().is_some_and(|counted| counted.same(payload));
+        if let Some(payload) = body.new_payload().filter(|payload| !counted(payload)) {
+            self.payload_bytes += payload.bytes();
+            self.counted = Some(payload.clone());
+        }
     }
 }
 
@@ -138,12 +149,12 @@ impl EventBody {
         )
     }
 
-    /// A rough measure of what the event adds to its page: a state's output is its successor's input.
-    fn payload_bytes(&self) -> usize {
+    /// What the event adds to its page, roughly: a state's output is its successor's input.
+    fn new_payload(&self) -> Option<&Payload> {
         match self {
-            EventBody::StateExited { output, .. } | EventBody::Succeeded { output, .. } => output.bytes(),
-            EventBody::MapIterationStarted { input, .. } => input.bytes(),
-            _ => 0,
+            EventBody::StateExited { output, .. } | EventBody::Succeeded { output, .. } => Some(output),
+            EventBody::MapIterationStarted { input, .. } => Some(input),
+            _ => None,
         }
     }
 }

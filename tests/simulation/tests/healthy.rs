@@ -40,6 +40,19 @@ fn a_pure_stretch_is_one_commit() {
     check(PURE, r#"{"x":1}"#, "SUCCEEDED", 1);
 }
 
+#[test]
+fn a_large_input_that_only_passes_through_is_one_commit() {
+    let input = format!(r#"{{"n":"{}"}}"#, "x".repeat(200_000));
+    let states: Vec<_> = (0..10)
+        .map(|i| match i {
+            9 => r#""P9":{"Type":"Pass","End":true}"#.to_owned(),
+            i => format!(r#""P{i}":{{"Type":"Pass","Next":"P{}"}}"#, i + 1),
+        })
+        .collect();
+    let definition = format!(r#"{{"StartAt":"P0","States":{{{}}}}}"#, states.join(","));
+    check(&definition, &input, "SUCCEEDED", 1);
+}
+
 fn task_chain(tasks: usize) -> String {
     let states: Vec<_> = (0..tasks)
         .map(|i| {
