@@ -200,13 +200,8 @@ impl Decider<'_> {
         let error_output = error_output(error);
         let field = |name: &str| format!("Catch[{at}]/{name}");
         if state.language == QueryLanguage::JsonPath {
-            let assigned = self.assigned_for(
-                branch,
-                catcher.assign.as_ref(),
-                &field("Assign"),
-                |s| s,
-                error_output.value(),
-            )?;
+            let assigned =
+                self.assigned_for(branch, catcher.assign.as_ref(), &field("Assign"), |s| s, &error_output)?;
             return Ok(Leaving { output: place(&catcher.result_path, &input, &error_output)?, assigned });
         }
         let value = error_output.value();
@@ -215,7 +210,7 @@ impl Decider<'_> {
             catcher.assign.as_ref(),
             &field("Assign"),
             |scope| scope.with_error_output(value),
-            input.value(),
+            &input,
         )?;
         let output = match &catcher.output {
             Some(template) => {

@@ -74,7 +74,7 @@ impl Decider<'_> {
             Io::Jsonata(io) => {
                 // Assign and Output see the same snapshot: what is assigned shows from the next state on.
                 let assigned =
-                    self.assigned(branch, assign, |scope| scope.with_result(result.value()), input.value())?;
+                    self.assigned(branch, assign, |scope| scope.with_result(result.value()), input)?;
                 let output = self.output(branch, io.output.as_ref(), "Output", input, Some(result))?;
                 Ok(Leaving { output: output.unwrap_or_else(|| result.clone()), assigned })
             }
@@ -92,12 +92,12 @@ impl Decider<'_> {
         match io {
             Io::JsonPath(io) => {
                 let selected = self.select(branch, &io.input_path, input)?;
-                let assigned = self.assigned(branch, assign, |scope| scope, selected.value())?;
+                let assigned = self.assigned(branch, assign, |scope| scope, &selected)?;
                 let output = self.select(branch, &io.output_path, &selected)?;
                 Ok(Leaving { output, assigned })
             }
             Io::Jsonata(io) => {
-                let assigned = self.assigned(branch, assign, |scope| scope, input.value())?;
+                let assigned = self.assigned(branch, assign, |scope| scope, input)?;
                 let output = self.output(branch, io.output.as_ref(), "Output", input, None)?;
                 Ok(Leaving { output: output.unwrap_or_else(|| input.clone()), assigned })
             }
@@ -120,7 +120,7 @@ impl Decider<'_> {
             }
             None => result.clone(),
         };
-        let assigned = self.assigned(branch, assign, |scope| scope, result.value())?;
+        let assigned = self.assigned(branch, assign, |scope| scope, &result)?;
         // The result goes into the state's raw input: InputPath has no part in it (recorded).
         let placed = place(&io.result_path, input, &result)?;
         let output = self.select(branch, &io.output_path, &placed)?;
@@ -151,7 +151,7 @@ impl Decider<'_> {
         branch: BranchId,
         assign: Option<&Template>,
         dress: impl FnOnce(Scope<'v>) -> Scope<'v>,
-        root: &'v Value,
+        root: &'v Payload,
     ) -> Result<Vec<(Arc<str>, Payload)>, Fault> {
         self.assigned_for(branch, assign, "Assign", dress, root)
     }
@@ -163,11 +163,11 @@ impl Decider<'_> {
         assign: Option<&Template>,
         field: &str,
         dress: impl FnOnce(Scope<'v>) -> Scope<'v>,
-        root: &'v Value,
+        root: &'v Payload,
     ) -> Result<Vec<(Arc<str>, Payload)>, Fault> {
         let Some(assign) = assign else { return Ok(Vec::new()) };
         let entropy = self.entropy();
-        let scope = dress(self.scope(branch, entropy, root));
+        let scope = dress(self.scope(branch, entropy, root.value()));
         let value = assign.evaluate(&scope, field)?;
         let variables: Vec<_> = value
             .as_object()

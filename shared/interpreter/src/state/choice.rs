@@ -61,7 +61,7 @@ impl Decider<'_> {
         let field = |name: &str| format!("Choices[{at}]/{name}");
         let root = selected.clone();
         let assigned =
-            self.assigned_for(branch, rule.assign.as_ref(), &field("Assign"), |scope| scope, root.value())?;
+            self.assigned_for(branch, rule.assign.as_ref(), &field("Assign"), |scope| scope, root)?;
         let output = match &choice.io {
             Io::JsonPath(io) => self.select(branch, &io.output_path, selected)?,
             Io::Jsonata(io) => {
