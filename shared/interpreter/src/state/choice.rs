@@ -59,9 +59,8 @@ impl Decider<'_> {
         selected: &Payload,
     ) -> Result<Leaving, Fault> {
         let field = |name: &str| format!("Choices[{at}]/{name}");
-        let root = selected.clone();
         let assigned =
-            self.assigned_for(branch, rule.assign.as_ref(), &field("Assign"), |scope| scope, root)?;
+            self.assigned_for(branch, rule.assign.as_ref(), &field("Assign"), |scope| scope, selected)?;
         let output = match &choice.io {
             Io::JsonPath(io) => self.select(branch, &io.output_path, selected)?,
             Io::Jsonata(io) => {
