@@ -236,3 +236,74 @@ fn tags(text: &str) -> Option<Vec<(String, String)>> {
     }
     Some(tags)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fixture;
+
+    fn machine(name: &str, revision: &str) -> StateMachine {
+        StateMachine {
+            arn: format!("arn:aws:states:us-east-1:123456789012:stateMachine:{name}").into(),
+            name: name.into(),
+            machine_type: MachineType::Express,
+            definition: "{}".into(),
+            role_arn: "arn:aws:iam::123456789012:role/r".into(),
+            revision: revision.into(),
+            is_updated: false,
+            created_at: Timestamp(5),
+            updated_at: Timestamp(6),
+            status: MachineStatus::Active,
+            logging: Some("{\"level\":\"ALL\"}".into()),
+            tracing: None,
+            encryption: None,
+            tags: vec![("team".into(), "a \"b\"".into()), ("empty".into(), String::new())],
+        }
+    }
+
+    #[tokio::test]
+    async fn machines_and_their_revisions_are_read_hot_and_after_a_restart() {
+        let mut fixture = Fixture::new();
+        let (one, two) = (machine("m", "1"), machine("m", "2"));
+        let registry = &fixture.ports.registry;
+        registry.create(Arc::new(one.clone())).await.expect("created");
+        registry.update(Arc::new(two.clone()), "1").await.expect("updated");
+        registry.create(Arc::new(machine("b", "1"))).await.expect("created");
+        for _ in 0..2 {
+            let registry = &fixture.ports.registry;
+            assert_eq!(registry.machine(&one.arn).await.expect("read").as_deref(), Some(&two));
+            for machine in [&one, &two] {
+                let read = registry.revision(&one.arn, &machine.revision).await.expect("read");
+                assert_eq!(read.as_deref(), Some(machine));
+            }
+            assert_eq!(registry.revision(&one.arn, "3").await.expect("read"), None);
+            fixture = fixture.reopened();
+        }
+        let registry = &fixture.ports.registry;
+        let names = async |after: Option<&str>, limit| {
+            let listed = registry.list(after, limit).await.expect("listed");
+            listed.iter().map(|machine| machine.name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None, 9).await, ["b", "m"]);
+        assert_eq!(names(None, 1).await, ["b"]);
+        assert_eq!(names(Some(&machine("b", "1").arn), 9).await, ["m"]);
+
+        registry.delete(&one.arn).await.expect("deleted");
+        registry.delete(&one.arn).await.expect("it is deleted already");
+        assert_eq!(registry.machine(&one.arn).await.expect("read"), None);
+        assert_eq!(registry.revision(&one.arn, "2").await.expect("read").as_deref(), Some(&two));
+    }
+
+    #[tokio::test]
+    async fn a_change_that_came_second_is_refused() {
+        let fixture = Fixture::new();
+        let registry = &fixture.ports.registry;
+        let update = |revision| registry.update(Arc::new(machine("m", "3")), revision);
+        assert!(matches!(update("1").await, Err(RegistryError::Missing(_))));
+        registry.create(Arc::new(machine("m", "1"))).await.expect("created");
+        let known = registry.create(Arc::new(machine("m", "2"))).await;
+        assert!(matches!(known, Err(RegistryError::Exists(known)) if &*known.revision == "1"));
+        assert!(matches!(update("2").await, Err(RegistryError::Exists(_))));
+        update("1").await.expect("updated");
+    }
+}

@@ -236,3 +236,103 @@ fn tune(connection: &Connection, bytes_max: Option<u64>) -> rusqlite::Result<()>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use stepwell_engine::meta::RunId;
+    use stepwell_engine::port::Seq;
+
+    use super::*;
+    use crate::testing::{Fixture, arn, meta, page};
+
+    fn refusal(directory: &Path) -> String {
+        match LocalStore::open(directory, Options::default()) {
+            Ok(_) => "opened".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_directory_has_one_owner() {
+        let fixture = Fixture::new();
+        let path = fixture.directory.path();
+        let expected = format!(
+            "another stepwell uses this data directory: {} (process {})",
+            path.display(),
+            std::process::id()
+        );
+        assert_eq!(refusal(path), expected);
+        let Fixture { directory, store, ports, .. } = fixture;
+        store.close();
+        drop(ports);
+        assert_eq!(refusal(directory.path()), "opened");
+    }
+
+    #[test]
+    fn files_of_others_are_left_alone() {
+        for (sql, expected) in [
+            ("PRAGMA user_version = 9; PRAGMA application_id = 0x5374776c", "has schema version 9"),
+            ("CREATE TABLE theirs (a)", "is not a stepwell store"),
+        ] {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let connection = Connection::open(directory.path().join(FILE)).expect("opened");
+            connection.execute_batch(sql).expect(sql);
+            drop(connection);
+            let refusal = refusal(directory.path());
+            assert!(refusal.contains(expected), "{refusal}");
+        }
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(directory.path().join(FILE), "no database at all").expect("written");
+        assert!(refusal(directory.path()).contains("not a database"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_look() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let directory = parent.path().join("data");
+        let store = LocalStore::open(&directory, Options::default()).expect("opened");
+        let mode = |path: &Path| std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
+        assert_eq!(mode(&directory), 0o700);
+        for file in ["stepwell.db", "stepwell.db-wal", "lock"] {
+            assert_eq!(mode(&directory.join(file)), 0o600, "{file}");
+        }
+        drop(store);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error_and_nothing_acknowledged_is_lost() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let fixture = Fixture::within(directory, Some(1 << 20));
+        let (journal, text) = (&fixture.ports.journal, "x".repeat(20_000));
+        journal.put_meta(meta("a", 1, 1_000, "{}")).await.expect("put");
+        let arn = arn("a");
+        let append = |seq| journal.append(&arn, RunId(1), Seq(seq), page(1, &text));
+        let mut acknowledged = 0;
+        while append(acknowledged + 1).await.is_ok() {
+            acknowledged += 1;
+            assert!(acknowledged < 100, "the disk is never full");
+        }
+        assert!(acknowledged > 10);
+        let (one, two) = tokio::join!(append(acknowledged + 1), append(acknowledged + 1));
+        assert!(one.is_err() && two.is_err());
+        // What needs no room goes on.
+        journal.append(&arn, RunId(1), Seq(1), page(1, &text)).await.expect("it is there");
+        let loaded = journal.load(&arn, None).await.expect("read").expect("it exists");
+        assert_eq!(loaded.pages.len() as u64, acknowledged);
+
+        let fixture = fixture.reopened();
+        let journal = &fixture.ports.journal;
+        let loaded = journal.load(&arn, None).await.expect("read").expect("it exists");
+        assert_eq!(loaded.pages.len() as u64, acknowledged);
+        journal.append(&arn, RunId(1), Seq(acknowledged + 1), page(1, &text)).await.expect("room again");
+    }
+
+    #[tokio::test]
+    async fn ports_of_a_closed_store_answer_with_errors() {
+        let Fixture { directory: _directory, store, ports, .. } = Fixture::new();
+        store.close();
+        assert!(ports.journal.put_meta(meta("a", 1, 1_000, "{}")).await.is_err());
+    }
+}
