@@ -49,6 +49,23 @@ impl Journal for LocalJournal {
         Ok(Some(loaded))
     }
 
+    async fn meta(&self, execution: &str) -> Result<Option<Arc<Meta>>, JournalError> {
+        let (hot, moment) = self.hot.find(execution);
+        if let Some(Hot { meta: Some(meta), .. }) = hot {
+            return Ok(Some(meta));
+        }
+        let read = self.readers.read(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let Some(hot) = find(&snapshot, execution)? else { return Ok(None) };
+            let meta = Arc::new(executions::read_meta(&snapshot, hot.id)?);
+            let tail = Some(executions::read_tail(&snapshot, hot.id)?);
+            Ok(Some((meta.clone(), Hot { tail, meta: Some(meta), ..hot })))
+        });
+        let Some((meta, hot)) = read? else { return Ok(None) };
+        self.hot.keep(execution, hot, moment);
+        Ok(Some(meta))
+    }
+
     async fn put_meta(&self, meta: Arc<Meta>) -> Result<(), PutMetaError> {
         let (bytes, input) = (executions::meta_bytes(&meta), executions::pack(&meta.input));
         match self.writer.write(move |batch| executions::put(batch, &meta, &bytes, &input)).await {

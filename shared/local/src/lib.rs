@@ -23,7 +23,7 @@ mod store;
 mod writer;
 
 pub use clock::SystemClock;
-pub use dispatch::Dispatching;
+pub use dispatch::{Dispatching, Drive};
 pub use error::OpenError;
 pub use store::{LocalStore, Options};
 #[cfg(test)]

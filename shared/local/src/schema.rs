@@ -19,7 +19,8 @@ pub(crate) fn key(id: i64, place: u64) -> i64 {
     (id << PLACE_BITS) | (place & PLACE_MAX) as i64
 }
 
-// Keys are integers that grow, so that what is written together lies together. `execution` is written once; what a
+// Keys are integers that grow, so that what is written together lies together: a commit costs as many pages of the file
+// as it touches. Hence the pages of all executions lie in the order of their writing, found by an index. `execution` is written once; what a
 // META becomes later goes to `revised`, so that a large input is not written again. The input is not in the `meta`
 // column, so that a listing does not read it.
 const TABLES: &str = "
@@ -47,11 +48,13 @@ CREATE TABLE listing (
     PRIMARY KEY (machine, status, started_at, id)
 ) WITHOUT ROWID;
 CREATE TABLE page (
-    key INTEGER PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    key INTEGER NOT NULL,
     message TEXT,
     delivery INTEGER NOT NULL,
     bytes BLOB NOT NULL
 );
+CREATE UNIQUE INDEX page_key ON page (key);
 CREATE TABLE message (
     id INTEGER PRIMARY KEY,
     due INTEGER,

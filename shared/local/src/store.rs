@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use stepwell_engine::Engine;
 use stepwell_engine::port::{Clock, Ports, Tasks};
 use tokio::sync::mpsc;
 
@@ -109,15 +108,12 @@ impl LocalStore {
         }
     }
 
-    /// Begins to deliver messages to `engine`, those of an earlier life of the process first. `None` where that was begun before.
+    /// Begins to deliver messages to `drive`, which is the engine on these ports; those of an earlier life of the process come
+    /// first. `None` where that was begun before.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn run(&self, engine: Engine) -> Option<Dispatching> {
-        self.dispatch(engine)
-    }
-
-    pub(crate) fn dispatch<D: Drive>(&self, drive: D) -> Option<Dispatching> {
+    pub fn run(&self, drive: impl Drive) -> Option<Dispatching> {
         let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let post = Post {
             queue: self.queue(),
