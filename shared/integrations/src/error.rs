@@ -192,9 +192,12 @@ pub(crate) fn not_available(resource: &str) -> ErrorOutput {
 }
 
 /// A task with `Credentials`, where no role can be assumed.
-#[cfg(any(feature = "http-client", feature = "sdk"))]
-pub(crate) fn roles_not_available() -> ErrorOutput {
-    ErrorOutput::new(ErrorName::RUNTIME, "Credentials are not available in this build of stepwell.")
+#[cfg(all(feature = "keys", not(feature = "sdk")))]
+pub(crate) fn roles_not_available(role: &str) -> ErrorOutput {
+    let cause = format!(
+        "The role {role} cannot be assumed: Credentials are not available in this build of stepwell."
+    );
+    ErrorOutput::new(ErrorName::RUNTIME, cause)
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ type TlsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 /// Unused connections are closed by us before servers do, which spares calls from ending in the race between a request
 /// and the server's goodbye.
 const IDLE: Duration = Duration::from_secs(15);
+const KEEPALIVE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
 
 impl HttpClient {
@@ -85,6 +86,8 @@ fn connector() -> HttpConnector {
     connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(CONNECT));
+    // A function may take 15 minutes, in which nothing is sent that would keep a router's memory of the connection.
+    connector.set_keepalive(Some(KEEPALIVE));
     connector
 }
 

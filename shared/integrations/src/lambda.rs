@@ -97,7 +97,7 @@ impl Integration for Lambda {
                 if invoked.is_function_error() {
                     return Err(function_error(&invoked.body, false));
                 }
-                bare_result(invoked.body)
+                bare_result(arn, invoked.body)
             }
             _ => {
                 let invocation = Invocation::of_parameters(&task.call.parameters)?;
@@ -116,7 +116,11 @@ impl Integration for Lambda {
 }
 
 /// The result of a bare function: its payload as it wrote it.
-fn bare_result(body: Bytes) -> Result<Payload, ErrorOutput> {
+fn bare_result(arn: &str, body: Bytes) -> Result<Payload, ErrorOutput> {
+    if body.len() > PAYLOAD_BYTES_MAX {
+        // Over the limit whatever it is: parsing it would be for nothing.
+        return Err(error::result_too_large(arn));
+    }
     let text = match String::from_utf8(body.into()) {
         Ok(text) => text,
         Err(error) => return Ok(Payload::of(String::from_utf8_lossy(error.as_bytes()).as_ref().into())),
@@ -151,7 +155,6 @@ fn service_result(invoked: &Invoked) -> Result<Payload, ErrorOutput> {
 /// A payload's value; text that is no JSON becomes a string.
 fn value_of(body: &[u8]) -> Result<Value, ErrorOutput> {
     if body.len() > PAYLOAD_BYTES_MAX {
-        // Over the limit whatever it is: parsing it would be for nothing.
         return Err(error::result_too_large("lambda"));
     }
     let text = String::from_utf8_lossy(body);

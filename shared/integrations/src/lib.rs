@@ -25,15 +25,27 @@ mod parameters;
 
 #[cfg(feature = "keys")]
 mod aws;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 #[cfg(feature = "http-client")]
 mod http;
 #[cfg(feature = "keys")]
 mod keys;
+#[cfg(feature = "sdk")]
+mod role;
+#[cfg(feature = "sdk")]
+mod sdk;
 #[cfg(feature = "http-client")]
 mod sign;
+#[cfg(feature = "sns")]
+mod sns;
+#[cfg(feature = "sqs")]
+mod sqs;
 
 #[cfg(feature = "keys")]
 pub use aws::Aws;
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::DynamoDb;
 pub use endpoint::{EndpointError, Endpoints, Service};
 pub use host::{FunctionHost, HostAnswer, HostCall};
 pub use integrations::{Integration, Integrations, IntegrationsBuilder};
@@ -43,6 +55,10 @@ pub use lambda::Lambda;
 #[cfg(feature = "lambda")]
 pub use lambda::LambdaClient;
 pub use mock::{MockError, Mocks, UnknownTestCase};
+#[cfg(feature = "sns")]
+pub use sns::Sns;
+#[cfg(feature = "sqs")]
+pub use sqs::Sqs;
 
 #[cfg(test)]
 #[path = "../tests/stub/task.rs"]

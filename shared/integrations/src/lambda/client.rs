@@ -1,6 +1,5 @@
 //! The API of Lambda over HTTP.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use ::http::Request;
@@ -25,10 +24,9 @@ const BODY_BYTES_MAX: usize = 7 * 1024 * 1024;
 /// Calls functions over the API of Lambda. Connections are kept and used again.
 pub struct LambdaClient {
     endpoint: String,
-    emulator: bool,
     http: HttpClient,
     signer: Signer,
-    keys: Arc<Keys>,
+    aws: Aws,
 }
 
 impl LambdaClient {
@@ -37,10 +35,9 @@ impl LambdaClient {
         let custom = aws.endpoints.custom(Service::Lambda);
         LambdaClient {
             endpoint: custom.map_or_else(|| Service::Lambda.aws_endpoint(&aws.region), str::to_owned),
-            emulator: custom.is_some(),
             http: HttpClient::new(),
             signer: Signer::new(aws.region.clone(), "lambda"),
-            keys: Arc::clone(&aws.keys),
+            aws: aws.clone(),
         }
     }
 
@@ -50,10 +47,8 @@ impl LambdaClient {
         task: &TaskCall,
         invocation: &Invocation,
     ) -> Result<Invoked, ErrorOutput> {
-        if task.call.credentials.is_some() {
-            return Err(error::roles_not_available());
-        }
-        let request = self.request(invocation).await?;
+        let keys = self.aws.keys_for(task, Service::Lambda).await?;
+        let request = self.request(invocation, &keys).await?;
         let answer = match self.http.send(request, BODY_BYTES_MAX).await {
             Ok(answer) => answer,
             Err(HttpError::TooLarge(_)) => return Err(error::result_too_large(name_in_errors(task))),
@@ -63,7 +58,11 @@ impl LambdaClient {
         if (200..300).contains(&answer.status) { Ok(invoked(answer)) } else { Err(refused(&answer)) }
     }
 
-    async fn request(&self, invocation: &Invocation) -> Result<Request<Full<Bytes>>, ErrorOutput> {
+    async fn request(
+        &self,
+        invocation: &Invocation,
+        keys: &Keys,
+    ) -> Result<Request<Full<Bytes>>, ErrorOutput> {
         let mut uri = format!("{}/2015-03-31/functions/", self.endpoint);
         escape(&invocation.function, &mut uri);
         uri.push_str("/invocations");
@@ -82,10 +81,10 @@ impl LambdaClient {
             request = request.header("x-amz-client-context", context);
         }
         let mut request = request.body(invocation.payload.clone()).map_err(|error| LAMBDA.client(error))?;
-        let keys = if self.emulator {
-            self.keys.for_emulator().await
+        let keys = if self.aws.is_emulated(Service::Lambda) {
+            keys.for_emulator().await
         } else {
-            self.keys.for_aws().await.map_err(no_keys)?
+            keys.for_aws().await.map_err(no_keys)?
         };
         self.signer.sign(&mut request, &keys, SystemTime::now());
         Ok(request.map(Full::new))
