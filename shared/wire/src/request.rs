@@ -102,12 +102,17 @@ impl Violations {
 
     fn add(&mut self, shown: Option<&str>, at: &str, constraint: &str) {
         let value = shown.map_or_else(String::new, |shown| format!("'{shown}' "));
-        self.0.push(format!("Value {value}at '{at}' failed to satisfy constraint: {constraint}"));
+        self.push(&value, at, constraint);
     }
 
     fn missing(&mut self, at: &str, is_sensitive: bool) {
-        let null = if is_sensitive { "" } else { "null " };
-        self.0.push(format!("Value {null}at '{at}' failed to satisfy constraint: Member must not be null"));
+        self.push(if is_sensitive { "" } else { "null " }, at, "Member must not be null");
+    }
+
+    fn push(&mut self, value: &str, at: &str, constraint: &str) {
+        if self.0.len() < VIOLATIONS_MAX {
+            self.0.push(format!("Value {value}at '{at}' failed to satisfy constraint: {constraint}"));
+        }
     }
 
     fn text(&mut self, text: &str, at: &str, what: &Text) {
@@ -279,6 +284,9 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Violations that are reported at most: a long list of nothings is not answered by a far longer one.
+const VIOLATIONS_MAX: usize = 100;
+
 /// Structures and lists that may stand inside one another in a request; the API's own have five.
 const DEPTH_MAX: usize = 64;
 
@@ -399,6 +407,9 @@ mod tests {
 
     #[test]
     fn hostile_bodies_are_refused() {
+        let many = format!(r#"{{"name":"n","tags":[{}]}}"#, vec!["{}"; 10_000].join(","));
+        let error = read(&many).expect_err("no keys").to_string();
+        assert!(error.starts_with("100 validation errors detected: "), "{}", &error[..99]);
         assert_eq!(parse(&[0xff, 0xfe]).expect_err("no UTF-8").name(), "SerializationException");
         let deep = "[".repeat(10_000);
         assert_eq!(parse(deep.as_bytes()).expect_err("too deep").name(), "SerializationException");
