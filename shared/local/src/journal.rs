@@ -78,13 +78,31 @@ impl Journal for LocalJournal {
     async fn append(&self, execution: &str, run: RunId, seq: Seq, page: Page) -> Result<(), AppendError> {
         let arn = Box::<str>::from(execution);
         let written = self.writer.write(move |batch| executions::append(batch, &arn, run, seq, &page)).await;
-        let execution = || execution.to_owned();
-        match written {
-            Ok(Appended::Done) => Ok(()),
-            Ok(Appended::Conflict) => Err(AppendError::Conflict { execution: execution(), seq }),
-            Ok(Appended::Gone) => Err(AppendError::Gone { execution: execution() }),
-            Err(error) => Err(AppendError::Unknown { execution: execution(), seq, source: error.boxed() }),
-        }
+        appended(execution, seq, written)
+    }
+
+    async fn append_last(
+        &self,
+        execution: &str,
+        (run, epoch): (RunId, u32),
+        seq: Seq,
+        page: Page,
+        end: &End,
+    ) -> Result<bool, AppendError> {
+        let (arn, end) = (Box::<str>::from(execution), end.clone());
+        let written = self.writer.write(move |batch| {
+            let appended = executions::append(batch, &arn, run, seq, &page)?;
+            if appended != Appended::Done {
+                return Ok((appended, false));
+            }
+            let finished = executions::finish(batch, &arn, run, epoch, &end)?;
+            Ok((appended, finished == Finished::Done))
+        });
+        let (written, finished) = match written.await {
+            Ok((written, finished)) => (Ok(written), finished),
+            Err(error) => (Err(error), false),
+        };
+        appended(execution, seq, written).map(|()| finished)
     }
 
     async fn finish(&self, execution: &str, run: RunId, epoch: u32, end: End) -> Result<(), FinishError> {
@@ -118,6 +136,16 @@ impl Journal for LocalJournal {
 impl From<StoreError> for JournalError {
     fn from(error: StoreError) -> Self {
         JournalError(error.boxed())
+    }
+}
+
+fn appended(execution: &str, seq: Seq, written: Result<Appended, StoreError>) -> Result<(), AppendError> {
+    let execution = execution.to_owned();
+    match written {
+        Ok(Appended::Done) => Ok(()),
+        Ok(Appended::Conflict) => Err(AppendError::Conflict { execution, seq }),
+        Ok(Appended::Gone) => Err(AppendError::Gone { execution }),
+        Err(error) => Err(AppendError::Unknown { execution, seq, source: error.boxed() }),
     }
 }
 
