@@ -23,7 +23,7 @@ pub(crate) struct LocalJournal {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) hot: Arc<HotExecutions>,
-    pub(crate) leases: Leases,
+    pub(crate) leases: Arc<Leases>,
 }
 
 #[async_trait]

@@ -17,7 +17,7 @@ use stepwell_interpreter::{TimerId, Timestamp};
 
 use crate::batch::{Batch, Notice, Row, Slot, Start, Wake};
 use crate::error::StoreError;
-use crate::schema::{PLACE_MAX, key};
+use crate::schema::{PLACE_BITS, PLACE_MAX, key};
 use crate::writer::{Kind, Writer};
 
 /// Messages in the store.
@@ -251,9 +251,9 @@ fn read_message(connection: &Connection, id: i64) -> Result<Option<Stored>, Stor
 fn read_timer(connection: &Connection, key: i64) -> Result<Option<Stored>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT t.id, t.due, t.receives, t.epoch, t.sent_at, e.arn, e.run
-         FROM timer t JOIN execution e ON e.id = t.key >> 28 WHERE t.key = ?1",
+         FROM timer t JOIN execution e ON e.id = t.key >> ?2 WHERE t.key = ?1",
     )?;
-    let stored = statement.query_row([key], |row| {
+    let stored = statement.query_row([key, PLACE_BITS.into()], |row| {
         let due = row.get(1)?;
         let timer = TimerId((key.cast_unsigned() & PLACE_MAX) as u32);
         let message = Message {

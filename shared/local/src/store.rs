@@ -53,6 +53,7 @@ pub struct LocalStore {
     committed: Committed,
     notices: Mutex<Option<mpsc::UnboundedReceiver<Vec<Notice>>>>,
     ids: Arc<MessageIds>,
+    leases: Arc<Leases>,
     /// Held while the store is open.
     _lock: File,
 }
@@ -82,6 +83,7 @@ impl LocalStore {
             committed,
             notices: Mutex::new(Some(notices)),
             ids: Arc::new(MessageIds::of_boot(boot)),
+            leases: Arc::default(),
             _lock: lock,
         })
     }
@@ -94,7 +96,7 @@ impl LocalStore {
                 writer: self.writer.clone(),
                 readers: self.readers.clone(),
                 hot: self.committed.hot.clone(),
-                leases: Leases::default(),
+                leases: self.leases.clone(),
             }),
             queue: queue.clone(),
             scheduler: queue,

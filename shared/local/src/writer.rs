@@ -90,6 +90,9 @@ pub(crate) enum Kind {
 /// How long operations that may rest do so at most.
 const LINGER: Duration = Duration::from_millis(100);
 
+/// How long the thread rests before it tries again what is owed and could not be written, unless something else comes.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// How many operations go into one transaction at most.
 const BATCH_MAX: usize = 1024;
 
@@ -196,6 +199,7 @@ impl Inbox {
     /// `restless`: there is unfinished work, so return before long in any case.
     fn take(&self, restless: bool) -> Option<Vec<Box<dyn Operation>>> {
         let mut state = self.lock();
+        let linger = if restless { RETRY } else { LINGER };
         let mut lingered = false;
         while !state.urgent && !state.closed && state.operations.len() < BATCH_MAX {
             if lingered && (restless || !state.operations.is_empty()) {
@@ -207,7 +211,7 @@ impl Inbox {
                 lingered = false;
             } else {
                 state.sleep = Sleep::Lingering;
-                let waited = self.wake.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
+                let waited = self.wake.wait_timeout(state, linger).unwrap_or_else(PoisonError::into_inner);
                 state = waited.0;
                 lingered = waited.1.timed_out();
             }
@@ -328,4 +332,82 @@ enum Failed {
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn writer() -> Writer {
+        let mut connection = Connection::open_in_memory().expect("opened");
+        crate::schema::prepare(&mut connection).expect("prepared");
+        let (notices, _) = mpsc::unbounded_channel();
+        Writer::start(connection, Committed::new(notices)).expect("a thread").0
+    }
+
+    fn insert(batch: &Batch<'_>, id: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO message (id, receives, body) VALUES (?1, 0, x'')";
+        batch.statement(sql)?.execute([id])?;
+        Ok(())
+    }
+
+    fn ids(batch: &Batch<'_>) -> Result<Vec<i64>, StoreError> {
+        let mut statement = batch.statement("SELECT id FROM message ORDER BY id")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_written_does_not_fail_the_others() {
+        let writer = writer();
+        let (first, second, third) = tokio::join!(
+            writer.write(|batch| insert(batch, 1)),
+            writer.write(|batch| insert(batch, 9).and(Err::<(), _>(StoreError::Token))),
+            writer.write(|batch| insert(batch, 2)),
+        );
+        assert!(first.is_ok() && second.is_err() && third.is_ok());
+        assert_eq!(writer.write(|batch| ids(batch)).await.expect("read"), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_before_what_is_owed() {
+        let writer = writer();
+        let fails = Arc::new(AtomicBool::new(true));
+        writer.post(Kind::Owed, {
+            let fails = fails.clone();
+            move |batch| if fails.load(Ordering::SeqCst) { Err(StoreError::Token) } else { insert(batch, 1) }
+        });
+        assert!(writer.write(|batch| insert(batch, 2)).await.is_err());
+        assert!(writer.write(|batch| insert(batch, 3)).await.is_err());
+        fails.store(false, Ordering::SeqCst);
+        assert_eq!(writer.write(|batch| ids(batch)).await.expect("read"), [1]);
+    }
+
+    #[tokio::test]
+    async fn what_may_rest_is_written_in_its_turn_and_a_courtesy_may_fail() {
+        let writer = writer();
+        writer.post(Kind::OwedLater, |batch| insert(batch, 1));
+        writer.post(Kind::Courtesy, |_| Err(StoreError::Token));
+        assert_eq!(writer.write(|batch| ids(batch)).await.expect("read"), [1]);
+    }
+
+    #[test]
+    fn everything_enqueued_is_written_before_the_thread_ends() {
+        let mut connection = Connection::open_in_memory().expect("opened");
+        crate::schema::prepare(&mut connection).expect("prepared");
+        let (notices, _) = mpsc::unbounded_channel();
+        let (writer, thread) = Writer::start(connection, Committed::new(notices)).expect("a thread");
+        for id in 0..3000 {
+            writer.post(Kind::Courtesy, move |batch| insert(batch, id));
+        }
+        writer.close();
+        let connection = thread.join().expect("no panic");
+        let count: i64 =
+            connection.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).expect("read");
+        assert_eq!(count, 3000);
+    }
 }
