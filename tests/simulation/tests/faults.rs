@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stepwell_asl::MachineType;
 use stepwell_engine::Settings;
 use stepwell_engine::message::Callback;
 use stepwell_engine::port::StateMachine;
@@ -117,6 +118,8 @@ struct Plan {
     crash_process: u32,
     stop: bool,
     slice: Duration,
+    /// Express workflows, whose calls may be made again.
+    express: bool,
 }
 
 fn settings(plan: Plan) -> Settings {
@@ -153,7 +156,11 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     script(&sim, seed);
     sim.world.faults.set(plan.rates);
     sim.redeliver = plan.redeliver;
-    let machines = machines();
+    sim.may_call_again = plan.express;
+    // Express workflows know no callbacks.
+    let is_wanted = |machine: &Arc<StateMachine>| !plan.express || !machine.definition.contains(TOKEN);
+    let machines: Vec<_> =
+        machines().into_iter().filter(is_wanted).map(|machine| of_type(plan, machine)).collect();
     for i in 0..3 {
         let machine = &machines[random.below(machines.len())];
         sim.start(machine, &format!("e{i}"), INPUT);
@@ -171,6 +178,32 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     sim.redeliver = 0;
     sim.run()?;
     Ok(sim)
+}
+
+fn of_type(plan: Plan, machine: Arc<StateMachine>) -> Arc<StateMachine> {
+    match plan.express {
+        true => {
+            Arc::new(StateMachine { machine_type: MachineType::Express, ..StateMachine::clone(&machine) })
+        }
+        false => machine,
+    }
+}
+
+/// A call that was given up because its driver died.
+fn given_up(sim: &Sim) -> Result<Option<Record>, Broken> {
+    let unknown =
+        |error: &ErrorOutput| error.cause.as_ref().is_some_and(|cause| cause.contains("driver died"));
+    for meta in sim.world.journal.metas() {
+        let records = sim.records(&meta.execution_arn)?;
+        let lost = |record: &Record| match record {
+            Record::Event(Event { body: EventBody::Failed(_, _, error), .. }) => unknown(error),
+            _ => false,
+        };
+        if let Some(record) = records.into_iter().find(lost) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
 }
 
 /// Callbacks, heartbeats and stops, at any moment.
@@ -207,8 +240,14 @@ fn check(seeds: std::ops::Range<u64>, plan: Plan, also: impl Fn(&Sim) -> Result<
     }
 }
 
-const HEALTHY: Plan =
-    Plan { rates: RATES, redeliver: 0, crash_process: 0, stop: false, slice: Duration::from_secs(5) };
+const HEALTHY: Plan = Plan {
+    rates: RATES,
+    redeliver: 0,
+    crash_process: 0,
+    stop: false,
+    slice: Duration::from_secs(5),
+    express: false,
+};
 const RATES: Rates = Rates {
     delay: 300,
     delay_max: Duration::from_millis(300),
@@ -234,17 +273,20 @@ fn refusals_and_lost_replies() {
 fn duplicates_do_no_harm() {
     let rates = Rates { duplicate: 200, ..RATES };
     let plan = Plan { rates, redeliver: 30, ..HEALTHY };
-    check(200..280, plan, |sim| {
-        for meta in sim.world.journal.metas() {
-            for record in sim.records(&meta.execution_arn)? {
-                if let Record::Event(Event { body: EventBody::Failed(_, _, error), .. }) = &record
-                    && error.cause.as_ref().is_some_and(|cause| cause.contains("driver died"))
-                {
-                    return Err(Broken(format!("9: a healthy call was given up: {record:?}")));
-                }
-            }
-        }
-        Ok(())
+    check(200..280, plan, |sim| match given_up(sim)? {
+        Some(record) => Err(Broken(format!("9: a healthy call was given up: {record:?}"))),
+        None => Ok(()),
+    });
+}
+
+/// An Express workflow's call whose outcome is unknown is made again, and nobody hears of it.
+#[test]
+fn express_calls_are_made_again() {
+    let rates = Rates { crash: 30, ..RATES };
+    let plan = Plan { rates, crash_process: 3, express: true, ..HEALTHY };
+    check(800..880, plan, |sim| match given_up(sim)? {
+        Some(record) => Err(Broken(format!("an idempotent call was given up: {record:?}"))),
+        None => Ok(()),
     });
 }
 
