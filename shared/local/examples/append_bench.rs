@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use stepwell_engine::Driven;
 use stepwell_engine::message::{Message, MessageBody};
 use stepwell_engine::meta::{End, Meta, RunId};
 use stepwell_engine::port::{Page, Ports, Seq, TaskAnswer, TaskCall, Tasks, Writer};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, Outcome, Resource, TimerId, Timestamp};
-use stepwell_local::{LocalStore, Options};
+use stepwell_local::{Drive, LocalStore, Options};
 
 struct NoTasks;
 
@@ -25,6 +26,16 @@ impl Tasks for NoTasks {
 
     fn is_idempotent(&self, _: &Resource) -> bool {
         false
+    }
+}
+
+/// A driver with nothing to do.
+#[derive(Clone)]
+struct Nothing;
+
+impl Drive for Nothing {
+    async fn drive(&self, _: Message, _: Claimant, _: u32) -> Driven {
+        Driven::Done
     }
 }
 
@@ -43,16 +54,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let seconds = arguments.next().map_or(Ok(2.0), |text| text.parse())?;
-    println!(
-        "{:>10} {:>8} {:>10} {:>10} {:>10} {:>8}",
-        "work", "writers", "per s", "p50 ms", "p99 ms", "CPU µs"
-    );
+    let head = ["writers", "per s", "p50 ms", "p99 ms", "CPU µs", "RSS MiB"];
+    println!("{:>10} {}", "work", head.map(|column| format!("{column:>9}")).join(" "));
     for (name, work) in [("append", Work::Append), ("execution", Work::Execution), ("park", Work::Park)] {
         for writers in [1, 16, 64] {
             let path = directory.join(format!("append-bench-{}-{writers}-{name}", std::process::id()));
             let store = LocalStore::open(&path, Options::default())?;
             let ports = store.ports(Arc::new(NoTasks));
+            let dispatching = store.run(Nothing).ok_or("dispatched once")?;
             measure(name, work, writers, Duration::from_secs_f64(seconds), &ports).await;
+            dispatching.stop(Duration::from_secs(5)).await;
             drop(ports);
             store.close();
             std::fs::remove_dir_all(&path)?;
@@ -82,7 +93,8 @@ async fn measure(name: &str, work: Work, writers: u64, length: Duration, ports: 
         latency.map_or(0.0, |latency: &Duration| latency.as_secs_f64() * 1e3)
     };
     let (p50, p99, cpu) = (at(0.5), at(0.99), cpu * 1e6 / count);
-    println!("{name:>10} {writers:>8} {:>10.0} {p50:>10.3} {p99:>10.3} {cpu:>8.1}", count / elapsed);
+    let (rate, resident) = (count / elapsed, resident_mib());
+    println!("{name:>10} {writers:>9} {rate:>9.0} {p50:>9.3} {p99:>9.3} {cpu:>9.1} {resident:>9.1}");
 }
 
 async fn one_writer(work: Work, ports: Ports, ids: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<Duration> {
@@ -178,4 +190,12 @@ fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Resident memory of this process; 0 where the system does not say.
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
 }
