@@ -217,4 +217,16 @@ mod tests {
         );
         assert_eq!(mocks.states("machine", "Retries"), Ok(vec!["State".to_owned()]));
     }
+
+    #[test]
+    fn the_examples_files_are_read() {
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+        for example in std::fs::read_dir(examples).unwrap() {
+            let file = example.unwrap().path().join("MockConfigFile.json");
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                let mocks = Mocks::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+                assert!(mocks.machines().count() > 0, "{}", file.display());
+            }
+        }
+    }
 }
