@@ -47,18 +47,13 @@ impl Aws {
         Aws::new(region, endpoints, keys)
     }
 
-    /// Whether calls of `service` go elsewhere than to AWS.
-    pub(crate) fn is_emulated(&self, service: Service) -> bool {
-        self.endpoints.custom(service).is_some()
-    }
-
     /// The keys for a task's call of `service`: those of its role, where it has `Credentials`.
     ///
     /// # Errors
     /// A role that cannot be assumed.
     pub(crate) async fn keys_for(&self, task: &TaskCall, service: Service) -> Result<Arc<Keys>, ErrorOutput> {
         let Some(role) = &task.call.credentials else { return Ok(Arc::clone(&self.keys)) };
-        if self.is_emulated(service) && !self.is_emulated(Service::Sts) {
+        if self.endpoints.is_emulated(service) && !self.endpoints.is_emulated(Service::Sts) {
             // An emulator of one service knows no roles, and its requests are none of AWS's business.
             return Ok(Arc::clone(&self.keys));
         }

@@ -112,7 +112,19 @@ impl Endpoints {
     pub fn custom(&self, service: Service) -> Option<&str> {
         self.by_service.get(&service).map(String::as_str)
     }
+
+    /// Whether calls of `service` go to something that is not AWS. An endpoint of AWS's own, such as one in a VPC, wants
+    /// real keys; an emulator takes any.
+    pub fn is_emulated(&self, service: Service) -> bool {
+        self.custom(service).is_some_and(|endpoint| {
+            let host = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+            let host = host.split(['/', ':']).next().unwrap_or_default().to_ascii_lowercase();
+            !AWS_DOMAINS.iter().any(|domain| host.ends_with(domain))
+        })
+    }
 }
+
+const AWS_DOMAINS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
 
 fn checked(variable: &'static str, value: String) -> Result<String, EndpointError> {
     let host = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://"));
@@ -163,6 +175,20 @@ mod tests {
             let error = read(&[("AWS_ENDPOINT_URL_SQS", value)]).unwrap_err();
             assert_eq!(error.variable, "AWS_ENDPOINT_URL_SQS", "{value}");
         }
+    }
+
+    #[test]
+    fn emulators_are_what_aws_does_not_host() {
+        let check = |endpoint: &str, emulated| {
+            let endpoints = Endpoints::aws().with(Service::Sqs, endpoint);
+            assert_eq!(endpoints.is_emulated(Service::Sqs), emulated, "{endpoint}");
+            assert!(!endpoints.is_emulated(Service::Sns));
+        };
+        check("http://127.0.0.1:4566", true);
+        check("http://[::1]:4566", true);
+        check("https://amazonaws.com.example.org/sqs", true);
+        check("https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com", false);
+        check("https://SQS.eu-west-1.api.aws:443/", false);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 const KEPT: Duration = Duration::from_secs(15 * 60);
 /// Keys that end sooner than this are replaced.
 const MARGIN: Duration = Duration::from_secs(60);
-/// How long the chain may search before an emulator gets a dummy signature: far from AWS it asks addresses that
-/// nobody answers.
-const EMULATOR_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the chain may search before an emulator gets a dummy signature: where there are no keys, it ends with
+/// questions to addresses that nobody answers.
+const EMULATOR_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Keys from a chain of providers, kept while they are good.
 #[derive(Debug)]

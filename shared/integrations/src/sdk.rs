@@ -53,7 +53,7 @@ impl Aws {
     /// The configuration of one service's client.
     pub(crate) fn sdk_config(&self, service: Service, keys: Arc<Keys>) -> SdkConfig {
         let custom = self.endpoints.custom(service);
-        let keys = KeysOf { keys, emulator: custom.is_some() };
+        let keys = KeysOf { keys, emulator: self.endpoints.is_emulated(service) };
         let mut config = SdkConfig::builder()
             .behavior_version(BEHAVIOR())
             .region(Region::new(self.region.clone()))

@@ -81,7 +81,7 @@ impl LambdaClient {
             request = request.header("x-amz-client-context", context);
         }
         let mut request = request.body(invocation.payload.clone()).map_err(|error| LAMBDA.client(error))?;
-        let keys = if self.aws.is_emulated(Service::Lambda) {
+        let keys = if self.aws.endpoints.is_emulated(Service::Lambda) {
             keys.for_emulator().await
         } else {
             keys.for_aws().await.map_err(no_keys)?
