@@ -201,6 +201,17 @@ async fn a_call_that_was_not_sent_differs_from_one_whose_outcome_is_unknown() {
 }
 
 #[tokio::test]
+async fn a_tls_connection_that_is_not_made_sends_nothing() {
+    for mut stub in
+        [Stub::nobody().await, Stub::breaking_off_after(b"HTTP/1.1 400 Bad Request\r\n\r\n").await]
+    {
+        stub.endpoint = stub.endpoint.replace("http://", "https://");
+        let (name, cause) = error(calling(&stub).call(task(FUNCTION, "{}")).await);
+        assert_eq!(name, "Lambda.SdkClientException", "{cause}");
+    }
+}
+
+#[tokio::test]
 async fn connections_are_used_again() {
     let stub = Stub::answering(200, &OK, "1").await;
     let integrations = calling(&stub);
