@@ -1,11 +1,13 @@
 //! What the program `stepwell` is made of.
 //!
 //! It knows one machine: the project a user has on it ([`config`]), the Lambda functions that run on it ([`host`]), and
-//! the API as it is served there ([`server`]).
+//! the API as it is served there ([`server`]). The [`assembly`] puts an engine together over them.
 //! It does not know what a state machine means; the engine and the integrations do, and reach functions through
 //! [`host::Functions`].
 
+pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod host;
 pub mod server;
+pub mod services;

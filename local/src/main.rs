@@ -1,2 +1,48 @@
 //! The program `stepwell`.
-fn main() {}
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use stepwell::cli::{graph, run, serve, validate};
+use tracing_subscriber::EnvFilter;
+
+/// AWS Step Functions on your own machine: runs Amazon States Language state machines exactly as AWS does.
+///
+/// Try it:
+///
+///   stepwell run examples/order-processing
+///
+///   stepwell local &   then   aws stepfunctions --endpoint-url http://127.0.0.1:8083 list-state-machines
+///
+/// STEPWELL_LOG=debug shows what the program itself has to say (a filter in tracing's syntax).
+#[derive(Debug, Parser)]
+#[command(name = "stepwell", version, verbatim_doc_comment, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Local(serve::Args),
+    Validate(validate::Args),
+    Graph(graph::Args),
+}
+
+fn main() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("STEPWELL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match cli.command {
+        Command::Run(args) => runtime()?.block_on(args.run()),
+        Command::Local(args) => runtime()?.block_on(args.run()),
+        Command::Validate(args) => args.run(),
+        Command::Graph(args) => args.run(),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}

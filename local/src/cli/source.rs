@@ -47,7 +47,7 @@ impl Source {
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// By its name where that tells, else by its first character: JSON definitions begin with a brace.
-fn format(path: &Path, text: &str) -> Format {
+pub(super) fn format(path: &Path, text: &str) -> Format {
     let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     match extension.as_deref() {
         Some("yaml" | "yml") => Format::Yaml,

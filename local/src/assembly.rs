@@ -1,0 +1,108 @@
+//! Puts an engine together on this machine: the SQLite store, the functions hosted here, the services called elsewhere.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use stepwell_engine::{Engine, Settings};
+use stepwell_integrations::{FunctionHost, HostAnswer, HostCall, Mocks};
+use stepwell_local::{Dispatching, LocalStore, Options};
+
+use crate::config::Project;
+use crate::host::{Functions, HostOptions, InvokeError, InvokeOptions, LogSink};
+use crate::services;
+
+/// How long drivers may take over what they are at, when the program stops. What is cut off is taken up at the next
+/// start, where a call whose outcome is unknown fails with `Lambda.Unknown`.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an engine is put together from.
+pub struct Parts<'a> {
+    /// The project, for its functions, account and region.
+    pub project: &'a Project,
+    /// The folder of the store.
+    pub data_dir: &'a Path,
+    /// Answers in the place of calls.
+    pub mocks: Option<Arc<Mocks>>,
+    /// Where the API is served, or will be: the functions hosted here are told.
+    pub api_url: String,
+    /// Where the functions' output goes.
+    pub log: LogSink,
+}
+
+/// An engine that runs, over its store.
+pub struct Assembly {
+    /// The engine.
+    pub engine: Engine,
+    store: LocalStore,
+    dispatching: Option<Dispatching>,
+}
+
+impl Assembly {
+    /// Opens the store, and takes up what an earlier life of the program left.
+    ///
+    /// # Errors
+    /// A store that cannot be opened; an endpoint variable that is no URL.
+    pub async fn start(parts: Parts<'_>) -> Result<Self> {
+        let store = LocalStore::open(parts.data_dir, Options::default())
+            .with_context(|| format!("the store in {}", parts.data_dir.display()))?;
+        let local = &parts.project.local;
+        let functions = Functions::new(
+            parts.project.functions.clone(),
+            HostOptions {
+                account: local.account().to_owned(),
+                region: local.region().to_owned(),
+                environment: BTreeMap::from([("AWS_ENDPOINT_URL_SFN".to_owned(), parts.api_url)]),
+                log: parts.log,
+                ..HostOptions::default()
+            },
+        );
+        let tasks = services::tasks(local.region(), Arc::new(Hosted(functions)), parts.mocks).await?;
+        let engine = Engine::new(store.ports(tasks), Settings::default());
+        let dispatching = store.run(engine.clone());
+        Ok(Assembly { engine, store, dispatching })
+    }
+
+    /// Lets what is under way come to a commit, and closes the store.
+    pub async fn stop(self) {
+        if let Some(dispatching) = self.dispatching {
+            dispatching.stop(PATIENCE).await;
+        }
+        drop(self.engine);
+        self.store.close();
+    }
+}
+
+/// The functions hosted here, as the integration of Lambda asks for them.
+struct Hosted(Functions);
+
+#[async_trait]
+impl FunctionHost for Hosted {
+    fn hosts(&self, function: &str) -> bool {
+        self.0.find(function).is_some()
+    }
+
+    async fn invoke(&self, call: HostCall) -> HostAnswer {
+        let options = InvokeOptions {
+            request_id: Some(call.request_id),
+            client_context: call.client_context,
+            invoked_function_arn: None,
+            trace_id: Some(call.trace_id),
+        };
+        match self.0.invoke(&call.function, call.payload, options).await {
+            Ok(outcome) if outcome.is_error() => HostAnswer::FunctionError(outcome.payload().clone()),
+            Ok(outcome) => HostAnswer::Success(outcome.payload().clone()),
+            Err(error) => {
+                let (status, code) = match &error {
+                    InvokeError::FunctionNotFound { .. } => (404, "ResourceNotFoundException"),
+                    InvokeError::Header { .. } => (400, "InvalidParameterValueException"),
+                    InvokeError::Closing => (500, "ServiceException"),
+                };
+                HostAnswer::Refused { status, code, message: error.to_string() }
+            }
+        }
+    }
+}

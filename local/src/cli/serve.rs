@@ -1,0 +1,80 @@
+//! `stepwell local`: the Step Functions API on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use stepwell_wire::Api;
+
+use crate::assembly::{Assembly, Parts};
+use crate::config::Project;
+use crate::host::LogSink;
+use crate::server::{Options, Server, stop_signal};
+
+/// Serves the Step Functions API on this machine, until it is told to stop (Ctrl-C or SIGTERM).
+///
+/// Point clients at it with AWS_ENDPOINT_URL_SFN=http://127.0.0.1:8083. Every acknowledged start and result is on disk;
+/// killed at any instant and started again, executions go on where their journal ends. Functions that the project
+/// declares run as child processes; other calls go where `stepwell run` says.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The address to listen on [default: 127.0.0.1]
+    #[arg(long)]
+    host: Option<String>,
+    /// The port to listen on; 0 takes one that is free [default: 8083]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Where executions and state machines are kept [default: .stepwell]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The folder with the stepwell.toml or SAM template of the functions
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    project: PathBuf,
+    /// Serve other machines too, though nobody's signature is checked yet
+    #[arg(long)]
+    allow_unauthenticated_network: bool,
+}
+
+impl Args {
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    /// A project that cannot be read, a store that cannot be opened, an address that cannot be listened on.
+    pub async fn run(self) -> Result<ExitCode> {
+        let project = Project::load(&self.project)?;
+        let local = &project.local;
+        let options = Options {
+            host: self.host.clone().or_else(|| local.host.clone()).unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: self.port.or(local.port).unwrap_or(8083),
+            allow_unauthenticated_network: self.allow_unauthenticated_network,
+            ..Options::default()
+        };
+        let data_dir = self
+            .data_dir
+            .clone()
+            .or_else(|| local.data_dir.clone())
+            .unwrap_or_else(|| Path::new(".stepwell").to_owned());
+        let listener = Server::bind(options).await?;
+        let parts = Parts {
+            project: &project,
+            data_dir: &data_dir,
+            mocks: None,
+            api_url: listener.url(),
+            log: LogSink::default(),
+        };
+        let assembly = Assembly::start(parts).await?;
+        let settings =
+            stepwell_wire::Settings { account: local.account().into(), region: local.region().into() };
+        listener.announce();
+        listener
+            .run(Api::new(assembly.engine.clone(), settings), async {
+                if let Err(error) = stop_signal().await {
+                    tracing::error!(%error, "signals cannot be listened for: stop with SIGKILL, which loses nothing");
+                    std::future::pending().await
+                }
+            })
+            .await;
+        assembly.stop().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
