@@ -1,0 +1,103 @@
+//! A `stepwell local` of the test's own, spoken to over HTTP.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// Whether a program can be started.
+pub(crate) fn have(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// A folder that is removed with this.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("stepwell-{name}-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running program; killed with SIGKILL when it is dropped.
+pub(crate) struct Local {
+    child: Child,
+    address: String,
+}
+
+impl Local {
+    /// Starts it on a free port and waits until it says that it listens.
+    pub(crate) fn start(project: &Path, data_dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stepwell"))
+            .args(["local", "--port", "0", "--project"])
+            .arg(project)
+            .arg("--data-dir")
+            .arg(data_dir)
+            .current_dir(project)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit("http://").next().unwrap_or_default().to_owned();
+        assert!(!address.is_empty(), "it does not listen");
+        Local { child, address }
+    }
+
+    /// The endpoint.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A call whose answer is needed.
+    pub(crate) fn call(&self, operation: &str, request: Value) -> Value {
+        self.try_call(operation, &request).unwrap_or_else(|| panic!("no answer to {operation}"))
+    }
+
+    /// A call that may get no answer.
+    pub(crate) fn try_call(&self, operation: &str, request: &Value) -> Option<Value> {
+        let body = request.to_string();
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Target: AWSStepFunctions.{operation}\r\n\
+             Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        serde_json::from_str(body).ok()
+    }
+
+    /// SIGKILL, and no word more.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
