@@ -313,6 +313,6 @@ fn zombies() {
 #[test]
 fn crowds() {
     let rates = Rates { duplicate: 300, crash: 5, ..RATES };
-    let slice = Duration::from_millis(300);
+    let slice = Duration::from_millis(60);
     check(700..800, Plan { rates, redeliver: 200, slice, ..HEALTHY }, |_| Ok(()));
 }
