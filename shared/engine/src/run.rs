@@ -34,7 +34,7 @@ pub(crate) struct Run {
     timers: HashMap<TimerId, Arc<str>>,
     /// Attempts that a callback's fact ended and that no driver page follows.
     undriven: Vec<AttemptId>,
-    /// The last page that a driver wrote.
+    /// The last page of a driver, but for burials: what is ready has been that driver's since.
     pub(crate) last_driver: Seq,
     /// The tasks that have a token.
     tokens: HashMap<AttemptId, TokenTask>,
@@ -144,8 +144,11 @@ impl Run {
             if known.delivery == claimant.delivery {
                 known.wrote_at = at;
             }
-            self.last_driver = seq;
-            self.undriven.clear();
+            // Who buries drives nothing: what was to be driven on before is so still.
+            if !records.iter().any(|record| matches!(record, Record::DriverLost { .. })) {
+                self.last_driver = seq;
+                self.undriven.clear();
+            }
         }
         for record in records {
             match record {
