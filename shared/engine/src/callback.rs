@@ -22,9 +22,7 @@ impl Engine {
     pub async fn send_task_result(&self, token: &str, result: Callback) -> Result<(), CallbackError> {
         let token = token::decode(token).ok_or(CallbackError::InvalidToken)?;
         let trigger = result.trigger(token.attempt, token.nonce);
-        let body =
-            MessageBody::TaskResult { attempt: token.attempt, nonce: token.nonce, result: result.clone() };
-        self.callback(&token, &trigger, Some((&result, body))).await
+        self.callback(&token, &trigger, Some(&result)).await
     }
 
     /// A sign of life of the attempt that `token` names (API: SendTaskHeartbeat).
@@ -42,40 +40,45 @@ impl Engine {
         &self,
         token: &token::Token,
         trigger: &Trigger,
-        mut result: Option<(&Callback, MessageBody)>,
+        result: Option<&Callback>,
     ) -> Result<(), CallbackError> {
         let mut run = self.load(&token.execution_arn).await?.ok_or(CallbackError::TaskDoesNotExist)?;
         let writer = Writer::Request(self.inner.ports.clock.random());
-        let callback = result.as_ref().map(|(callback, _)| *callback);
+        let mut unsent = result;
         for _ in 0..FACT_TRIES_MAX {
-            let open = match run.token(token.attempt, token.nonce, callback) {
-                Token::Open => Ok(true),
-                Token::Ended { same: true } => Ok(false),
-                Token::Ended { same: false } => Err(CallbackError::TaskTimedOut),
-                Token::Unknown => Err(CallbackError::TaskDoesNotExist),
+            let answer = match run.token(token.attempt, token.nonce, result) {
+                Token::Open => None,
+                Token::Ended { same: true } => Some(Ok(())),
+                Token::Ended { same: false } => Some(Err(CallbackError::TaskTimedOut)),
+                Token::Unknown => Some(Err(CallbackError::TaskDoesNotExist)),
             };
-            if !matches!(open, Ok(true)) {
+            if let Some(answer) = answer {
                 self.keep(run);
-                return open.map(|_| ());
+                return answer;
             }
-            if let Some((_, body)) = &mut result {
-                // Once: a second message would find the attempt closed as the first did.
-                let body = std::mem::replace(body, MessageBody::Continue { after: 0, bury: None });
-                if matches!(body, MessageBody::TaskResult { .. }) {
-                    let message = self.message(&run, body);
-                    let queue = &self.inner.ports.queue;
-                    self.patiently(|| queue.send(message.clone(), None)).await.map_err(DriveError::from)?;
-                }
+            if let Some(result) = unsent.take() {
+                self.send_callback(&run, token, result).await?;
             }
-            match self.fact(&mut run, &writer, &[trigger]).await? {
-                true => {
-                    self.keep(run);
-                    return Ok(());
-                }
-                false => self.refresh(&mut run).await?,
+            if self.fact(&mut run, &writer, &[trigger]).await? {
+                self.keep(run);
+                return Ok(());
             }
+            self.refresh(&mut run).await?;
         }
         Err(CallbackError::Unavailable("other commits came first, again and again".into()))
+    }
+
+    /// The message that drives the execution on, whatever becomes of this handler.
+    async fn send_callback(
+        &self,
+        run: &Run,
+        token: &token::Token,
+        result: &Callback,
+    ) -> Result<(), DriveError> {
+        let (attempt, nonce, result) = (token.attempt, token.nonce, result.clone());
+        let message = self.message(run, MessageBody::TaskResult { attempt, nonce, result });
+        let queue = &self.inner.ports.queue;
+        Ok(self.patiently(|| queue.send(message.clone(), None)).await?)
     }
 
     /// Appends what `triggers` mean, one behind the other, and nothing else; `false` where another page came first, or it means nothing.
