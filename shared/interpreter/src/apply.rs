@@ -48,7 +48,7 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
         Trigger::TimerFired { timer } => decider.timer_fired(*timer),
         Trigger::Stop(error) if *execution.status() == Status::Running => {
             decider.cancel_below(BranchId(0));
-            decider.event_after(BranchId(0), EventId(0), EventBody::ExecutionAborted(error.clone()));
+            decider.event_after(BranchId(0), EventId(0), EventBody::ExecutionAborted(error.cut()));
         }
         Trigger::DriverLost(claimant) => decider.driver_lost(claimant, false),
         Trigger::Start { .. } | Trigger::Stop(_) => {}
@@ -90,7 +90,7 @@ impl Decider<'_> {
                 self.event(branch, EventBody::Succeeded { family, attempt, output: output.clone() });
             }
             Outcome::Failed(error) => {
-                self.event(branch, EventBody::Failed(family, attempt, error.clone()));
+                self.event(branch, EventBody::Failed(family, attempt, error.cut()));
             }
             Outcome::TimedOut => self.timed_out(branch, &call, false),
         }

@@ -69,7 +69,7 @@ impl Decider<'_> {
             "An error occurred while executing the state '{}' (entered at the event id #{}). {}",
             state.name, entered.0, fault.message
         );
-        let error = ErrorOutput::new(fault.error, cause);
+        let error = ErrorOutput::new(fault.error, cause).cut();
         if fault.error == ErrorName::QUERY_EVALUATION_ERROR {
             // Recorded: it does not follow the Entered event but shares its predecessor, except in a Wait.
             let last = self.execution.branch(branch).previous;
@@ -174,7 +174,7 @@ impl Decider<'_> {
             "An error occurred while executing the state '{}' (entered at the event id #{entered}). {}",
             state.name, fault.message
         );
-        let error = ErrorOutput::new(fault.error, cause);
+        let error = ErrorOutput::new(fault.error, cause).cut();
         if fault.error == ErrorName::QUERY_EVALUATION_ERROR {
             let location = fault.location.clone().map(Arc::from);
             self.event(

@@ -159,9 +159,33 @@ impl ExecutionInfo {
 }
 
 impl ErrorOutput {
+    /// Characters that an error's name may have; a longer one is cut (API: SensitiveError).
+    pub const ERROR_CHARACTERS_MAX: usize = 256;
+    /// Characters that a cause may have; a longer one is cut (API: SensitiveCause).
+    pub const CAUSE_CHARACTERS_MAX: usize = 32_768;
+
+    /// The same, cut to what the API can show.
+    pub fn cut(&self) -> Self {
+        ErrorOutput {
+            error: self.error.as_ref().map(|text| cut(text, Self::ERROR_CHARACTERS_MAX)),
+            cause: self.cause.as_ref().map(|text| cut(text, Self::CAUSE_CHARACTERS_MAX)),
+        }
+    }
+
     /// An error with its cause.
     pub fn new(error: impl Into<Arc<str>>, cause: impl Into<Arc<str>>) -> Self {
         ErrorOutput { error: Some(error.into()), cause: Some(cause.into()) }
+    }
+}
+
+fn cut(text: &Arc<str>, characters_max: usize) -> Arc<str> {
+    // A text has no more characters than bytes: most need not be counted.
+    if text.len() <= characters_max {
+        return text.clone();
+    }
+    match text.char_indices().nth(characters_max) {
+        Some((end, _)) => text[..end].into(),
+        None => text.clone(),
     }
 }
 
@@ -451,5 +475,20 @@ impl Record {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_cut_to_what_the_api_can_show() {
+        let long = "é".repeat(40_000);
+        let error = ErrorOutput::new(long.as_str(), long.as_str()).cut();
+        assert_eq!(error.error.map(|text| text.chars().count()), Some(256));
+        assert_eq!(error.cause.map(|text| text.chars().count()), Some(32_768));
+        let short = ErrorOutput::new("Busy", "é".repeat(32_768));
+        assert_eq!(short.cut(), short);
     }
 }

@@ -20,7 +20,7 @@ impl Decider<'_> {
     ) -> Result<(), Fault> {
         let error = self.fail_text(branch, fail.error.as_ref(), "Error", input)?;
         let cause = self.fail_text(branch, fail.cause.as_ref(), "Cause", input)?;
-        self.fail(branch, state, Failure::new(ErrorOutput { error, cause }));
+        self.fail(branch, state, Failure::new(ErrorOutput { error, cause }.cut()));
         Ok(())
     }
 
