@@ -1,0 +1,367 @@
+//! Drives one execution through its script.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use stepwell_asl::{Definition, StateKind};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{
+    AttemptId, Claimant, Decision, Effect, Event, Execution, ExecutionInfo, Now, Outcome, Phase, Record,
+    Resource, TimerId, TimerPurpose, Timestamp, Trigger, advance, apply, evolve, release,
+};
+
+use crate::script::{Step, TaskEvent, TaskName};
+
+/// When every execution starts: 2026-01-01T00:00:00Z.
+pub(crate) const STARTED_AT: Timestamp = Timestamp(1_767_225_600_000);
+
+/// The ARN of every execution.
+pub(crate) const EXECUTION_ARN: &str = "arn:aws:states:us-east-1:123456789012:execution:Machine:run";
+
+/// One execution, driven through a script in virtual time.
+///
+/// It stands in for the engine: it makes decisions, keeps their records, and remembers the calls and timers they ask
+/// for. It also gives a call up at its `TimeoutSeconds`, as a driver does. After each decision it holds that
+///
+/// - the same decision made again is the same;
+/// - all records folded from the beginning give the execution that the decision gave;
+/// - the trigger that was just taken in means nothing a second time;
+/// - each event's `previousEventId` is that of an event before it, and ids have no gaps;
+/// - every open timer was asked for, as was the call of every attempt that is answered;
+/// - what was cancelled is gone; and once the execution has ended, nothing is open.
+pub struct Run<'a> {
+    definition: &'a Definition,
+    execution: Execution,
+    records: Vec<Record>,
+    time: Timestamp,
+    decisions: u64,
+    drivers: u64,
+    attempts: BTreeMap<AttemptId, Attempt>,
+    timers_asked: BTreeMap<TimerId, Timestamp>,
+}
+
+/// What is remembered of an attempt.
+struct Attempt {
+    state: Arc<str>,
+    index: Option<u32>,
+    nonce: u128,
+    outlives_call: bool,
+    /// Calls that were asked for it: one by each driver that claimed it.
+    calls: u64,
+    /// When its driver gives the call up.
+    deadline: Option<Timestamp>,
+}
+
+/// Something that is due.
+enum Due {
+    Timer(TimerId),
+    Deadline(AttemptId),
+}
+
+impl<'a> Run<'a> {
+    /// Starts an execution, and lets it do what is ready.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold.
+    pub fn start(definition: &'a Definition, input: Payload) -> Result<Self> {
+        let info = ExecutionInfo {
+            execution_arn: EXECUTION_ARN.into(),
+            name: "run".into(),
+            state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:Machine".into(),
+            state_machine_name: "Machine".into(),
+            role_arn: "arn:aws:iam::123456789012:role/machine".into(),
+            version_arn: None,
+            alias_arn: None,
+            started_at: STARTED_AT,
+            express: false,
+        };
+        let mut run = Run {
+            definition,
+            execution: Execution::default(),
+            records: vec![],
+            time: STARTED_AT,
+            decisions: 0,
+            drivers: 1,
+            attempts: BTreeMap::new(),
+            timers_asked: BTreeMap::new(),
+        };
+        run.tell(&Trigger::Start { info: Arc::new(info), input })?;
+        Ok(run)
+    }
+
+    /// The records so far.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The execution as it stands.
+    pub fn execution(&self) -> &Execution {
+        &self.execution
+    }
+
+    /// The texts of all task tokens so far.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = String> + '_ {
+        self.attempts
+            .iter()
+            .map(|(id, attempt)| stepwell_interpreter::token::encode(EXECUTION_ARN, *id, attempt.nonce))
+    }
+
+    /// Takes one step of a script.
+    pub(crate) fn step(&mut self, step: &Step) -> Result<()> {
+        ensure!(
+            !self.has_ended() || matches!(step, Step::Task { late: true, .. }),
+            "the execution has ended"
+        );
+        match step {
+            Step::Task { task, late: false, event } => self.task(task, event),
+            Step::Task { task, late: true, event } => self.late(task, event),
+            Step::After(milliseconds) => {
+                let until = Timestamp(self.time.0 + milliseconds);
+                while let Some((due, what)) = self.next_due().filter(|(due, _)| *due <= until) {
+                    self.fire(due, what)?;
+                }
+                self.time = until;
+                Ok(())
+            }
+            Step::Timer => {
+                let (due, what) = self.next_due().context("no timer is set")?;
+                self.fire(due, what)
+            }
+            Step::Stop(error) => self.tell(&Trigger::Stop(error.clone())),
+            Step::DriverLost { released } => {
+                let lost = self.claimant();
+                self.drivers += 1;
+                if *released {
+                    let definition = self.definition;
+                    self.decide(|execution, now| release(definition, execution, &lost, now))?;
+                    return self.go_on();
+                }
+                self.tell(&Trigger::DriverLost(lost))
+            }
+        }
+    }
+
+    /// Holds that an execution that has ended has nothing open.
+    pub(crate) fn finish(&self) -> Result<()> {
+        if self.has_ended() {
+            ensure!(self.execution.timers().next().is_none(), "the execution has ended with a timer set");
+            ensure!(self.execution.calls().next().is_none(), "the execution has ended with a call open");
+            ensure!(
+                self.execution.branches().next().is_none(),
+                "the execution has ended with a branch alive"
+            );
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.execution.status().is_terminal()
+    }
+
+    fn claimant(&self) -> Claimant {
+        Claimant { message: "message".into(), delivery: self.drivers }
+    }
+
+    fn task(&mut self, name: &TaskName, event: &TaskEvent) -> Result<()> {
+        let open: Vec<_> = self.execution.calls().map(|(_, call)| call.attempt).collect();
+        let attempt = open.into_iter().find(|attempt| self.attempts[attempt].is(name));
+        let attempt = attempt.with_context(|| format!("no task of {} is open", name.state))?;
+        if matches!(event, TaskEvent::Returns(_)) {
+            ensure!(self.attempts[&attempt].calls > 0, "nobody was asked to call {}", name.state);
+        }
+        let trigger = self.trigger(attempt, event);
+        let before = self.records.len();
+        self.tell(&trigger)?;
+        ensure!(self.records.len() > before, "the execution takes no notice of it");
+        Ok(())
+    }
+
+    fn late(&mut self, name: &TaskName, event: &TaskEvent) -> Result<()> {
+        let is_closed = |attempt: &AttemptId| self.execution.call(*attempt).is_none();
+        let attempt = self
+            .attempts
+            .iter()
+            .rev()
+            .find(|(id, attempt)| attempt.is(name) && is_closed(id))
+            .map(|(id, _)| *id);
+        let attempt = attempt.with_context(|| format!("no attempt of {} is closed", name.state))?;
+        let trigger = self.trigger(attempt, event);
+        let decision = apply(self.definition, &self.execution, &trigger, self.now());
+        ensure!(decision.records.is_empty(), "the execution takes notice of it: {:?}", decision.records);
+        Ok(())
+    }
+
+    fn trigger(&self, attempt: AttemptId, event: &TaskEvent) -> Trigger {
+        let known = &self.attempts[&attempt];
+        let nonce = known.nonce;
+        match event {
+            TaskEvent::Returns(output) if known.outlives_call => {
+                Trigger::TaskSubmitted { attempt, output: output.clone() }
+            }
+            TaskEvent::Returns(output) | TaskEvent::Succeeds(output) => {
+                Trigger::TaskResult { attempt, nonce, outcome: Outcome::Succeeded(output.clone()) }
+            }
+            TaskEvent::Fails(error) => {
+                Trigger::TaskResult { attempt, nonce, outcome: Outcome::Failed(error.clone()) }
+            }
+            TaskEvent::Heartbeat => Trigger::TaskHeartbeat { attempt, nonce },
+            TaskEvent::Taken(worker) => {
+                Trigger::ActivityStarted { attempt, worker: Some(worker.as_str().into()) }
+            }
+        }
+    }
+
+    /// What is due next, and when.
+    fn next_due(&self) -> Option<(Timestamp, Due)> {
+        let timers = self.execution.timers().map(|(id, timer)| (timer.due, id.0, Due::Timer(id)));
+        let timed = |attempt: AttemptId| {
+            self.execution.timers().any(|(_, timer)| timer.purpose == TimerPurpose::Timeout(attempt))
+        };
+        let deadlines = self.execution.calls().filter_map(|(_, call)| {
+            let due = self.attempts.get(&call.attempt)?.deadline?;
+            (!timed(call.attempt)).then_some((due, call.attempt.0, Due::Deadline(call.attempt)))
+        });
+        timers
+            .chain(deadlines)
+            .min_by_key(|(due, number, _)| (*due, *number))
+            .map(|(due, _, what)| (due, what))
+    }
+
+    fn fire(&mut self, due: Timestamp, what: Due) -> Result<()> {
+        self.time = self.time.max(due);
+        match what {
+            Due::Timer(timer) => self.tell(&Trigger::TimerFired { timer }),
+            Due::Deadline(attempt) => {
+                let nonce = self.attempts[&attempt].nonce;
+                self.tell(&Trigger::TaskResult { attempt, nonce, outcome: Outcome::TimedOut })
+            }
+        }
+    }
+
+    /// Takes a trigger in, and does what is ready then.
+    fn tell(&mut self, trigger: &Trigger) -> Result<()> {
+        let definition = self.definition;
+        self.decide(|execution, now| apply(definition, execution, trigger, now))?;
+        self.means_nothing_again(trigger)?;
+        self.go_on()?;
+        self.means_nothing_again(trigger)
+    }
+
+    fn means_nothing_again(&self, trigger: &Trigger) -> Result<()> {
+        // A heartbeat is a sign of life whenever it comes.
+        if !matches!(trigger, Trigger::TaskHeartbeat { .. }) {
+            let again = apply(self.definition, &self.execution, trigger, self.now());
+            ensure!(again.records.is_empty(), "{trigger:?} means something again: {:?}", again.records);
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self) -> Result<()> {
+        let (definition, claimant) = (self.definition, self.claimant());
+        while self.execution.is_ready() {
+            let before = self.records.len();
+            self.decide(|execution, now| advance(definition, execution, &claimant, now))?;
+            ensure!(self.records.len() > before, "the execution is ready, and nothing is done");
+        }
+        let idle = advance(definition, &self.execution, &claimant, self.now());
+        ensure!(idle.records.is_empty(), "nothing is ready, and something is done: {:?}", idle.records);
+        Ok(())
+    }
+
+    fn now(&self) -> Now {
+        Now { time: self.time, seed: self.decisions.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 42 }
+    }
+
+    fn decide(&mut self, decide: impl Fn(&Execution, Now) -> Decision) -> Result<()> {
+        self.decisions += 1;
+        let decision = decide(&self.execution, self.now());
+        ensure!(decision == decide(&self.execution, self.now()), "decided twice, it is decided otherwise");
+        if decision.records.is_empty() {
+            ensure!(decision.execution == self.execution, "nothing is recorded, and something changed");
+            ensure!(decision.effects.is_empty(), "nothing is recorded, and something is to be done");
+            return Ok(());
+        }
+        self.records.extend(decision.records);
+        let mut told = Execution::default();
+        self.records.iter().for_each(|record| evolve(&mut told, record));
+        ensure!(told == decision.execution, "the records tell of another execution");
+        self.execution = decision.execution;
+        self.chained()?;
+        self.perform(&decision.effects)
+    }
+
+    fn chained(&self) -> Result<()> {
+        let events = || {
+            self.records.iter().filter_map(|record| match record {
+                Record::Event(event) => Some(event),
+                _ => None,
+            })
+        };
+        for (id, Event { previous, .. }) in (1..).zip(events()) {
+            ensure!(previous.0 < id, "event {id} has the previousEventId {}", previous.0);
+        }
+        let (last, count) = (self.execution.last_event().0, events().count() as u64);
+        ensure!(last == count, "the last event is number {last} of {count}");
+        Ok(())
+    }
+
+    fn perform(&mut self, effects: &[Effect]) -> Result<()> {
+        self.remember_attempts()?;
+        for effect in effects {
+            match effect {
+                Effect::CallTask(call) => {
+                    let deadline = call.timeout_seconds.map(|seconds| self.time.plus_seconds(seconds));
+                    let attempt =
+                        self.attempts.get_mut(&call.attempt).context("a call is made for no attempt")?;
+                    attempt.calls += 1;
+                    attempt.deadline = deadline;
+                    ensure!(attempt.calls <= self.drivers, "a call is made twice by one driver");
+                }
+                Effect::SetTimer { timer, due } => {
+                    self.timers_asked.insert(*timer, *due);
+                }
+                Effect::CancelTimer { timer } => {
+                    let gone = self.execution.timers().all(|(id, _)| id != *timer);
+                    ensure!(gone, "a timer is cancelled and still set");
+                }
+                Effect::CancelTask { attempt } => {
+                    ensure!(self.execution.call(*attempt).is_none(), "a task is cancelled and still open");
+                }
+            }
+        }
+        for (id, timer) in self.execution.timers() {
+            ensure!(
+                self.timers_asked.get(&id) == Some(&timer.due),
+                "a timer is set that nobody was asked for"
+            );
+        }
+        Ok(())
+    }
+
+    fn remember_attempts(&mut self) -> Result<()> {
+        for (_, branch) in self.execution.branches() {
+            let (Some(call), Phase::In { state, .. }) = (branch.call(), &branch.phase) else { continue };
+            let Some(StateKind::Task(task)) = self.definition.state(state).map(|state| &state.kind) else {
+                bail!("a call is open in the state {state}, which is no Task");
+            };
+            let resource = Resource::parse(&task.resource).context("a call of no resource is open")?;
+            self.attempts.entry(call.attempt).or_insert_with(|| Attempt {
+                state: state.clone(),
+                index: branch.parent.map(|(_, index)| index),
+                nonce: call.nonce,
+                outlives_call: resource.outlives_call(),
+                calls: 0,
+                deadline: None,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Attempt {
+    fn is(&self, name: &TaskName) -> bool {
+        *self.state == *name.state && (name.index.is_none() || name.index == self.index)
+    }
+}
