@@ -1,7 +1,7 @@
 //! What an execution is at one moment: the fold of its records.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use stepwell_asl::StateName;
@@ -300,10 +300,24 @@ impl Execution {
         self.lost.contains(claimant)
     }
 
+    /// The branch `id`; once the execution has ended, a branch that is done.
+    ///
+    /// An execution may end in the middle of a state's work, when its history is full.
     pub(crate) fn branch(&self, id: BranchId) -> &Branch {
-        self.branches
-            .get(&id)
-            .expect("a branch lives while something refers to it: evolve removes them together")
+        static ENDED: LazyLock<Arc<Branch>> = LazyLock::new(|| {
+            Arc::new(Branch {
+                parent: None,
+                previous: EventId(0),
+                variables: Arc::default(),
+                item: None,
+                phase: Phase::Done { output: Payload::default() },
+            })
+        });
+        self.branches.get(&id).unwrap_or_else(|| {
+            let holds = "a branch lives while something refers to it: evolve removes them together";
+            assert!(self.status.is_terminal(), "{holds}");
+            &ENDED
+        })
     }
 
     /// The variable `name` as `branch` sees it.
