@@ -323,10 +323,14 @@ fn error_output(error: &ErrorOutput) -> Payload {
 /// Whether an `ErrorEquals` takes the failure (ASL: Errors).
 fn matches(error_equals: &[ErrorName], failure: &Failure) -> bool {
     let error = failure.error.error.as_deref().unwrap_or_default();
+    // The guide: it is not retriable, and always fails the execution. That holds for its own name, too.
+    if error == ErrorName::RUNTIME {
+        return false;
+    }
     error_equals.iter().any(|name| match name.as_str() {
         // The guide also exempts States.DataLimitExceeded, but a recorded run catches a task's by States.ALL.
-        ErrorName::ALL => error != ErrorName::RUNTIME,
-        ErrorName::TASK_FAILED => error != ErrorName::RUNTIME && error != ErrorName::TIMEOUT,
+        ErrorName::ALL => true,
+        ErrorName::TASK_FAILED => error != ErrorName::TIMEOUT,
         ErrorName::HEARTBEAT_TIMEOUT => failure.heartbeat || error == ErrorName::HEARTBEAT_TIMEOUT,
         name => name == error,
     })
@@ -381,7 +385,7 @@ mod tests {
         assert!(taken(&["States.ALL"], "Anything", false));
         assert!(taken(&["States.ALL"], "States.Timeout", false));
         assert!(!taken(&["States.ALL"], "States.Runtime", false));
-        assert!(taken(&["States.Runtime"], "States.Runtime", false));
+        assert!(!taken(&["States.TaskFailed", "States.Runtime"], "States.Runtime", false));
         assert!(taken(&["States.TaskFailed"], "Busy", false));
         assert!(!taken(&["States.TaskFailed"], "States.Timeout", false));
         assert!(taken(&["States.HeartbeatTimeout"], "States.Timeout", true));
