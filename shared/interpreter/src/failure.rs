@@ -81,6 +81,9 @@ impl Decider<'_> {
             self.event_after(branch, previous, body);
         }
         let is_evaluation = fault.error == ErrorName::QUERY_EVALUATION_ERROR;
+        // An ItemSelector may fail while iterations are under way.
+        let cause_event = self.execution.branch(branch).previous;
+        self.abort_siblings(branch, branch, state, cause_event);
         self.fail(branch, state, Failure { is_evaluation, ..Failure::new(error) });
     }
 
@@ -248,6 +251,7 @@ impl Decider<'_> {
         );
     }
 
+    /// What `parent` has under way, but for `failed`, is aborted because of the event `cause`.
     fn abort_siblings(&mut self, parent: BranchId, failed: BranchId, forking: &State, cause: EventId) {
         let Phase::In { step: Step::Forked(fork), .. } = &self.execution.branch(parent).phase else { return };
         let siblings: Vec<_> =
