@@ -313,8 +313,8 @@ impl<'a> Run<'a> {
             match effect {
                 Effect::CallTask(call) => {
                     let deadline = call.timeout_seconds.map(|seconds| self.time.plus_seconds(seconds));
-                    let attempt =
-                        self.attempts.get_mut(&call.attempt).context("a call is made for no attempt")?;
+                    // What was begun and aborted in one decision is called all the same.
+                    let Some(attempt) = self.attempts.get_mut(&call.attempt) else { continue };
                     attempt.calls += 1;
                     attempt.deadline = deadline;
                     ensure!(attempt.calls <= self.drivers, "a call is made twice by one driver");
