@@ -1,6 +1,8 @@
 //! The program is killed at any instant, again and again: every acknowledged execution goes on and ends as it would
 //! have, and no task is called twice without a Retry.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! A `stepwell local` of the test's own, spoken to over HTTP.
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
