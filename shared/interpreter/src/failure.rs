@@ -83,7 +83,7 @@ impl Decider<'_> {
         let is_evaluation = fault.error == ErrorName::QUERY_EVALUATION_ERROR;
         // An ItemSelector may fail while iterations are under way.
         let cause_event = self.execution.branch(branch).previous;
-        self.abort_siblings(branch, branch, state, cause_event);
+        self.abort_siblings(branch, branch, cause_event);
         self.fail(branch, state, Failure { is_evaluation, ..Failure::new(error) });
     }
 
@@ -235,13 +235,13 @@ impl Decider<'_> {
             return;
         };
         let Some(forking) = self.state_of(parent) else { return };
-        let is_map = matches!(forking.kind, StateKind::Map(_));
-        if is_map {
+        if matches!(forking.kind, StateKind::Map(_)) {
             let name = forking.name.clone();
             self.event_after(branch, cause_event, EventBody::MapIterationFailed { name, index });
         }
-        self.abort_siblings(parent, branch, forking, cause_event);
-        if matches!(state.kind, StateKind::Task(_)) && !is_map {
+        self.abort_siblings(parent, branch, cause_event);
+        // Recorded: behind what was aborted because of it, the failing task is aborted too.
+        if matches!(state.kind, StateKind::Task(_)) {
             self.event_after(branch, cause_event, EventBody::StateAborted { state_type: StateType::Task });
         }
         self.fail(
@@ -251,26 +251,33 @@ impl Decider<'_> {
         );
     }
 
-    /// What `parent` has under way, but for `failed`, is aborted because of the event `cause`.
-    fn abort_siblings(&mut self, parent: BranchId, failed: BranchId, forking: &State, cause: EventId) {
+    /// What `parent` has under way, but for `failed`, is aborted because of the event `cause`: the deepest first.
+    fn abort_siblings(&mut self, parent: BranchId, failed: BranchId, cause: EventId) {
         let Phase::In { step: Step::Forked(fork), .. } = &self.execution.branch(parent).phase else { return };
-        let siblings: Vec<_> =
-            fork.running.iter().map(|(id, index)| (*id, *index)).filter(|(id, _)| *id != failed).collect();
-        for (sibling, index) in siblings {
+        let siblings: Vec<_> = fork.running.keys().copied().filter(|id| *id != failed).collect();
+        for sibling in siblings {
             let mut below = self.execution.descendants(sibling);
             below.reverse();
             for id in below.into_iter().chain([sibling]) {
                 self.abort_state(id, cause);
-            }
-            if matches!(forking.kind, StateKind::Map(_)) {
-                let name = forking.name.clone();
-                self.event_after(sibling, cause, EventBody::MapIterationAborted { name, index });
+                self.abort_iteration(id, cause);
             }
         }
     }
 
+    /// Where `branch` is a Map's iteration, it is aborted.
+    fn abort_iteration(&mut self, branch: BranchId, cause: EventId) {
+        let Some((parent, index)) = self.execution.branch(branch).parent else { return };
+        let Some(forking) = self.state_of(parent) else { return };
+        if matches!(forking.kind, StateKind::Map(_)) {
+            let name = forking.name.clone();
+            self.event_after(branch, cause, EventBody::MapIterationAborted { name, index });
+        }
+    }
+
     fn abort_state(&mut self, branch: BranchId, cause: EventId) {
-        let Some(state) = self.state_of(branch) else { return };
+        let is_entered = matches!(self.execution.branch(branch).phase, Phase::In { .. });
+        let Some(state) = self.state_of(branch).filter(|_| is_entered) else { return };
         let state_type = match &state.kind {
             StateKind::Task(_) => StateType::Task,
             StateKind::Wait(_) => StateType::Wait,
