@@ -28,6 +28,11 @@ impl Fault {
         Fault::of(ErrorName::RUNTIME, message)
     }
 
+    /// What a state hands to its task, branches or iterations is more than it may be.
+    pub(crate) fn too_large() -> Self {
+        Fault::of(ErrorName::DATA_LIMIT_EXCEEDED, "")
+    }
+
     /// A JSONata result that is not what the field takes.
     pub(crate) fn query(message: impl Into<String>, location: impl Into<String>) -> Self {
         Fault { location: Some(location.into()), ..Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message) }
@@ -65,6 +70,10 @@ impl Decider<'_> {
     pub(crate) fn fault(&mut self, branch: BranchId, state: &State, fault: Fault) {
         let Phase::In { entered, before, .. } = &self.execution.branch(branch).phase else { return };
         let (entered, before) = (*entered, *before);
+        if fault.error == ErrorName::DATA_LIMIT_EXCEEDED {
+            self.abort_begun(branch);
+            return self.too_large(branch, state);
+        }
         let cause = format!(
             "An error occurred while executing the state '{}' (entered at the event id #{}). {}",
             state.name, entered.0, fault.message
@@ -81,10 +90,14 @@ impl Decider<'_> {
             self.event_after(branch, previous, body);
         }
         let is_evaluation = fault.error == ErrorName::QUERY_EVALUATION_ERROR;
-        // An ItemSelector may fail while iterations are under way.
+        self.abort_begun(branch);
+        self.fail(branch, state, Failure { is_evaluation, ..Failure::new(error) });
+    }
+
+    /// An ItemSelector may fail while iterations are under way: they are aborted.
+    fn abort_begun(&mut self, branch: BranchId) {
         let cause_event = self.execution.branch(branch).previous;
         self.abort_siblings(branch, branch, cause_event);
-        self.fail(branch, state, Failure { is_evaluation, ..Failure::new(error) });
     }
 
     /// A state's data would exceed what a state may pass on.

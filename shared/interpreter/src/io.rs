@@ -210,6 +210,11 @@ pub(crate) fn place(path: &ResultPath, input: &Payload, result: &Payload) -> Res
     }
 }
 
+/// What was made of `input` for a task, branches or an iteration, where it is not more than they may get.
+pub(crate) fn handed_on(made: Payload, input: &Payload) -> Result<Payload, Fault> {
+    if is_within_limits(&made, !made.same(input)) { Ok(made) } else { Err(Fault::too_large()) }
+}
+
 /// Whether a document is one that a state may pass on: not too large, and not nested without end.
 pub(crate) fn is_within_limits(payload: &Payload, is_new: bool) -> bool {
     // Only what an expression built can be deeper than what was read.

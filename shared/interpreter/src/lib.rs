@@ -38,7 +38,7 @@ pub use record::{
 pub use resource::{Pattern, Resource};
 pub use trigger::{Outcome, Trigger};
 
-/// Largest state input, output, task result or variable, in bytes of UTF-8; more fails with
+/// Largest state input, output, task's parameters or result, or variable, in bytes of UTF-8; more fails with
 /// `States.DataLimitExceeded` (Developer Guide, "Service quotas").
 pub const PAYLOAD_BYTES_MAX: usize = 262_144;
 

@@ -7,6 +7,7 @@ use crate::choice::unexpected_type;
 use crate::decision::Decider;
 use crate::execution::{Phase, Step};
 use crate::failure::Fault;
+use crate::io::handed_on;
 use crate::record::{BranchId, EventBody, EventId, MapItem};
 
 /// Iterations of an inline Map that run at once, at the most; also what `MaxConcurrency: 0` means.
@@ -69,7 +70,7 @@ impl Decider<'_> {
                 let selected = self.selected_input(branch, &map.io, &state_input)?;
                 let entropy = self.entropy();
                 let scope = self.scope(branch, entropy, selected.value()).with_item(&item);
-                Payload::of(selector.evaluate(&scope, map.item_selector_field)?)
+                handed_on(Payload::of(selector.evaluate(&scope, map.item_selector_field)?), &selected)?
             }
         };
         let start_at = self.definition.block(map.processor).start_at.clone();

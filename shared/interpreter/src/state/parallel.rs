@@ -5,6 +5,7 @@ use stepwell_expr::Payload;
 
 use crate::decision::Decider;
 use crate::failure::Fault;
+use crate::io::handed_on;
 use crate::record::{BranchId, EventBody};
 
 impl Decider<'_> {
@@ -15,7 +16,7 @@ impl Decider<'_> {
         input: &Payload,
     ) -> Result<(), Fault> {
         let selected = self.selected_input(branch, &parallel.io, input)?;
-        let input = self.arguments(branch, &parallel.io, &selected, None)?;
+        let input = handed_on(self.arguments(branch, &parallel.io, &selected, None)?, &selected)?;
         let definition = self.definition;
         let branches =
             parallel.branches.iter().map(|block| definition.block(*block).start_at.clone()).collect();

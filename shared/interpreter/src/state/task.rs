@@ -9,6 +9,7 @@ use crate::choice::unexpected_type;
 use crate::decision::Decider;
 use crate::execution::{Call, Phase, Progress, Step, TimerPurpose};
 use crate::failure::Fault;
+use crate::io::handed_on;
 use crate::record::{AttemptId, BranchId, EventBody};
 use crate::{Resource, token};
 
@@ -38,6 +39,7 @@ impl Decider<'_> {
         let heartbeat_seconds =
             self.seconds(branch, task.heartbeat_seconds.as_ref(), "HeartbeatSeconds", &selected)?;
         let parameters = self.arguments(branch, &task.io, &selected, token.as_deref())?;
+        let parameters = handed_on(parameters, &selected)?;
         let credentials = self.credentials(branch, task.credentials.as_ref(), &selected)?;
 
         let family = resource.family(info.as_ref().map_or("", |info| info.region()));
