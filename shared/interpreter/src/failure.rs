@@ -171,12 +171,14 @@ impl Decider<'_> {
                 if is_within_limits(&leaving.output, is_new) {
                     self.leave(branch, state, leaving, Some(catcher.next.clone()));
                 } else {
-                    self.fail_branch(branch, state, Failure::new(data_limit_exceeded(&state.name)));
+                    let error = data_limit_exceeded(&state.name);
+                    self.fail_branch(branch, state, Failure { is_final: true, ..Failure::new(error) });
                 }
             }
             Err(fault) => {
-                let fault = Failure { is_final: true, ..Failure::new(self.worded(branch, state, &fault)) };
-                self.fail_branch(branch, state, fault);
+                // No Catcher of this state takes it; one of an outer state may.
+                let failure = Failure::new(self.worded(branch, state, &fault));
+                self.fail_branch(branch, state, failure);
             }
         }
     }
