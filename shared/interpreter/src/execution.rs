@@ -332,6 +332,17 @@ impl Execution {
         None
     }
 
+    /// Bytes of all variables, but for those of `branch` that `assigned` takes the place of.
+    pub(crate) fn variables_bytes_but(&self, branch: BranchId, assigned: &[(Arc<str>, Payload)]) -> usize {
+        let stays =
+            |id: BranchId, name: &Arc<str>| id != branch || assigned.iter().all(|(new, _)| new != name);
+        self.branches
+            .iter()
+            .flat_map(|(id, branch)| branch.variables.iter().filter(move |(name, _)| stays(*id, name)))
+            .map(|(_, value)| value.bytes())
+            .sum()
+    }
+
     /// The type of the state that `branch` is in, as its Entered event told.
     pub(crate) fn last_state_type(&self, branch: BranchId) -> Option<StateType> {
         match &self.branches.get(&branch)?.phase {

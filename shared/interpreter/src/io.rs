@@ -6,11 +6,11 @@ use stepwell_asl::{Io, PathIo, ResultPath, Selection};
 use stepwell_expr::json::DEPTH_MAX;
 use stepwell_expr::{Payload, Template, Value};
 
-use crate::PAYLOAD_BYTES_MAX;
 use crate::context::Scope;
 use crate::decision::Decider;
 use crate::failure::Fault;
 use crate::record::BranchId;
+use crate::{PAYLOAD_BYTES_MAX, VARIABLES_BYTES_MAX};
 
 /// What a state leaves behind: its output, and the variables it assigns.
 pub(crate) struct Leaving {
@@ -173,8 +173,14 @@ impl Decider<'_> {
             .as_object()
             .map(|map| map.iter().map(|(name, value)| (name.clone(), Payload::of(value.clone()))).collect())
             .unwrap_or_default();
-        if variables.iter().map(|(_, value)| value.bytes()).sum::<usize>() > PAYLOAD_BYTES_MAX {
+        let bytes: usize = variables.iter().map(|(_, value)| value.bytes()).sum();
+        if bytes > PAYLOAD_BYTES_MAX {
             return Err(Fault::runtime("The variables assigned exceed the maximum size of 262144 bytes."));
+        }
+        if bytes + self.execution.variables_bytes_but(branch, &variables) > VARIABLES_BYTES_MAX {
+            return Err(Fault::runtime(
+                "The variables of the execution exceed the maximum size of 10485760 bytes.",
+            ));
         }
         Ok(variables)
     }

@@ -42,5 +42,8 @@ pub use trigger::{Outcome, Trigger};
 /// `States.DataLimitExceeded` (Developer Guide, "Service quotas").
 pub const PAYLOAD_BYTES_MAX: usize = 262_144;
 
+/// Largest sum of an execution's variables, in bytes of UTF-8 (Developer Guide, "Service quotas").
+pub const VARIABLES_BYTES_MAX: usize = 10 * 1024 * 1024;
+
 /// Events a Standard execution's history may hold (Developer Guide, "Service quotas").
 pub const HISTORY_EVENTS_MAX: u64 = 25_000;
