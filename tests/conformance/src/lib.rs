@@ -55,12 +55,18 @@
 //! since the event before, counted from the start, and `(p=4)` where `previousEventId` is not the event before.
 //! `[Charge #2] …` is short for AWS's "An error occurred while executing the state 'Charge' (entered at the event id #2). …".
 //! A task token is shown as `TOKEN`. Long texts are cut, and of long histories the middle is left out.
+//!
+//! # Beside the scripts
+//!
+//! `tests/properties.rs` runs every definition through courses of happenings that are drawn from seeds, with the same
+//! checks after each decision.
 
 mod definition;
 mod run;
 mod script;
+mod shake;
 mod show;
 mod spec;
 
 pub use run::Run;
-pub use spec::{Report, check_all};
+pub use spec::{Report, check_all, shake_all};

@@ -160,6 +160,11 @@ impl<'a> Run<'a> {
         self.execution.status().is_terminal()
     }
 
+    /// Whether something is due at some time.
+    pub(crate) fn awaits_time(&self) -> bool {
+        self.next_due().is_some()
+    }
+
     fn claimant(&self) -> Claimant {
         Claimant { message: "message".into(), delivery: self.drivers }
     }
@@ -168,8 +173,14 @@ impl<'a> Run<'a> {
         let open: Vec<_> = self.execution.calls().map(|(_, call)| call.attempt).collect();
         let attempt = open.into_iter().find(|attempt| self.attempts[attempt].is(name));
         let attempt = attempt.with_context(|| format!("no task of {} is open", name.state))?;
+        self.hear(attempt, event)
+    }
+
+    /// An open attempt hears something.
+    pub(crate) fn hear(&mut self, attempt: AttemptId, event: &TaskEvent) -> Result<()> {
         if matches!(event, TaskEvent::Returns(_)) {
-            ensure!(self.attempts[&attempt].calls > 0, "nobody was asked to call {}", name.state);
+            let known = &self.attempts[&attempt];
+            ensure!(known.calls > 0, "nobody was asked to call {}", known.state);
         }
         let trigger = self.trigger(attempt, event);
         let before = self.records.len();

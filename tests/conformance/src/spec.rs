@@ -3,12 +3,14 @@
 use std::fmt::Write;
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use stepwell_asl::Definition;
 use stepwell_expr::Payload;
 
 use crate::run::Run;
+use crate::shake::shake;
 use crate::{definition, script, show};
 
 /// How a run of all specification files went.
@@ -29,16 +31,44 @@ pub struct Report {
 /// The folder or a file of it cannot be read or written, or a case is not written as one.
 pub fn check_all(folder: &Path, update: bool) -> Result<Report> {
     let mut report = Report::default();
+    for file in files(folder)? {
+        check_file(&file, update, &mut report).with_context(|| format!("in {}", file.display()))?;
+    }
+    Ok(report)
+}
+
+/// Runs the definition of every case of every `.md` file in `folder` once for each seed, each time through another
+/// course of happenings, and checks what [`Run`] checks. Histories are not compared.
+///
+/// # Errors
+///
+/// The folder or a file of it cannot be read, or a case is not written as one.
+pub fn shake_all(folder: &Path, seeds: Range<u64>) -> Result<Report> {
+    let mut report = Report::default();
+    for file in files(folder)? {
+        let text = fs::read_to_string(&file)?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        for case in cases(&text)? {
+            report.cases += 1;
+            let (definition, input) = started(&case).with_context(|| format!("in {name}: {}", case.name))?;
+            let failed = seeds.clone().find_map(|seed| {
+                let error = shake(&definition, &input, seed).err()?;
+                Some(format!("{name}: {}, seed {seed}: {error:#}", case.name))
+            });
+            report.failures.extend(failed);
+        }
+    }
+    Ok(report)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = fs::read_dir(folder)
         .with_context(|| format!("reading {}", folder.display()))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<Vec<_>>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     files.sort();
-    for file in files {
-        check_file(&file, update, &mut report).with_context(|| format!("in {}", file.display()))?;
-    }
-    Ok(report)
+    Ok(files)
 }
 
 fn check_file(file: &Path, update: bool, report: &mut Report) -> Result<()> {
@@ -72,16 +102,20 @@ fn check_file(file: &Path, update: bool, report: &mut Report) -> Result<()> {
 
 /// Runs a case, and gives its history.
 fn run(case: &Case<'_>) -> Result<String> {
-    let block =
-        |language| case.blocks.iter().find(|(found, _)| *found == language).map(|(_, text)| repeated(text));
-    let definition = definition::read(&block("asl").context("there is no block of asl")?)?;
-    let input = Payload::parse(block("input").unwrap_or_else(|| "{}".to_owned()).trim_end())?;
+    let (definition, input) = started(case)?;
     let mut run = Run::start(&definition, input)?;
-    for (number, step) in (1..).zip(script::read(&block("script").unwrap_or_default())?) {
+    for (number, step) in (1..).zip(script::read(&case.block("script").unwrap_or_default())?) {
         run.step(&step).with_context(|| format!("step {number}, after\n{}", show::show(&run)))?;
     }
     run.finish()?;
     Ok(show::show(&run))
+}
+
+/// What a case starts with.
+fn started(case: &Case<'_>) -> Result<(Definition, Payload)> {
+    let definition = definition::read(&case.block("asl").context("there is no block of asl")?)?;
+    let input = case.block("input").unwrap_or_else(|| "{}".to_owned());
+    Ok((definition, Payload::parse(input.trim_end())?))
 }
 
 /// Writes `«3 ab»` as `ababab`.
@@ -112,6 +146,10 @@ enum Place {
 }
 
 impl Case<'_> {
+    fn block(&self, language: &str) -> Option<String> {
+        self.blocks.iter().find(|(found, _)| *found == language).map(|(_, text)| repeated(text))
+    }
+
     fn history(&self) -> Option<&str> {
         self.blocks.iter().find(|(language, _)| *language == "history").map(|(_, text)| *text)
     }
