@@ -43,6 +43,9 @@ fn main() -> Result<ExitCode> {
     }
 }
 
+/// One thread for every two cores: the store's writer, and whoever is served, need the others. On two cores a second
+/// thread costs more in wake-ups than it brings.
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads((cores / 2).max(1)).enable_all().build()?)
 }
