@@ -3,6 +3,8 @@
 //! This crate turns JSON or YAML text into a [`Definition`] in which every transition resolves and every expression is
 //! compiled, or into all its [`Diagnostic`]s. It does not know what an execution is.
 
+#![deny(clippy::disallowed_methods)]
+
 pub mod graph;
 
 mod diagnostic;

@@ -5,6 +5,8 @@
 //! It knows nothing of states, executions or histories, reads no clock and draws no random number: both come
 //! in through the [`Environment`].
 
+#![deny(clippy::disallowed_methods)]
+
 pub mod intrinsic;
 pub mod json;
 pub mod jsonata;

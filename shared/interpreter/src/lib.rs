@@ -4,6 +4,8 @@
 //! [`evolve()`] alone changes an execution, by one [`Record`]. This crate reads no clock, draws no random number, does no
 //! I/O and awaits nothing: time and randomness come in as [`Now`], and what is taken from them is recorded.
 
+#![deny(clippy::disallowed_methods)]
+
 mod advance;
 mod apply;
 mod choice;
