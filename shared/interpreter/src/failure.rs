@@ -74,21 +74,11 @@ impl Decider<'_> {
             self.abort_begun(branch);
             return self.too_large(branch, state);
         }
-        let cause = format!(
-            "An error occurred while executing the state '{}' (entered at the event id #{}). {}",
-            state.name, entered.0, fault.message
-        );
-        let error = ErrorOutput::new(fault.error, cause).cut();
-        if fault.error == ErrorName::QUERY_EVALUATION_ERROR {
-            // Recorded: it does not follow the Entered event but shares its predecessor, except in a Wait.
-            let last = self.execution.branch(branch).previous;
-            let is_wait = matches!(state.kind, StateKind::Wait(_));
-            let previous = if last == entered && !is_wait { before } else { last };
-            let location = fault.location.map(Arc::from);
-            let body =
-                EventBody::EvaluationFailed { error: error.clone(), location, state: state.name.clone() };
-            self.event_after(branch, previous, body);
-        }
+        // Recorded: EvaluationFailed does not follow the Entered event but shares its predecessor, except in a Wait.
+        let last = self.execution.branch(branch).previous;
+        let is_wait = matches!(state.kind, StateKind::Wait(_));
+        let previous = if last == entered && !is_wait { before } else { last };
+        let error = self.worded(branch, state, &fault, previous);
         let is_evaluation = fault.error == ErrorName::QUERY_EVALUATION_ERROR;
         self.abort_begun(branch);
         self.fail(branch, state, Failure { is_evaluation, ..Failure::new(error) });
@@ -123,6 +113,7 @@ impl Decider<'_> {
             && self.is_forked(branch, &failure)
         {
             let previous = failure.from_fork.unwrap_or_else(|| self.execution.branch(branch).previous);
+            self.cancel_below(branch);
             self.event_after(branch, previous, failed);
         }
         let catcher = (!failure.is_final)
@@ -167,8 +158,7 @@ impl Decider<'_> {
     fn catch(&mut self, branch: BranchId, state: &State, at: usize, catcher: &Catcher, failure: &Failure) {
         match self.caught(branch, state, at, catcher, &failure.error) {
             Ok(leaving) => {
-                let is_new = true;
-                if is_within_limits(&leaving.output, is_new) {
+                if is_within_limits(&leaving.output, true) {
                     self.leave(branch, state, leaving, Some(catcher.next.clone()));
                 } else {
                     let error = data_limit_exceeded(&state.name);
@@ -177,13 +167,15 @@ impl Decider<'_> {
             }
             Err(fault) => {
                 // No Catcher of this state takes it; one of an outer state may.
-                let failure = Failure::new(self.worded(branch, state, &fault));
+                let last = self.execution.branch(branch).previous;
+                let failure = Failure::new(self.worded(branch, state, &fault, last));
                 self.fail_branch(branch, state, failure);
             }
         }
     }
 
-    fn worded(&mut self, branch: BranchId, state: &State, fault: &Fault) -> ErrorOutput {
+    /// The error that a fault is for Retriers and Catchers. One of JSONata is told by an event behind `previous`.
+    fn worded(&mut self, branch: BranchId, state: &State, fault: &Fault, previous: EventId) -> ErrorOutput {
         let entered = match &self.execution.branch(branch).phase {
             Phase::In { entered, .. } => entered.0,
             _ => 0,
@@ -194,11 +186,9 @@ impl Decider<'_> {
         );
         let error = ErrorOutput::new(fault.error, cause).cut();
         if fault.error == ErrorName::QUERY_EVALUATION_ERROR {
-            let location = fault.location.clone().map(Arc::from);
-            self.event(
-                branch,
-                EventBody::EvaluationFailed { error: error.clone(), location, state: state.name.clone() },
-            );
+            let (error, location) = (error.clone(), fault.location.as_deref().map(Arc::from));
+            let body = EventBody::EvaluationFailed { error, location, state: state.name.clone() };
+            self.event_after(branch, previous, body);
         }
         error
     }

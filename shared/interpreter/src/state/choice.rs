@@ -1,7 +1,7 @@
 //! Choice.
 
 use stepwell_asl::{Choice, ChoiceRule, Io, State};
-use stepwell_expr::{Payload, QueryLanguage};
+use stepwell_expr::Payload;
 
 use crate::choice::matches;
 use crate::decision::Decider;
@@ -32,7 +32,7 @@ impl Decider<'_> {
         };
         match (chosen, &choice.default) {
             (Some((at, rule)), _) => {
-                let leaving = self.leaving_by_rule(branch, state, choice, (at, rule), input, &selected)?;
+                let leaving = self.leaving_by_rule(branch, choice, (at, rule), input, &selected)?;
                 self.exit(branch, state, leaving, Some(rule.next.clone()));
             }
             (None, Some(default)) => {
@@ -52,7 +52,6 @@ impl Decider<'_> {
     fn leaving_by_rule(
         &mut self,
         branch: BranchId,
-        state: &State,
         choice: &Choice,
         (at, rule): (usize, &ChoiceRule),
         input: &Payload,
@@ -72,7 +71,6 @@ impl Decider<'_> {
                 given.unwrap_or_else(|| input.clone())
             }
         };
-        debug_assert!(rule.output.is_none() || state.language == QueryLanguage::Jsonata);
         Ok(Leaving { output, assigned })
     }
 }
