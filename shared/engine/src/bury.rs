@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stepwell_asl::Definition;
-use stepwell_interpreter::{Claimant, Effect, Family, Resource, Timestamp, Trigger, apply, release};
+use stepwell_interpreter::{AttemptId, Claimant, Effect, Family, Resource, Timestamp, Trigger, apply};
 
 use crate::commit::{Append, Proposal};
 use crate::driver::{DriveError, Driver};
@@ -66,11 +66,9 @@ impl Driver<'_> {
             }
             let now = self.ports().clock.decision();
             let mut proposal = Proposal::default();
-            proposal.add(if self.may_call_again(run, &first) {
-                release(definition, &run.execution, &first, now)
-            } else {
-                apply(definition, &run.execution, &Trigger::DriverLost(first), now)
-            });
+            let callable_again = self.callable_again(run, &first);
+            let trigger = Trigger::DriverLost { claimant: first, callable_again };
+            proposal.add(apply(definition, &run.execution, &trigger, now));
             let writer = Writer::Driver(self.me.clone());
             match self.engine.append(run, &writer, &proposal).await? {
                 Append::Conflict => self.engine.refresh(run).await?,
@@ -87,12 +85,14 @@ impl Driver<'_> {
         }
     }
 
-    /// Whether no call that `driver` has claimed does harm when it is made a second time.
-    fn may_call_again(&self, run: &Run, driver: &Claimant) -> bool {
-        let tasks = &self.ports().tasks;
-        let mut claimed = run.execution.calls().filter(|(_, call)| call.claimant() == Some(driver));
-        run.meta.info.express
-            || claimed.all(|(_, call)| resource(&call.family).is_some_and(|r| tasks.is_idempotent(&r)))
+    /// The calls that `driver` has claimed and that do no harm when they are made a second time.
+    fn callable_again(&self, run: &Run, driver: &Claimant) -> Vec<AttemptId> {
+        let (tasks, express) = (&self.ports().tasks, run.meta.info.express);
+        let claimed = run.execution.calls().filter(|(_, call)| call.claimant() == Some(driver));
+        let again = claimed.filter(|(_, call)| {
+            express || resource(&call.family).is_some_and(|resource| tasks.is_idempotent(&resource))
+        });
+        again.map(|(_, call)| call.attempt).collect()
     }
 
     async fn set_timers(&mut self, run: &Run, effects: Vec<Effect>) -> Result<(), DriveError> {

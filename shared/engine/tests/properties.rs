@@ -127,7 +127,10 @@ fn happening(execution: &Execution, random: &mut Random, claimant: &Claimant) ->
         5 => Trigger::TaskResult { attempt, nonce, outcome: Outcome::TimedOut },
         6 => Trigger::TaskSubmitted { attempt, output: Payload::default() },
         7 => Trigger::TaskHeartbeat { attempt, nonce },
-        8 if random.below(4) == 0 => Trigger::DriverLost(claimant.clone()),
+        8 if random.below(4) == 0 => {
+            let callable_again = if random.below(2) == 0 { vec![attempt] } else { vec![] };
+            Trigger::DriverLost { claimant: claimant.clone(), callable_again }
+        }
         9 if random.below(20) == 0 => Trigger::Stop(ErrorOutput::default()),
         _ => Trigger::TimerFired { timer: some_timer.unwrap_or(TimerId(0)) },
     }

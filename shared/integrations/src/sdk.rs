@@ -17,7 +17,6 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use stepwell_engine::port::TaskCall;
 use stepwell_expr::{Payload, Value};
@@ -154,11 +153,23 @@ where
     }
     errors.client(match error {
         SdkError::DispatchFailure(_) => {
-            format!("Unable to execute HTTP request: {}", DisplayErrorContext(error))
+            format!("Unable to execute HTTP request: {}", chain(error))
         }
         SdkError::ResponseError(_) | SdkError::ServiceError(_) => {
-            format!("Unable to unmarshall response: {}", DisplayErrorContext(error))
+            format!("Unable to unmarshall response: {}", chain(error))
         }
-        _ => DisplayErrorContext(error).to_string(),
+        _ => chain(error),
     })
+}
+
+/// An error and what it came of, in one line for people.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

@@ -50,17 +50,9 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             decider.cancel_below(BranchId(0));
             decider.event_after(BranchId(0), EventId(0), EventBody::ExecutionAborted(error.cut()));
         }
-        Trigger::DriverLost(claimant) => decider.driver_lost(claimant, false),
+        Trigger::DriverLost { claimant, callable_again } => decider.driver_lost(claimant, callable_again),
         Trigger::Start { .. } | Trigger::Stop(_) => {}
     }
-    decider.finish()
-}
-
-/// As [`apply()`] of [`Trigger::DriverLost`], for a driver whose calls may all be made again (Express, and integrations
-/// that are idempotent): their claims are given back, the attempts stay open.
-pub fn release(definition: &Definition, execution: &Execution, claimant: &Claimant, now: Now) -> Decision {
-    let mut decider = Decider::new(definition, execution, now, None);
-    decider.driver_lost(claimant, true);
     decider.finish()
 }
 
@@ -145,14 +137,14 @@ impl Decider<'_> {
         }
     }
 
-    fn driver_lost(&mut self, claimant: &Claimant, callable_again: bool) {
+    fn driver_lost(&mut self, claimant: &Claimant, callable_again: &[AttemptId]) {
         if self.execution.is_lost(claimant) || *self.execution.status() != Status::Running {
             return;
         }
         let claims: Vec<_> = self.execution.claims(claimant).collect();
         self.record(Record::DriverLost { claimant: claimant.clone() });
         for attempt in claims {
-            if callable_again {
+            if callable_again.contains(&attempt) {
                 self.record(Record::ClaimReleased { attempt });
             } else {
                 self.unknown(attempt);

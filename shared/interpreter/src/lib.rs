@@ -26,7 +26,7 @@ pub use effect::CallTask;
 pub use execution::Progress;
 
 pub use advance::advance;
-pub use apply::{apply, release};
+pub use apply::apply;
 pub use decision::{Decision, Now, RECORDS_MAX};
 pub use effect::Effect;
 pub use evolve::evolve;

@@ -54,7 +54,13 @@ pub enum Trigger {
     /// StopExecution. Applies while the execution runs.
     Stop(ErrorOutput),
     /// A driver died (PROTOCOL, line 25). Applies unless it is buried already.
-    DriverLost(Claimant),
+    DriverLost {
+        /// Who.
+        claimant: Claimant,
+        /// Those of its calls that may be made again (Express, and integrations that are idempotent): their claims
+        /// are given back. The outcome of its others is unknown.
+        callable_again: Vec<AttemptId>,
+    },
 }
 
 /// How a task ended.

@@ -8,7 +8,7 @@ use stepwell_asl::{Definition, StateKind};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
     AttemptId, Claimant, Decision, Effect, Event, Execution, ExecutionInfo, Now, Outcome, Phase, Record,
-    Resource, TimerId, TimerPurpose, Timestamp, Trigger, advance, apply, evolve, release,
+    Resource, TimerId, TimerPurpose, Timestamp, Trigger, advance, apply, evolve,
 };
 
 use crate::script::{Step, TaskEvent, TaskName};
@@ -133,12 +133,9 @@ impl<'a> Run<'a> {
             Step::DriverLost { released } => {
                 let lost = self.claimant();
                 self.drivers += 1;
-                if *released {
-                    let definition = self.definition;
-                    self.decide(|execution, now| release(definition, execution, &lost, now))?;
-                    return self.go_on();
-                }
-                self.tell(&Trigger::DriverLost(lost))
+                let callable_again =
+                    if *released { self.execution.claims(&lost).collect() } else { Vec::new() };
+                self.tell(&Trigger::DriverLost { claimant: lost, callable_again })
             }
         }
     }
