@@ -10,5 +10,6 @@ pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod host;
+pub mod machines;
 pub mod server;
 pub mod services;

@@ -112,3 +112,21 @@ fn a_history_is_kept_where_a_data_dir_is_named() {
         local.call("GetExecutionHistory", serde_json::json!({"executionArn": executions[0]["executionArn"]}));
     assert_eq!(history["events"].as_array().map(Vec::len), Some(4), "{history}");
 }
+
+#[test]
+fn a_projects_machines_are_there_when_it_is_served_and_follow_their_files() {
+    let folder = Folder::new("serve");
+    let write =
+        |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("it can be written");
+    write("stepwell.toml", "[state_machines.Greet]\ndefinition = \"greet.asl.json\"\n");
+    for definition in [GREET, FAIL, FAIL] {
+        write("greet.asl.json", definition);
+        let local = support::Local::start(folder.path(), &folder.path().join("data"));
+        let machines = local.call("ListStateMachines", serde_json::json!({}));
+        assert_eq!(machines["stateMachines"].as_array().map(Vec::len), Some(1), "{machines}");
+        let arn = &machines["stateMachines"][0]["stateMachineArn"];
+        let machine = local.call("DescribeStateMachine", serde_json::json!({"stateMachineArn": arn}));
+        assert_eq!(machine["definition"], definition);
+        assert_eq!(machine["name"], "Greet");
+    }
+}

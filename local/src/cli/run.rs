@@ -5,9 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use stepwell_asl::{Format, MachineType, Severity, parse};
 use stepwell_engine::meta::Meta;
-use stepwell_engine::port::{MachineStatus, StateMachine};
 use stepwell_engine::{Engine, StartRequest};
 use stepwell_expr::Payload;
 use stepwell_integrations::Mocks;
@@ -20,8 +18,9 @@ use super::source::{Source, Type};
 use super::validate;
 use super::view::View;
 use crate::assembly::{Assembly, Parts};
-use crate::config::{self, DefinitionSource, Project};
+use crate::config::{self, Project};
 use crate::host::LogSink;
+use crate::machines::{self, Machine, Text};
 use crate::server::{Options, Server, stop_signal};
 
 /// Runs one state machine, shows how it goes on, and prints its output as JSON on standard output.
@@ -63,10 +62,7 @@ pub struct Args {
 /// What is to be run.
 struct Job {
     project: Project,
-    name: String,
-    definition: String,
-    machine_type: MachineType,
-    role_arn: String,
+    machine: Machine,
     input: Payload,
     mocks: Option<Arc<Mocks>>,
 }
@@ -120,44 +116,35 @@ impl Args {
         let folder = if is_folder { &self.what } else { self.what.parent().unwrap_or(Path::new(".")) };
         let project = Project::load(folder)?;
         let declared = if is_folder { Some(self.declared(&project)?) } else { None };
-        let (name, text, format, machine_type, role_arn, input) = match declared {
+        let (name, text, machine_type, role_arn, input) = match declared {
             Some(machine) => {
-                let text = machine.definition_text()?;
-                let format = match &machine.definition {
-                    DefinitionSource::File(path) => super::source::format(path, &text),
-                    DefinitionSource::Inline(_) => Format::Json,
-                };
-                let kind = match machine.machine_type {
-                    config::MachineType::Standard => MachineType::Standard,
-                    config::MachineType::Express => MachineType::Express,
-                };
-                (machine.name.clone(), text, format, kind, machine.role_arn.clone(), machine.input.clone())
-            }
-            None => {
-                let source = Source::read(&self.what)?;
+                let kind = machines::machine_type(machine.machine_type);
                 (
-                    machine_name(&self.what),
-                    source.text.clone(),
-                    source.format,
-                    self.machine_type.into(),
-                    None,
-                    None,
+                    machine.name.clone(),
+                    Text::declared(machine)?,
+                    kind,
+                    machine.role_arn.clone(),
+                    machine.input.clone(),
                 )
             }
+            None => {
+                let Source { text, format, .. } = Source::read(&self.what)?;
+                (machine_name(&self.what), Text { text, format }, self.machine_type.into(), None, None)
+            }
         };
-        let parsed = parse(&text, format, machine_type);
-        let shown = Source { path: self.what.clone(), text, format };
-        let refused = parsed.diagnostics.iter().any(|d| d.severity == Severity::Error);
-        let Some(definition) = parsed.definition.filter(|_| !refused) else {
-            validate::write_text(&shown, &parsed.diagnostics)?;
-            return Ok(None);
+        let definition = match text.check(machine_type) {
+            Ok(definition) => definition.text().clone(),
+            Err(diagnostics) => {
+                let Text { text, format } = text;
+                validate::write_text(&Source { path: self.what.clone(), text, format }, &diagnostics)?;
+                return Ok(None);
+            }
         };
-        let account = project.local.account();
-        let role_arn = role_arn.unwrap_or_else(|| format!("arn:aws:iam::{account}:role/stepwell"));
+        let role_arn = role_arn.unwrap_or_else(|| machines::role_arn(&project.local));
         let input = self.input(input.as_deref())?;
         let mocks = self.mocks(&project, &name)?;
-        let definition = definition.text().to_string();
-        Ok(Some(Job { project, name, definition, machine_type, role_arn, input, mocks }))
+        let machine = Machine { name, definition, machine_type, role_arn };
+        Ok(Some(Job { project, machine, input, mocks }))
     }
 
     fn declared<'p>(&self, project: &'p Project) -> Result<&'p config::StateMachineConfig> {
@@ -222,11 +209,10 @@ impl Args {
 
 /// Starts the execution, shows it until it has ended, and gives its end.
 async fn execute(engine: &Engine, job: &Job, view: &mut View) -> Result<Arc<Meta>> {
-    let machine = Arc::new(job.machine(engine));
+    let machine = job.machine.register(engine, &job.project.local).await?;
     let name = uuid::Uuid::new_v4().to_string();
     let execution_arn: Arc<str> =
         format!("{}:{name}", machine.arn.replacen(":stateMachine:", ":execution:", 1)).into();
-    register(engine, &machine).await?;
     let mut committed = engine.watch();
     let started = engine.start(StartRequest {
         machine,
@@ -275,38 +261,6 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
 async fn stop_pressed() {
     if stop_signal().await.is_err() {
         std::future::pending().await
-    }
-}
-
-async fn register(engine: &Engine, machine: &Arc<StateMachine>) -> Result<()> {
-    let registry = &engine.ports().registry;
-    match registry.machine(&machine.arn).await? {
-        None => registry.create(machine.clone()).await?,
-        Some(known) => registry.update(machine.clone(), &known.revision).await?,
-    }
-    Ok(())
-}
-
-impl Job {
-    fn machine(&self, engine: &Engine) -> StateMachine {
-        let (region, account) = (self.project.local.region(), self.project.local.account());
-        let now = engine.ports().clock.now();
-        StateMachine {
-            arn: format!("arn:aws:states:{region}:{account}:stateMachine:{}", self.name).into(),
-            name: self.name.as_str().into(),
-            machine_type: self.machine_type,
-            definition: self.definition.as_str().into(),
-            role_arn: self.role_arn.as_str().into(),
-            revision: uuid::Uuid::new_v4().to_string().into(),
-            is_updated: false,
-            created_at: now,
-            updated_at: now,
-            status: MachineStatus::Active,
-            logging: None,
-            tracing: None,
-            encryption: None,
-            tags: Vec::new(),
-        }
     }
 }
 

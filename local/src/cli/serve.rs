@@ -9,13 +9,15 @@ use stepwell_wire::Api;
 use crate::assembly::{Assembly, Parts};
 use crate::config::Project;
 use crate::host::LogSink;
+use crate::machines;
 use crate::server::{Options, Server, stop_signal};
 
 /// Serves the Step Functions API on this machine, until it is told to stop (Ctrl-C or SIGTERM).
 ///
 /// Point clients at it with AWS_ENDPOINT_URL_SFN=http://127.0.0.1:8083. Every acknowledged start and result is on disk;
-/// killed at any instant and started again, executions go on where their journal ends. Functions that the project
-/// declares run as child processes; other calls go where `stepwell run` says.
+/// killed at any instant and started again, executions go on where their journal ends. State machines that the project
+/// declares are created, or updated where they changed; its functions run as child processes. Other calls go where
+/// `stepwell run` says.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The address to listen on [default: 127.0.0.1]
@@ -65,6 +67,9 @@ impl Args {
         let assembly = Assembly::start(parts).await?;
         let settings =
             stepwell_wire::Settings { account: local.account().into(), region: local.region().into() };
+        for arn in machines::register_all(&assembly.engine, &project).await? {
+            println!("{arn}");
+        }
         listener.announce();
         listener
             .run(Api::new(assembly.engine.clone(), settings), async {

@@ -7,6 +7,8 @@ use anyhow::Context;
 use clap::ValueEnum;
 use stepwell_asl::{Format, MachineType, Parsed, parse};
 
+use crate::machines::format;
+
 /// A definition's text, and where it is from.
 pub(super) struct Source {
     /// The path as it was given; `-` for standard input.
@@ -45,18 +47,6 @@ impl Source {
 
 /// What some editors put before a text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// By its name where that tells, else by its first character: JSON definitions begin with a brace.
-pub(super) fn format(path: &Path, text: &str) -> Format {
-    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    match extension.as_deref() {
-        Some("yaml" | "yml") => Format::Yaml,
-        Some("json") => Format::Json,
-        _ if text.trim_start().starts_with(['{', '[']) => Format::Json,
-        _ if text.trim().is_empty() => Format::Json,
-        _ => Format::Yaml,
-    }
-}
 
 /// The type of state machine that a definition is for.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]

@@ -54,9 +54,9 @@ impl Local {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit("http://").next().unwrap_or_default().to_owned();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let address =
+            lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned())).unwrap_or_default();
         assert!(!address.is_empty(), "it does not listen");
         Local { child, address }
     }
