@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::shell::{self, Running, root, stepwell, target};
+use crate::shell::{self, Running, root, target};
 
 /// How to run the recorded executions.
 #[derive(clap::Args, Default)]
@@ -26,18 +26,18 @@ pub(crate) struct Args {
 
 const LIST: &str = "tests/conformance/expected-failures.txt";
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args, program: &Path) -> Result<()> {
     let recorded = root().join("../shared/conformance");
     if !recorded.join("run.py").exists() {
         println!("conformance: SKIPPED, as the recordings are not here (../shared/conformance)");
         return Ok(());
     }
-    let (python, program) = (python()?, stepwell("dev")?);
+    let python = python()?;
     let scratch = target().join("conformance");
     let _ = std::fs::remove_dir_all(&scratch);
     std::fs::create_dir_all(&scratch)?;
     let (lambda_port, out) = (free_port()?, scratch.join("results.json"));
-    let (_server, endpoint) = serve(&program, &scratch, lambda_port)?;
+    let (_server, endpoint) = serve(program, &scratch, lambda_port)?;
     let mut runner = Command::new(python);
     runner.current_dir(&recorded).env("PYTHONDONTWRITEBYTECODE", "1").arg("run.py").args([
         "--endpoint",

@@ -43,8 +43,8 @@ enum Chore {
 fn main() -> Result<ExitCode> {
     match Cli::parse().chore {
         Chore::Test(args) => test::run(&args)?,
-        Chore::Conformance(args) => conformance::run(&args)?,
-        Chore::Examples => examples::run()?,
+        Chore::Conformance(args) => conformance::run(&args, &shell::stepwell("dev")?)?,
+        Chore::Examples => examples::run(&shell::stepwell("dev")?)?,
         Chore::Architecture => architecture::check()?,
         Chore::Deny => test::deny()?,
         Chore::Bench(args) => bench::run(&args)?,

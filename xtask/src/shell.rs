@@ -56,6 +56,14 @@ pub(crate) fn stepwell(profile: &str) -> Result<PathBuf> {
     Ok(target().join(folder).join("stepwell"))
 }
 
+/// The program as the tests have just built it. (Asked for alone, its dependencies would have other features, and be
+/// built a second time.)
+pub(crate) fn tested_stepwell() -> Result<PathBuf> {
+    let path = target().join("debug/stepwell");
+    anyhow::ensure!(path.is_file(), "the tests have not built {}", path.display());
+    Ok(path)
+}
+
 /// A process that is killed when this is dropped.
 pub(crate) struct Running(pub(crate) Child);
 

@@ -28,10 +28,11 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
             .args(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"])
             .env("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links"),
     )?;
-    examples::run()?;
+    let program = shell::tested_stepwell()?;
+    examples::run(&program)?;
     if !quick {
         deny()?;
-        conformance::run(&conformance::Args::default())?;
+        conformance::run(&conformance::Args::default(), &program)?;
     }
     Ok(())
 }
