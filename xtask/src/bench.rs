@@ -122,6 +122,7 @@ fn show(workload: &str, concurrency: &str, line: &str) {
         "server_rss_mb",
         "kib_each",
         "idle_cpu_percent",
+        "rss_mb_after_idle",
         "other_cpu_s",
     ];
     let mut shown: Vec<_> =

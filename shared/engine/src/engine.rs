@@ -42,7 +42,7 @@ impl Default for Settings {
             visibility: Duration::from_secs(60),
             receives_max: None,
             patience: Duration::from_secs(30),
-            cached_runs: 512,
+            cached_runs: 128,
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) struct Moment {
     generation: u64,
 }
 
-const ENTRIES_MAX: usize = 1024;
+const ENTRIES_MAX: usize = 512;
 const BYTES_MAX: usize = 8 << 20;
 
 impl HotExecutions {

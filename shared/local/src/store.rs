@@ -227,7 +227,7 @@ fn tune(connection: &Connection, bytes_max: Option<u64>) -> rusqlite::Result<()>
     // An fsync that reaches the disk on macOS too.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
-    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "cache_size", -8_192)?;
     if let Some(bytes) = bytes_max {
         let pages = u32::try_from(bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
         connection.pragma_update(None, "max_page_count", pages)?;
