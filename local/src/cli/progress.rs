@@ -201,14 +201,14 @@ impl Progress {
 
 /// An error in one line of bounded length.
 pub(crate) fn shown(error: &ErrorOutput) -> String {
-    let name = error.error.as_deref().unwrap_or("no error name");
-    match error.cause.as_deref() {
-        Some(cause) => {
-            let line: String =
-                cause.chars().map(|c| if c.is_control() { ' ' } else { c }).take(240).collect();
-            format!("{name}: {line}")
-        }
-        None => name.to_owned(),
+    let cause = error.cause.as_deref().map(|cause| {
+        cause.chars().map(|c| if c.is_control() { ' ' } else { c }).take(240).collect::<String>()
+    });
+    match (error.error.as_deref(), cause) {
+        (Some(name), Some(cause)) => format!("{name}: {cause}"),
+        (Some(name), None) => name.to_owned(),
+        (None, Some(cause)) => cause,
+        (None, None) => "no error was given".to_owned(),
     }
 }
 
