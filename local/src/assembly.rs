@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use stepwell_engine::{Engine, Settings};
 use stepwell_integrations::{FunctionHost, HostAnswer, HostCall, Mocks};
 use stepwell_local::{Dispatching, LocalStore, Options};
+use stepwell_wire::Api;
 
 use crate::config::Project;
 use crate::host::{Functions, HostOptions, InvokeError, InvokeOptions, LogSink};
@@ -37,6 +38,7 @@ pub struct Parts<'a> {
 pub struct Assembly {
     /// The engine.
     pub engine: Engine,
+    api: stepwell_wire::Settings,
     store: LocalStore,
     dispatching: Option<Dispatching>,
 }
@@ -63,7 +65,13 @@ impl Assembly {
         let tasks = services::tasks(local.region(), Arc::new(Hosted(functions)), parts.mocks).await?;
         let engine = Engine::new(store.ports(tasks), Settings::default());
         let dispatching = store.run(engine.clone());
-        Ok(Assembly { engine, store, dispatching })
+        let api = stepwell_wire::Settings { account: local.account().into(), region: local.region().into() };
+        Ok(Assembly { engine, api, store, dispatching })
+    }
+
+    /// The API over the engine, for the project's account and region.
+    pub fn api(&self) -> Api {
+        Api::new(self.engine.clone(), self.api.clone())
     }
 
     /// Lets what is under way come to a commit, and closes the store.

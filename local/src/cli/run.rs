@@ -1,6 +1,7 @@
 //! `stepwell run`: one execution of one state machine, with its progress and its result.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,8 +10,7 @@ use stepwell_engine::meta::Meta;
 use stepwell_engine::{Engine, StartRequest};
 use stepwell_expr::Payload;
 use stepwell_integrations::Mocks;
-use stepwell_interpreter::{ErrorOutput, PAYLOAD_BYTES_MAX};
-use stepwell_wire::Api;
+use stepwell_interpreter::{ErrorOutput, PAYLOAD_BYTES_MAX, Record};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::progress::shown;
@@ -92,13 +92,9 @@ impl Args {
             log,
         };
         let assembly = Assembly::start(parts).await?;
-        let settings = stepwell_wire::Settings {
-            account: job.project.local.account().into(),
-            region: job.project.local.region().into(),
-        };
         let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
         // Functions answer callbacks here: it is the API on a port of this run's own.
-        let served = tokio::spawn(listener.run(Api::new(assembly.engine.clone(), settings), async {
+        let served = tokio::spawn(listener.run(assembly.api(), async {
             let _ = stopped.await;
         }));
         let end = execute(&assembly.engine, &job, &mut view).await;
@@ -225,23 +221,30 @@ async fn execute(engine: &Engine, job: &Job, view: &mut View) -> Result<Arc<Meta
     });
     started.await?;
     let clock = engine.ports().clock.clone();
-    let mut asked_to_stop = false;
+    let mut stop_pressed = pin!(stop_pressed());
+    let (mut asked_to_stop, mut ends) = (false, false);
     loop {
         tokio::select! {
             received = committed.recv() => match received {
-                Ok(page) if page.execution_arn == execution_arn => view.take(&page.records),
+                Ok(page) if page.execution_arn == execution_arn => {
+                    view.take(&page.records);
+                    ends |= page.records.iter().any(is_last);
+                }
                 Ok(_) => continue,
-                // The view has missed a part; the end is asked for below all the same.
-                Err(RecvError::Lagged(_)) => {}
+                // The view has missed a part, perhaps the last.
+                Err(RecvError::Lagged(_)) => ends = true,
                 Err(RecvError::Closed) => bail!("the engine has stopped"),
             },
             // The last page is shown a moment before the execution's end is written.
-            () = clock.sleep(LOOK) => {},
-            () = stop_pressed(), if !asked_to_stop => {
+            () = clock.sleep(LOOK), if ends => {},
+            () = &mut stop_pressed, if !asked_to_stop => {
                 asked_to_stop = true;
                 let error = ErrorOutput { error: None, cause: Some("stopped by the user".into()) };
                 engine.stop(&execution_arn, error).await?;
             }
+        }
+        if !ends {
+            continue;
         }
         let meta = engine.describe(&execution_arn).await?.context("the execution has vanished")?;
         if meta.end.is_some() {
@@ -255,7 +258,11 @@ async fn execute(engine: &Engine, job: &Job, view: &mut View) -> Result<Arc<Meta
     }
 }
 
-/// How long an execution that shows nothing is left alone before it is asked for its end.
+fn is_last(record: &Record) -> bool {
+    matches!(record, Record::Event(event) if event.body.is_terminal())
+}
+
+/// How long an execution whose last event was shown is left alone before it is asked for its end again.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
 
 async fn stop_pressed() {

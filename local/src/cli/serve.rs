@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use stepwell_wire::Api;
 
 use crate::assembly::{Assembly, Parts};
 use crate::config::Project;
@@ -65,14 +64,12 @@ impl Args {
             log: LogSink::default(),
         };
         let assembly = Assembly::start(parts).await?;
-        let settings =
-            stepwell_wire::Settings { account: local.account().into(), region: local.region().into() };
         for arn in machines::register_all(&assembly.engine, &project).await? {
             println!("{arn}");
         }
         listener.announce();
         listener
-            .run(Api::new(assembly.engine.clone(), settings), async {
+            .run(assembly.api(), async {
                 if let Err(error) = stop_signal().await {
                     tracing::error!(%error, "signals cannot be listened for: stop with SIGKILL, which loses nothing");
                     std::future::pending().await

@@ -39,14 +39,17 @@ impl View {
 
     /// Shows what was just committed.
     pub(crate) fn take(&mut self, records: &[Record]) {
-        for record in records {
-            match self {
-                View::Live(live) => live.take(record),
-                View::Plain(progress) => {
-                    if let Some(note) = progress.take(record) {
-                        // Nobody has to read this.
-                        let _ = writeln!(std::io::stderr(), "{}", plain(&note));
-                    }
+        match self {
+            View::Live(live) => {
+                for record in records {
+                    live.progress.take(record);
+                }
+                live.draw();
+            }
+            View::Plain(progress) => {
+                for note in records.iter().filter_map(|record| progress.take(record)) {
+                    // Nobody has to read this.
+                    let _ = writeln!(std::io::stderr(), "{}", plain(&note));
                 }
             }
         }
@@ -98,10 +101,8 @@ impl Live {
         Live { progress: Progress::default(), bars, rows: BTreeMap::new() }
     }
 
-    fn take(&mut self, record: &Record) {
-        if self.progress.take(record).is_none() && !matches!(record, Record::Event(_)) {
-            return;
-        }
+    /// Brings every state's line up to date.
+    fn draw(&mut self) {
         let width =
             self.progress.rows().iter().map(|row| row.name.chars().count()).max().unwrap_or(0).min(40);
         for row in self.progress.rows() {
@@ -114,15 +115,9 @@ impl Live {
         }
     }
 
+    /// Leaves the lines as they are.
     fn finish(&mut self) {
-        let width =
-            self.progress.rows().iter().map(|row| row.name.chars().count()).max().unwrap_or(0).min(40);
-        for row in self.progress.rows() {
-            if let Some(bar) = self.rows.get(&row.name) {
-                show(bar, row, width);
-                bar.abandon();
-            }
-        }
+        self.rows.values().for_each(ProgressBar::abandon);
     }
 }
 

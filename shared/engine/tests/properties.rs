@@ -8,7 +8,7 @@ use std::sync::Arc;
 use stepwell_asl::{Definition, Format, MachineType, parse};
 use stepwell_engine::meta::PayloadPlace;
 use stepwell_engine::stored::{PayloadIndex, decode_page, encode_page};
-use stepwell_expr::Payload;
+use stepwell_expr::{Entropy, Payload};
 use stepwell_interpreter::{
     AttemptId, Claimant, Decision, ErrorOutput, Execution, ExecutionInfo, Now, Outcome, Record, TimerId,
     Timestamp, Trigger, advance, apply, evolve,
@@ -42,20 +42,11 @@ const DEFINITIONS: [&str; 4] = [
             "Retry":[{"ErrorEquals":["Busy"],"IntervalSeconds":1}]}}}"#,
 ];
 
-/// SplitMix64.
-struct Random(u64);
+struct Random(Entropy);
 
 impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
     fn below(&mut self, end: usize) -> usize {
-        (self.bits() % end.max(1) as u64) as usize
+        (self.0.bits() % end.max(1) as u64) as usize
     }
 }
 
@@ -143,7 +134,7 @@ fn is_repeatable(trigger: &Trigger) -> bool {
 
 fn live(text: &str, seed: u64) -> u64 {
     let definition = definition(text);
-    let mut random = Random(seed);
+    let mut random = Random(Entropy::new(seed, 0));
     let mut time = 1_000;
     let mut both = Both {
         live: Execution::default(),
@@ -156,7 +147,7 @@ fn live(text: &str, seed: u64) -> u64 {
     for step in 0..60 {
         let claimant = Claimant { message: format!("m{}", step / 7).into(), delivery: 1 };
         time += random.below(3_000) as i64;
-        let now = Now { time: Timestamp(time), seed: random.bits() };
+        let now = Now { time: Timestamp(time), seed: random.0.bits() };
         let decision = apply(&definition, &both.live, &trigger, now);
         assert_eq!(decision, apply(&definition, &both.live, &trigger, now), "one decision, twice asked");
         both.commit(decision);

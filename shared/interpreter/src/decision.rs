@@ -139,7 +139,8 @@ impl<'a> Decider<'a> {
 }
 
 impl EventBody {
-    fn is_terminal(&self) -> bool {
+    /// Whether it is the last event of a run: nothing follows it but a redrive.
+    pub fn is_terminal(&self) -> bool {
         matches!(
             self,
             EventBody::ExecutionSucceeded { .. }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use stepwell_asl::Definition;
-use stepwell_expr::Payload;
+use stepwell_expr::{Entropy, Payload};
 use stepwell_interpreter::{AttemptId, Call, ErrorOutput, Progress};
 
 use crate::run::Run;
@@ -25,7 +25,7 @@ const ERRORS: [&str; 6] =
 ///
 /// What does not hold, with the history so far.
 pub(crate) fn shake(definition: &Definition, input: &Payload, seed: u64) -> Result<()> {
-    let mut random = Random(seed);
+    let mut random = Random(Entropy::new(seed, 0));
     let mut run = Run::start(definition, input.clone())?;
     for _ in 0..STEPS_MAX {
         if run.has_ended() {
@@ -67,20 +67,11 @@ fn hear(run: &mut Run<'_>, call: &Call, random: &mut Random) -> Result<()> {
     run.hear(attempt, &event)
 }
 
-/// SplitMix64.
-struct Random(u64);
+struct Random(Entropy);
 
 impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
     fn below(&mut self, end: usize) -> usize {
-        (self.bits() % end.max(1) as u64) as usize
+        (self.0.bits() % end.max(1) as u64) as usize
     }
 
     fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
