@@ -7,27 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use stepwell_engine::Driven;
 use stepwell_engine::message::{Message, MessageBody};
 use stepwell_engine::meta::{End, Meta, RunId};
-use stepwell_engine::port::{Page, Ports, Seq, TaskAnswer, TaskCall, Tasks, Writer};
+use stepwell_engine::port::{Page, Ports, Seq, Writer};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, Outcome, Resource, TimerId, Timestamp};
+use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, TimerId, Timestamp};
 use stepwell_local::{Drive, LocalStore, Options};
-
-struct NoTasks;
-
-#[async_trait]
-impl Tasks for NoTasks {
-    async fn call(&self, _: TaskCall) -> TaskAnswer {
-        TaskAnswer::Ended(Outcome::Succeeded(Payload::default()))
-    }
-
-    fn is_idempotent(&self, _: &Resource) -> bool {
-        false
-    }
-}
+use stepwell_test_support::NoTasks;
 
 /// A driver with nothing to do.
 #[derive(Clone)]

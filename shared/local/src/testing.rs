@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stepwell_engine::message::{Message, MessageBody};
 use stepwell_engine::meta::{End, Meta, RunId};
-use stepwell_engine::port::{Clock, Page, Ports, TaskAnswer, TaskCall, Tasks, Writer};
+use stepwell_engine::port::{Clock, Page, Ports, Writer};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, Outcome, Resource, Timestamp};
+use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, Timestamp};
+use stepwell_test_support::NoTasks;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -45,19 +46,6 @@ impl Clock for ManualClock {
         let until = self.now().0 + duration.as_millis() as i64;
         let mut now = self.now.subscribe();
         now.wait_for(|now| *now >= until).await.expect("the clock is held by the store");
-    }
-}
-
-struct NoTasks;
-
-#[async_trait]
-impl Tasks for NoTasks {
-    async fn call(&self, _: TaskCall) -> TaskAnswer {
-        TaskAnswer::Ended(Outcome::Succeeded(Payload::default()))
-    }
-
-    fn is_idempotent(&self, _: &Resource) -> bool {
-        false
     }
 }
 

@@ -5,32 +5,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use stepwell_engine::message::{Message, MessageBody};
 use stepwell_engine::meta::{End, Meta, RunId};
-use stepwell_engine::port::{Page, Ports, Seq, TaskAnswer, TaskCall, Tasks, Writer};
+use stepwell_engine::port::{Page, Ports, Seq, Writer};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Outcome, Resource, TimerId, Timestamp};
+use stepwell_interpreter::{ErrorOutput, ExecutionInfo, TimerId, Timestamp};
 use stepwell_local::{LocalStore, Options};
+use stepwell_test_support::NoTasks;
 
 /// Where the child process writes; it is this test binary again, with this variable set.
 const DIRECTORY: &str = "STEPWELL_CRASH_TEST_DIRECTORY";
 const ROUND: &str = "STEPWELL_CRASH_TEST_ROUND";
 const WRITERS: u32 = 8;
 const PAGES: u64 = 5;
-
-struct NoTasks;
-
-#[async_trait]
-impl Tasks for NoTasks {
-    async fn call(&self, _: TaskCall) -> TaskAnswer {
-        TaskAnswer::Ended(Outcome::Succeeded(Payload::default()))
-    }
-
-    fn is_idempotent(&self, _: &Resource) -> bool {
-        false
-    }
-}
 
 #[test]
 fn what_a_killed_process_acknowledged_is_there() {

@@ -24,7 +24,7 @@ pub use journal::MemoryJournal;
 pub use queue::{Delivery, MemoryQueue};
 pub use random::Random;
 pub use registry::{MemoryRegistry, machine};
-pub use tasks::{Answer, ScriptedTasks};
+pub use tasks::{Answer, NoTasks, ScriptedTasks};
 
 /// A world in memory: every port, and what a test needs to look behind them.
 #[derive(Clone)]

@@ -1,22 +1,20 @@
 //! Random numbers that a seed decides.
 
-/// SplitMix64: small, fast, and good enough to choose what goes wrong.
-#[derive(Debug, Clone)]
-pub struct Random(u64);
+use stepwell_expr::Entropy;
+
+/// Good enough to choose what goes wrong.
+#[derive(Debug)]
+pub struct Random(Entropy);
 
 impl Random {
     /// The numbers of `seed`.
     pub fn new(seed: u64) -> Self {
-        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
+        Random(Entropy::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D, 0))
     }
 
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.bits()
     }
 
     /// A number below `end`; 0 where that is 0.
