@@ -218,6 +218,7 @@ async fn execute(engine: &Engine, job: &Job, view: &mut View) -> Result<Arc<Meta
         trace_header: None,
         version_arn: None,
         alias_arn: None,
+        parent: None,
     });
     started.await?;
     let clock = engine.ports().clock.clone();

@@ -11,7 +11,7 @@ use crate::Engine;
 use crate::driver::DriveError;
 use crate::engine::Committed;
 use crate::message::{Message, MessageBody};
-use crate::meta::{End, PayloadPlace};
+use crate::meta::{End, Meta, Parent, PayloadPlace};
 use crate::port::{AppendError, FinishError, Page, Seq, Writer};
 use crate::run::Run;
 use crate::stored::{EncodedPage, StoredError, encode_page};
@@ -85,7 +85,9 @@ impl Engine {
         let (at, seq) = (ports.clock.now(), Seq(run.seq.0 + 1));
         let EncodedPage { bytes, stored } = encode_page(seq.0, at, &proposal.records, &run.payloads);
         let page = Page { writer: writer.clone(), bytes };
-        let end = proposal.execution.as_ref().and_then(|execution| run.end_of(execution, &stored));
+        // What is a part of something tells that of its end first, once it has ended: see `finish`.
+        let alone = proposal.execution.as_ref().filter(|_| run.meta.parent.is_none());
+        let end = alone.and_then(|execution| run.end_of(execution, &stored));
         let (journal, arn, id) = (&ports.journal, &run.meta.execution_arn, run.meta.run);
         let mut backoff = self.backoff();
         loop {
@@ -151,16 +153,35 @@ impl Engine {
         }
     }
 
-    /// Writes the end of a run into META, if it has ended and META does not say so (PROTOCOL §5, `finish`).
+    /// Tells the parent of the end of a run and then writes it into META, if the run has ended and META does not say so
+    /// (PROTOCOL §5, `finish`).
     pub(crate) async fn finish(&self, run: &Run) -> Result<(), DriveError> {
         let Some(end) = run.end().filter(|_| run.meta.end.is_none()) else { return Ok(()) };
         let (journal, meta) = (&self.inner.ports.journal, &run.meta);
+        if let Some(parent) = &meta.parent {
+            self.tell(parent, meta, &end).await?;
+        }
         let finish =
             async || match journal.finish(&meta.execution_arn, meta.run, meta.epoch, end.clone()).await {
                 Ok(()) | Err(FinishError::MovedOn(_)) => Ok(()),
                 Err(FinishError::Unknown(error)) => Err(error),
             };
         Ok(self.patiently(finish).await?)
+    }
+
+    /// Tells `parent` that its child `meta` has ended.
+    async fn tell(&self, parent: &Parent, meta: &Meta, end: &End) -> Result<(), DriveError> {
+        let sent_at = self.inner.ports.clock.now();
+        let message = match parent {
+            Parent::Task { execution_arn, run, epoch, attempt, resource } => {
+                let child = Meta { end: Some(end.clone()), ..meta.clone() };
+                let outcome = self.inner.ports.tasks.child_outcome(resource, &child);
+                let body = MessageBody::ChildFinished { attempt: *attempt, outcome };
+                Message { execution: execution_arn.clone(), run: *run, epoch: *epoch, sent_at, body }
+            }
+        };
+        let queue = &self.inner.ports.queue;
+        Ok(self.patiently(|| queue.send(message.clone(), None)).await?)
     }
 
     /// Shows committed records to whoever watches.

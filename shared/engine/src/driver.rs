@@ -11,7 +11,7 @@ use crate::Engine;
 use crate::commit::{Append, Proposal};
 use crate::engine::{Driven, Settings};
 use crate::message::{Message, MessageBody};
-use crate::meta::{Meta, Parked};
+use crate::meta::{Meta, Parent, Parked};
 use crate::port::{
     BoxError, JournalError, Ports, PutMetaError, QueueError, RegistryError, Seq, TaskCall, Writer,
 };
@@ -27,6 +27,8 @@ const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
 const START_AGE_MAX: Duration = Duration::from_secs(15 * 60);
 /// How soon a Start message without a META of its own looks for it again.
 const START_WAIT: Duration = Duration::from_millis(20);
+/// How soon the end of an execution is told again, where the answer to the call that started it is not recorded yet.
+const CHILD_WAIT: Duration = Duration::from_millis(20);
 /// How soon a message comes again after an error of ours.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -282,6 +284,9 @@ impl<'e> Driver<'e> {
             MessageBody::TaskResult { attempt, nonce, result } => result.trigger(*attempt, *nonce),
             MessageBody::TimerFired { timer, .. } => Trigger::TimerFired { timer: *timer },
             MessageBody::Stop { error, .. } => Trigger::Stop(error.clone()),
+            MessageBody::ChildFinished { attempt, outcome } => {
+                Trigger::ChildFinished { attempt: *attempt, outcome: outcome.outcome() }
+            }
             MessageBody::Continue { .. } => return None,
         })
     }
@@ -343,7 +348,14 @@ impl<'e> Driver<'e> {
             let arn = &meta.execution_arn;
             let token =
                 call.resource.has_token().then(|| token::encode(arn, call.attempt, call.nonce).into());
-            self.work.call(self.ports(), TaskCall { info: meta.info.clone(), call, token });
+            let parent = Some(Parent::Task {
+                execution_arn: arn.clone(),
+                run: meta.run,
+                epoch: meta.epoch,
+                attempt: call.attempt,
+                resource: call.resource.to_string().into(),
+            });
+            self.work.call(self.ports(), TaskCall { info: meta.info.clone(), call, token, parent });
         }
         Ok(())
     }
@@ -405,6 +417,10 @@ impl<'e> Driver<'e> {
                 self.engine.keep(run);
                 return Ok(Driven::Again { after: left });
             }
+            if void && self.is_early(&run) {
+                self.engine.keep(run);
+                return Ok(Driven::Again { after: CHILD_WAIT });
+            }
             if self.slice_is_over() && run.execution.is_ready() {
                 self.send(&run, MessageBody::Continue { after: run.seq.0, bury: None }, None).await?;
             }
@@ -412,6 +428,12 @@ impl<'e> Driver<'e> {
         self.engine.finish(&run).await?;
         self.engine.keep(run);
         Ok(Driven::Done)
+    }
+
+    /// Whether the message tells of the end of an execution, and the answer to the call that started it is not recorded yet.
+    fn is_early(&self, run: &Run) -> bool {
+        let MessageBody::ChildFinished { attempt, .. } = &self.message.body else { return false };
+        run.execution.call(*attempt).is_some() && !run.execution.awaits_child(*attempt)
     }
 
     /// How long the message's timer has still to go, where it is set and came early.

@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::cache::Cache;
 use crate::definitions::{Definitions, definitions};
+use crate::meta::Parent;
 use crate::port::{BoxError, Ports, StateMachine};
 use crate::run::Run;
 
@@ -79,6 +80,8 @@ pub struct StartRequest {
     pub version_arn: Option<Arc<str>>,
     /// The alias that was asked for.
     pub alias_arn: Option<Arc<str>>,
+    /// What is told of the execution's end, where it is a part of something.
+    pub parent: Option<Parent>,
 }
 
 /// A start's answer.

@@ -111,7 +111,7 @@ impl Express<'_> {
                 Effect::CallTask(call) => {
                     let token = token::encode(&info.execution_arn, call.attempt, call.nonce).into();
                     let token = call.resource.has_token().then_some(token);
-                    self.work.call(ports, TaskCall { info: info.clone(), call, token });
+                    self.work.call(ports, TaskCall { info: info.clone(), call, token, parent: None });
                 }
             }
         }

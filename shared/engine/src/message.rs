@@ -59,9 +59,16 @@ pub enum MessageBody {
         /// A message whose first driver is to be buried before.
         bury: Option<Arc<str>>,
     },
+    /// An execution has ended that an attempt of this one waits for ([`crate::meta::Parent::Task`]).
+    ChildFinished {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// How the attempt ends by that.
+        outcome: Callback,
+    },
 }
 
-/// What SendTaskSuccess or SendTaskFailure said.
+/// What SendTaskSuccess or SendTaskFailure said, or the end of what a task waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Callback {
     /// SendTaskSuccess
@@ -72,10 +79,13 @@ pub enum Callback {
 
 impl Callback {
     pub(crate) fn trigger(&self, attempt: AttemptId, nonce: u128) -> Trigger {
-        let outcome = match self.clone() {
+        Trigger::TaskResult { attempt, nonce, outcome: self.outcome() }
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.clone() {
             Callback::Success(output) => Outcome::Succeeded(output),
             Callback::Failure(error) => Outcome::Failed(error),
-        };
-        Trigger::TaskResult { attempt, nonce, outcome }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Timestamp};
+use stepwell_interpreter::{AttemptId, ErrorOutput, ExecutionInfo, Timestamp};
 
 /// A random id of one start. A name may be used again after retention; its runs never mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -31,6 +31,27 @@ pub struct Meta {
     pub end: Option<End>,
     /// Why it is not driven on, where it is not.
     pub parked: Option<Parked>,
+    /// What it is a part of and tells of its end, where there is such a thing.
+    pub parent: Option<Parent>,
+}
+
+/// What an execution is a part of. It is told of the execution's end, by a message that is sent before that end is in
+/// META (PROTOCOL §5, `finish`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Parent {
+    /// A Task's attempt in another execution, which waits for this one (`states:startExecution.sync`).
+    Task {
+        /// The other execution's ARN.
+        execution_arn: Arc<str>,
+        /// Which start of that name.
+        run: RunId,
+        /// Which redrive of that run.
+        epoch: u32,
+        /// The attempt, numbered through the other execution.
+        attempt: AttemptId,
+        /// Its Resource, which decides how the attempt ends by this execution's end.
+        resource: Arc<str>,
+    },
 }
 
 /// How an execution ended.

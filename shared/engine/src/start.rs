@@ -53,7 +53,16 @@ impl Engine {
 impl StartRequest {
     /// The META of this start.
     pub(crate) fn meta(self, run: RunId, started_at: Timestamp) -> Meta {
-        let StartRequest { machine, execution_arn, name, input, trace_header, version_arn, alias_arn } = self;
+        let StartRequest {
+            machine,
+            execution_arn,
+            name,
+            input,
+            trace_header,
+            version_arn,
+            alias_arn,
+            parent,
+        } = self;
         let info = Arc::new(ExecutionInfo {
             execution_arn: execution_arn.clone(),
             name,
@@ -66,7 +75,18 @@ impl StartRequest {
             express: machine.machine_type == MachineType::Express,
         });
         let revision = machine.revision.clone();
-        Meta { execution_arn, run, epoch: 0, info, input, revision, trace_header, end: None, parked: None }
+        Meta {
+            execution_arn,
+            run,
+            epoch: 0,
+            info,
+            input,
+            revision,
+            trace_header,
+            end: None,
+            parked: None,
+            parent,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stepwell_engine::message::{Callback, Message, MessageBody};
-use stepwell_engine::meta::{End, Meta, Parked, PayloadPlace, RunId};
+use stepwell_engine::meta::{End, Meta, Parent, Parked, PayloadPlace, RunId};
 use stepwell_engine::stored::{
     PayloadIndex, StoredError, decode_end, decode_message, decode_meta, decode_page, encode_end,
     encode_message, encode_meta, encode_page,
@@ -31,6 +31,11 @@ fn check(name: &str, bytes: &[u8]) -> Vec<u8> {
     let golden = std::fs::read(&path).unwrap();
     assert!(golden == bytes, "{name} would be written otherwise than it was: that takes a new version");
     golden
+}
+
+/// The golden file `name` of an older version.
+fn old(name: &str) -> Vec<u8> {
+    std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
 }
 
 fn large(text: &str) -> Payload {
@@ -172,7 +177,19 @@ fn meta() -> Meta {
         trace_header: Some("Root=1-2-3".into()),
         end: Some(end),
         parked: Some(Parked { message: "m-1".into(), why: "received 9 times".into() }),
+        parent: None,
     }
+}
+
+fn child() -> Meta {
+    let parent = Parent::Task {
+        execution_arn: "arn:aws:states:us-east-1:123456789012:execution:Outer:o".into(),
+        run: RunId(7),
+        epoch: 1,
+        attempt: AttemptId(3),
+        resource: "arn:aws:states:::states:startExecution.sync:2".into(),
+    };
+    Meta { parent: Some(parent), ..meta() }
 }
 
 fn messages() -> Vec<Message> {
@@ -189,6 +206,8 @@ fn messages() -> Vec<Message> {
         MessageBody::Stop { request: 5, error: ErrorOutput::default() },
         MessageBody::Continue { after: 12, bury: None },
         MessageBody::Continue { after: 12, bury: Some("m-1".into()) },
+        MessageBody::Start(Some(Arc::new(child()))),
+        MessageBody::ChildFinished { attempt: AttemptId(3), outcome: Callback::Success(large("ok ")) },
     ];
     let message = |body| Message {
         execution: info().execution_arn.clone(),
@@ -240,8 +259,9 @@ fn a_page_of_no_more_than_it_needs() {
 
 #[test]
 fn metas() {
-    let golden = check("meta-v1.bin", &encode_meta(&meta()));
-    assert_eq!(decode_meta(&golden).unwrap(), meta());
+    let golden = check("meta-v2.bin", &encode_meta(&child()));
+    assert_eq!(decode_meta(&golden).unwrap(), child());
+    assert_eq!(decode_meta(&old("meta-v1.bin")).unwrap(), meta());
 }
 
 #[test]
@@ -255,8 +275,16 @@ fn ends() {
 #[test]
 fn messages_of_every_kind() {
     let bytes: Vec<_> = messages().iter().map(encode_message).collect();
-    check("message-v1.bin", &bytes.concat());
+    check("message-v2.bin", &bytes.concat());
     for (message, bytes) in messages().iter().zip(&bytes) {
+        assert_eq!(decode_message(bytes).unwrap(), *message);
+    }
+    // The first version had no parents, which METAs end with, and no ChildFinished.
+    let mut first: Vec<_> = bytes[..8].iter().map(|bytes| bytes.to_vec()).collect();
+    first[0].pop();
+    first.iter_mut().for_each(|bytes| bytes[0] = 1);
+    assert_eq!(first.concat(), old("message-v1.bin"));
+    for (message, bytes) in messages().iter().zip(&first) {
         assert_eq!(decode_message(bytes).unwrap(), *message);
     }
 }
@@ -285,7 +313,7 @@ fn damage_is_found_or_harmless() {
             }
         }
     }
-    for version in [0, 2, 255] {
+    for version in [0, 3, 255] {
         let unknown = |what| StoredError::Version { what, version };
         assert_eq!(decode_page(1, &[version, 0], &find).unwrap_err(), unknown("page"));
         assert_eq!(decode_meta(&[version]).unwrap_err(), unknown("meta"));

@@ -29,6 +29,13 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             }
         }
         Trigger::TaskResult { attempt, nonce, outcome } => decider.task_result(*attempt, *nonce, outcome),
+        Trigger::ChildFinished { attempt, outcome } => {
+            if decider.execution.awaits_child(*attempt)
+                && let Some((_, call)) = decider.open(*attempt)
+            {
+                decider.task_result(*attempt, call.nonce, outcome);
+            }
+        }
         Trigger::TaskSubmitted { attempt, output } => decider.task_submitted(*attempt, output),
         Trigger::ActivityStarted { attempt, worker } => {
             if let Some((branch, call)) = decider.open(*attempt)

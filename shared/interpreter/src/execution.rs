@@ -285,6 +285,11 @@ impl Execution {
         self.calls().find(|(_, call)| call.attempt == attempt)
     }
 
+    /// Whether `attempt` is open and waits for something that its call began: that call was answered.
+    pub fn awaits_child(&self, attempt: AttemptId) -> bool {
+        self.call(attempt).is_some_and(|(_, call)| call.progress == Progress::Submitted)
+    }
+
     /// The open attempts that `claimant` has claimed and whose call has not been accepted.
     pub fn claims<'a>(&'a self, claimant: &'a Claimant) -> impl Iterator<Item = AttemptId> + 'a {
         self.calls().filter(move |(_, call)| call.claimant() == Some(claimant)).map(|(_, call)| call.attempt)

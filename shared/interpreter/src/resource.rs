@@ -1,5 +1,6 @@
 //! A Task state's `Resource`, taken apart.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::Family;
@@ -49,6 +50,18 @@ impl Pattern {
             Pattern::Sync => ".sync",
             Pattern::Sync2 => ".sync:2",
             Pattern::WaitForTaskToken => ".waitForTaskToken",
+        }
+    }
+}
+
+/// The Resource ARN.
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::LambdaFunction { arn } | Resource::Activity { arn } => f.write_str(arn),
+            Resource::Service { service, action, pattern } => {
+                write!(f, "arn:aws:states:::{service}:{action}{}", pattern.suffix())
+            }
         }
     }
 }
@@ -143,6 +156,7 @@ mod tests {
             ("nonsense", None),
         ] {
             assert_eq!(Resource::parse(arn), expected, "{arn}");
+            assert!(expected.is_none_or(|resource| resource.to_string() == arn), "{arn}");
         }
         assert!(matches!(
             Resource::parse("arn:aws:lambda:us-east-1:123456789012:function:f:$LATEST"),

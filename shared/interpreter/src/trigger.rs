@@ -32,6 +32,14 @@ pub enum Trigger {
         /// What the call answered.
         output: Payload,
     },
+    /// An execution or Map Run has ended that an attempt waits for. Applies while the attempt is open and, where its call
+    /// is answered first, once that is.
+    ChildFinished {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How the attempt ends by that.
+        outcome: Outcome,
+    },
     /// A worker took an activity task. Applies while the attempt is open and untaken.
     ActivityStarted {
         /// The attempt.

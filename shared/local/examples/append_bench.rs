@@ -137,6 +137,7 @@ async fn start(ports: &Ports, id: u64) -> Arc<Meta> {
         trace_header: None,
         end: None,
         parked: None,
+        parent: None,
     });
     let body = MessageBody::Start(Some(meta.clone()));
     ports.queue.send(message(ports, &meta, body), None).await.expect("sent");

@@ -108,6 +108,7 @@ pub(crate) fn meta(name: &str, run: u128, started_at: i64, input: &str) -> Arc<M
         trace_header: None,
         end: None,
         parked: None,
+        parent: None,
     })
 }
 

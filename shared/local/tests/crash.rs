@@ -153,6 +153,7 @@ fn meta(name: &str) -> Arc<Meta> {
         trace_header: None,
         end: None,
         parked: None,
+        parent: None,
     })
 }
 

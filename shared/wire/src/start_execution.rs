@@ -90,6 +90,7 @@ impl Start {
             trace_header: self.trace_header,
             version_arn: None,
             alias_arn: None,
+            parent: None,
         })
     }
 }

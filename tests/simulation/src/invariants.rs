@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stepwell_engine::meta::Meta;
-use stepwell_engine::meta::PayloadPlace;
+use stepwell_engine::meta::{Meta, Parent, PayloadPlace};
 use stepwell_engine::port::Loaded;
 use stepwell_engine::stored::decode_page;
 use stepwell_interpreter::{Event, EventBody, Execution, Record, evolve, token};
@@ -116,6 +115,7 @@ impl Sim {
                 holds(waits, || format!("5: {arn} is at rest and has not ended: {execution:?}"))?;
             }
         }
+        self.check_parents(&metas)?;
         for (token, _) in self.callbacks().iter().filter(|(_, answer)| answer.is_ok()) {
             self.check_callback(token)?;
         }
@@ -123,6 +123,20 @@ impl Sim {
             let meta = metas.iter().find(|meta| meta.execution_arn == *arn);
             let end = meta.and_then(|meta| meta.end.as_ref());
             holds(end.is_some_and(|end| end.at == *at), || format!("4: {arn} was said to be stopped"))?;
+        }
+        Ok(())
+    }
+
+    /// No attempt waits for an execution that has ended.
+    fn check_parents(&self, metas: &[std::sync::Arc<Meta>]) -> Result<(), Broken> {
+        for meta in metas.iter().filter(|meta| meta.end.is_some()) {
+            let Some(Parent::Task { execution_arn, run, attempt, .. }) = &meta.parent else { continue };
+            let parent = metas.iter().find(|meta| meta.execution_arn == *execution_arn && meta.run == *run);
+            let waits = match parent {
+                Some(parent) => self.folded(parent)?.call(*attempt).is_some(),
+                None => false,
+            };
+            holds(!waits, || format!("5: {execution_arn} was not told that {} ended", meta.execution_arn))?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_engine::message::Callback;
+use stepwell_engine::meta::Parent;
 use stepwell_engine::port::{Clock, StateMachine};
 use stepwell_engine::{
     CallbackError, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, StopError,
@@ -68,6 +69,7 @@ fn request(machine: &Arc<StateMachine>, name: &str, input: &str) -> StartRequest
         trace_header: None,
         version_arn: None,
         alias_arn: None,
+        parent: None,
     }
 }
 
@@ -105,10 +107,21 @@ impl Sim {
 
     /// A caller starts an execution, and tries again while it is told to.
     pub fn start(&mut self, machine: &Arc<StateMachine>, name: &str, input: &str) {
+        self.start_child(machine, name, input, None);
+    }
+
+    /// [`Sim::start`] of an execution whose end `parent` is told of.
+    pub fn start_child(
+        &mut self,
+        machine: &Arc<StateMachine>,
+        name: &str,
+        input: &str,
+        parent: Option<Parent>,
+    ) {
         let definition = self.engines[0].definition(machine);
         definition.unwrap_or_else(|diagnostics| panic!("the test's definition is wrong: {diagnostics:?}"));
         self.world.registry.put(machine.clone());
-        let request = request(machine, name, input);
+        let request = StartRequest { parent, ..request(machine, name, input) };
         let (engine, clock, told) = (self.engine(), self.world.clock.clone(), self.acknowledged.clone());
         self.executor.spawn(async move {
             loop {

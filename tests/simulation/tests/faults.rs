@@ -11,6 +11,7 @@ use std::time::Duration;
 use stepwell_asl::MachineType;
 use stepwell_engine::Settings;
 use stepwell_engine::message::Callback;
+use stepwell_engine::meta::Parent;
 use stepwell_engine::port::StateMachine;
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, Event, EventBody, Record};
@@ -18,6 +19,7 @@ use stepwell_simulation::{Broken, Sim};
 use stepwell_test_support::{Answer, Random, Rates, machine};
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:f";
+const JOB: &str = "arn:aws:states:::states:startExecution.sync";
 const TOKEN: &str = "arn:aws:states:::sqs:sendMessage.waitForTaskToken";
 
 /// Every shape that the protocol treats in its own way.
@@ -85,6 +87,16 @@ fn machines() -> Vec<Arc<StateMachine>> {
             ),
         ),
         (
+            "Job",
+            format!(
+                r#"{{"StartAt":"P","States":{{"P":{{"Type":"Parallel","End":true,"Branches":[{},
+            {{"StartAt":"J","States":{{"J":{{"Type":"Task","Resource":"{JOB}","TimeoutSeconds":900,"Next":"K",
+                "Retry":[{{"ErrorEquals":["Lambda.Unknown"],"MaxAttempts":1}}]}},
+                "K":{{"Type":"Task","Resource":"{JOB}","End":true}}}}}}]}}}}}}"#,
+                chain("A", 2)
+            ),
+        ),
+        (
             "Loop",
             format!(
                 r#"{{"StartAt":"T","States":{{
@@ -137,7 +149,7 @@ fn script(sim: &Sim, seed: u64) {
     sim.world.tasks.script(move |call| {
         let slowest = if random.chance(30) { 5 } else { 4 };
         let after = Duration::from_millis([1, 30, 400, 1500, 70_000][random.below(slowest)]);
-        if call.token.is_some() {
+        if call.call.resource.outlives_call() {
             return Answer::submit(after.min(Duration::from_secs(2)));
         }
         match random.below(20) {
@@ -157,8 +169,9 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     sim.world.faults.set(plan.rates);
     sim.redeliver = plan.redeliver;
     sim.may_call_again = plan.express;
-    // Express workflows know no callbacks.
-    let is_wanted = |machine: &Arc<StateMachine>| !plan.express || !machine.definition.contains(TOKEN);
+    // Express workflows know no callbacks and wait for no jobs.
+    let outlives_call = |definition: &str| definition.contains(TOKEN) || definition.contains(JOB);
+    let is_wanted = |machine: &Arc<StateMachine>| !plan.express || !outlives_call(&machine.definition);
     let machines: Vec<_> =
         machines().into_iter().filter(is_wanted).map(|machine| of_type(plan, machine)).collect();
     for i in 0..3 {
@@ -166,7 +179,8 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
         sim.start(machine, &format!("e{i}"), INPUT);
     }
     for _ in 0..3_000 {
-        if !sim.step()? {
+        let goes_on = sim.step()?;
+        if !jobs(&mut sim, &machines) && !goes_on {
             break;
         }
         if random.chance(plan.crash_process) {
@@ -176,8 +190,23 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     }
     sim.world.faults.set(Rates::default());
     sim.redeliver = 0;
+    while sim.step()? || jobs(&mut sim, &machines) {
+        jobs(&mut sim, &machines);
+    }
     sim.run()?;
     Ok(sim)
+}
+
+/// Starts the executions that tasks have asked for, each with the name that its attempt gives it.
+fn jobs(sim: &mut Sim, machines: &[Arc<StateMachine>]) -> bool {
+    let jobs = sim.world.tasks.take_jobs();
+    for parent in &jobs {
+        let Parent::Task { run, attempt, .. } = parent;
+        // Some succeed, some fail, and none asks for another.
+        let machine = &machines[[0, 2][attempt.0 as usize % 2]];
+        sim.start_child(machine, &format!("{:x}-{}", run.0, attempt.0), INPUT, Some(parent.clone()));
+    }
+    !jobs.is_empty()
 }
 
 fn of_type(plan: Plan, machine: Arc<StateMachine>) -> Arc<StateMachine> {

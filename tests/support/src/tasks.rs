@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use stepwell_engine::meta::Parent;
 use stepwell_engine::port::{Clock, TaskAnswer, TaskCall, Tasks};
 use stepwell_expr::{Payload, Value};
-use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, Resource};
+use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, Pattern, Resource};
 
 use crate::{SimClock, lock};
 
@@ -67,13 +68,17 @@ struct Inner {
     script: Script,
     calls: BTreeMap<(Arc<str>, AttemptId), u32>,
     tokens: Vec<Arc<str>>,
+    jobs: Vec<Parent>,
 }
 
 impl ScriptedTasks {
     /// Calls that are echoed after 10 ms.
     pub(crate) fn new(clock: Arc<SimClock>) -> Self {
         let script = Box::new(|call: &TaskCall| Answer::echo(call, Duration::from_millis(10)));
-        ScriptedTasks { clock, inner: Mutex::new(Inner { script, calls: BTreeMap::new(), tokens: vec![] }) }
+        ScriptedTasks {
+            clock,
+            inner: Mutex::new(Inner { script, calls: BTreeMap::new(), tokens: vec![], jobs: vec![] }),
+        }
     }
 
     /// Answers as `script` says from now on.
@@ -91,6 +96,11 @@ impl ScriptedTasks {
         lock(&self.inner).calls.values().copied().max().unwrap_or(0)
     }
 
+    /// The parents of the executions that `.sync` calls have asked for and that nobody took before.
+    pub fn take_jobs(&self) -> Vec<Parent> {
+        std::mem::take(&mut lock(&self.inner).jobs)
+    }
+
     /// The tokens that were given out, in the order of their calls.
     pub fn tokens(&self) -> Vec<Arc<str>> {
         lock(&self.inner).tokens.clone()
@@ -104,6 +114,9 @@ impl Tasks for ScriptedTasks {
             let mut inner = lock(&self.inner);
             *inner.calls.entry((call.info.execution_arn.clone(), call.call.attempt)).or_default() += 1;
             inner.tokens.extend(call.token.clone());
+            if matches!(&*call.call.resource, Resource::Service { pattern: Pattern::Sync, .. }) {
+                inner.jobs.extend(call.parent.clone());
+            }
             (inner.script)(&call)
         };
         self.clock.sleep(answer.after).await;

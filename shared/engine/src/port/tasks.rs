@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stepwell_asl::ErrorName;
 use stepwell_expr::Payload;
-use stepwell_interpreter::{CallTask, ExecutionInfo, Outcome, Resource};
+use stepwell_interpreter::{CallTask, ErrorOutput, ExecutionInfo, Outcome, Resource};
+
+use crate::message::Callback;
+use crate::meta::{End, Meta, Parent};
 
 /// Makes the calls of Task states. One attempt is one request: nothing here retries what may have run.
 #[async_trait]
@@ -14,6 +18,16 @@ pub trait Tasks: Send + Sync {
 
     /// Whether a call of `resource` whose outcome is unknown may be made again with the same nonce.
     fn is_idempotent(&self, resource: &Resource) -> bool;
+
+    /// How an attempt of `resource` (a Resource ARN) ends that waited for the execution `child`, whose META has its end
+    /// with the output in it.
+    fn child_outcome(&self, resource: &str, child: &Meta) -> Callback {
+        let _ = resource;
+        match child.end.as_ref() {
+            Some(End { output: Some(output), .. }) => Callback::Success(output.clone()),
+            _ => Callback::Failure(ErrorOutput::new(ErrorName::TASK_FAILED, child.status())),
+        }
+    }
 }
 
 /// A call with what it is made for.
@@ -25,6 +39,9 @@ pub struct TaskCall {
     pub call: CallTask,
     /// The task token, where the resource has one. It is in the parameters already, wherever `$$.Task.Token` was.
     pub token: Option<Arc<str>>,
+    /// What an execution that this call starts is to have as its parent, so that its end ends the attempt; `None` where
+    /// nobody could be told: the calling execution is not stored.
+    pub parent: Option<Parent>,
 }
 
 /// What came of a call.

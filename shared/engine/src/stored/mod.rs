@@ -45,9 +45,13 @@ pub enum StoredError {
     },
 }
 
-const META_VERSION: u8 = 1;
+const META_VERSION: u8 = 2;
 const END_VERSION: u8 = 1;
-const MESSAGE_VERSION: u8 = 1;
+const MESSAGE_VERSION: u8 = 2;
+
+/// The version of METAs and messages whose METAs have no parent. It is their last member, so that what was written then
+/// lacks one byte at its end, which says that there is none.
+const WITHOUT_PARENT: u8 = 1;
 
 /// A META with everything in it, its input and end included.
 pub fn encode_meta(meta: &Meta) -> Bytes {
@@ -59,7 +63,10 @@ pub fn encode_meta(meta: &Meta) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_meta(bytes: &[u8]) -> Result<Meta, StoredError> {
-    decode("meta", META_VERSION, bytes)
+    match bytes {
+        [WITHOUT_PARENT, rest @ ..] => decode("meta", META_VERSION, &with_no_parent(META_VERSION, rest)),
+        _ => decode("meta", META_VERSION, bytes),
+    }
 }
 
 /// An end alone. Where [`End::output_at`] says that a page holds the output, the output itself is left out.
@@ -85,7 +92,19 @@ pub fn encode_message(message: &Message) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_message(bytes: &[u8]) -> Result<Message, StoredError> {
-    decode("message", MESSAGE_VERSION, bytes)
+    match bytes {
+        [WITHOUT_PARENT, rest @ ..] => {
+            let with = with_no_parent(MESSAGE_VERSION, rest);
+            // A Start message ends with a META, where it has one; no other message of that version has any.
+            decode("message", MESSAGE_VERSION, &with[..=rest.len()])
+                .or_else(|_| decode("message", MESSAGE_VERSION, &with))
+        }
+        _ => decode("message", MESSAGE_VERSION, bytes),
+    }
+}
+
+fn with_no_parent(version: u8, rest: &[u8]) -> Vec<u8> {
+    [&[version], rest, &[0]].concat()
 }
 
 fn encode(version: u8, value: &impl Serialize) -> Bytes {

@@ -45,6 +45,7 @@ fn meta(name: &str, run: u128, started_at: i64) -> Arc<Meta> {
         trace_header: Some("Root=1".into()),
         end: None,
         parked: None,
+        parent: None,
     })
 }
 
