@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use stepwell_engine::{Engine, Settings};
 use stepwell_integrations::{FunctionHost, HostAnswer, HostCall, Mocks};
 use stepwell_local::{Dispatching, LocalStore, Options};
-use stepwell_wire::Api;
+use stepwell_wire::{Api, TaskCalls};
 
 use crate::config::Project;
 use crate::host::{Functions, HostOptions, InvokeError, InvokeOptions, LogSink};
@@ -62,10 +62,13 @@ impl Assembly {
                 ..HostOptions::default()
             },
         );
-        let tasks = services::tasks(local.region(), Arc::new(Hosted(functions)), parts.mocks).await?;
+        let task_calls = Arc::new(TaskCalls::default());
+        let functions = Arc::new(Hosted(functions));
+        let tasks = services::tasks(local.region(), functions, task_calls.clone(), parts.mocks).await?;
         let engine = Engine::new(store.ports(tasks), Settings::default());
-        let dispatching = store.run(engine.clone());
         let api = stepwell_wire::Settings { account: local.account().into(), region: local.region().into() };
+        task_calls.serve(&Api::new(engine.clone(), api.clone()));
+        let dispatching = store.run(engine.clone());
         Ok(Assembly { engine, api, store, dispatching })
     }
 

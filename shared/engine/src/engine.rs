@@ -1,6 +1,6 @@
 //! The engine: what the API, the functions and the program call.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use stepwell_expr::Payload;
@@ -52,6 +52,17 @@ impl Default for Settings {
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
+}
+
+/// An engine that may be gone: what an engine's own ports hold of it, so that they do not keep one another.
+#[derive(Clone)]
+pub struct WeakEngine(Weak<Inner>);
+
+impl WeakEngine {
+    /// The engine, while somebody keeps it.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(|inner| Engine { inner })
+    }
 }
 
 pub(crate) struct Inner {
@@ -177,6 +188,11 @@ impl Engine {
         let (committed, _) = broadcast::channel(1024);
         let (runs, definitions) = (Cache::new(settings.cached_runs), definitions());
         Engine { inner: Arc::new(Inner { ports, settings, committed, runs, definitions }) }
+    }
+
+    /// The same engine, without keeping it.
+    pub fn downgrade(&self) -> WeakEngine {
+        WeakEngine(Arc::downgrade(&self.inner))
     }
 
     /// The ports it stands on.

@@ -17,12 +17,14 @@ pub mod port;
 mod reading;
 mod run;
 mod start;
+mod step_functions;
 mod stop;
 pub mod stored;
 mod work;
 
 pub use engine::{
     CallbackError, Committed, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, Started,
-    StopError,
+    StopError, WeakEngine,
 };
 pub use port::Ports;
+pub use step_functions::{StepFunctions, StepFunctionsAnswer, StepFunctionsCall};

@@ -54,7 +54,7 @@ impl Integration for DynamoDb {
         pattern == Pattern::RequestResponse && ACTIONS.contains(&action)
     }
 
-    fn is_idempotent(&self, action: &str) -> bool {
+    fn is_idempotent(&self, action: &str, _: Pattern) -> bool {
         action == "getItem"
     }
 }

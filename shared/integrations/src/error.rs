@@ -172,6 +172,38 @@ pub(crate) const SQS: Errors = Errors {
     ],
 };
 
+/// Nested executions: what `StartExecution` can answer.
+pub(crate) const STATES: Errors = Errors {
+    prefix: "StepFunctions",
+    service: "AWSStepFunctions",
+    other: "AWSStepFunctionsException",
+    named: &[
+        "ExecutionAlreadyExistsException",
+        "ExecutionLimitExceededException",
+        "InvalidArnException",
+        "InvalidExecutionInputException",
+        "InvalidNameException",
+        "KmsAccessDeniedException",
+        "KmsInvalidStateException",
+        "KmsThrottlingException",
+        "StateMachineDeletingException",
+        "StateMachineDoesNotExistException",
+        "ValidationException",
+    ],
+};
+
+/// The error of a call that the AWS SDK for Java 2 makes: `aws-sdk:…`. `service` is what it calls the service.
+pub(crate) fn sdk_refused(service: &str, refusal: &Refusal<'_>) -> ErrorOutput {
+    let Refusal { status, code, message, request_id } = *refusal;
+    let message = message.unwrap_or("null");
+    let request_id = request_id.unwrap_or("null");
+    let class = if code.ends_with("Exception") { code.to_owned() } else { format!("{code}Exception") };
+    let cause = format!(
+        "{message} (Service: {service}, Status Code: {status}, Request ID: {request_id}) (SDK Attempt Count: 1)"
+    );
+    ErrorOutput::new(format!("{service}.{class}"), cause)
+}
+
 /// A call of a function whose outcome nobody knows.
 pub(crate) fn lambda_unknown(why: impl std::fmt::Display) -> ErrorOutput {
     ErrorOutput::new(ErrorName::LAMBDA_UNKNOWN, format!("The outcome of the call is unknown: {why}"))
@@ -213,6 +245,8 @@ mod tests {
         check(&LAMBDA, "ResourceNotFoundException", "Lambda.ResourceNotFoundException");
         check(&LAMBDA, "AccessDeniedException", "Lambda.AWSLambdaException");
         check(&LAMBDA, "", "Lambda.AWSLambdaException");
+        check(&STATES, "StateMachineDoesNotExist", "StepFunctions.StateMachineDoesNotExistException");
+        check(&STATES, "ThrottlingException", "StepFunctions.AWSStepFunctionsException");
         #[cfg(feature = "dynamodb")]
         {
             check(&DYNAMODB, "ResourceNotFoundException", "DynamoDB.ResourceNotFoundException");
@@ -236,6 +270,7 @@ mod tests {
     fn the_tables_are_sorted() {
         let tables = [
             &LAMBDA,
+            &STATES,
             #[cfg(feature = "dynamodb")]
             &DYNAMODB,
             #[cfg(feature = "sns")]

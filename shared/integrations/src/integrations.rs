@@ -25,8 +25,8 @@ pub trait Integration: Send + Sync {
     fn offers(&self, action: &str, pattern: Pattern) -> bool;
 
     /// Whether a call whose outcome is unknown may be made again with the same nonce.
-    fn is_idempotent(&self, action: &str) -> bool {
-        let _ = action;
+    fn is_idempotent(&self, action: &str, pattern: Pattern) -> bool {
+        let _ = (action, pattern);
         false
     }
 }
@@ -97,8 +97,8 @@ impl Tasks for Integrations {
     }
 
     fn is_idempotent(&self, resource: &Resource) -> bool {
-        let Some((service, action, _)) = taken_apart(resource) else { return false };
-        self.services.get(service).is_some_and(|integration| integration.is_idempotent(action))
+        let Some((service, action, pattern)) = taken_apart(resource) else { return false };
+        self.services.get(service).is_some_and(|integration| integration.is_idempotent(action, pattern))
     }
 }
 

@@ -22,6 +22,8 @@ mod lambda;
 mod metadata;
 mod mock;
 mod parameters;
+mod sfn;
+mod states;
 
 #[cfg(feature = "keys")]
 mod aws;
@@ -55,10 +57,12 @@ pub use lambda::Lambda;
 #[cfg(feature = "lambda")]
 pub use lambda::LambdaClient;
 pub use mock::{MockError, Mocks, UnknownTestCase};
+pub use sfn::Sfn;
 #[cfg(feature = "sns")]
 pub use sns::Sns;
 #[cfg(feature = "sqs")]
 pub use sqs::Sqs;
+pub use states::States;
 
 #[cfg(test)]
 #[path = "../tests/stub/task.rs"]

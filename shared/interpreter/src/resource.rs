@@ -119,6 +119,11 @@ impl Resource {
         }
     }
 
+    /// Whether the task ends with the job that its call began: `.sync`, `.sync:2`.
+    pub fn awaits_job(&self) -> bool {
+        matches!(self, Resource::Service { pattern: Pattern::Sync | Pattern::Sync2, .. })
+    }
+
     /// Whether the task has a token that a callback may name.
     pub fn has_token(&self) -> bool {
         matches!(

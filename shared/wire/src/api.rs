@@ -61,10 +61,10 @@ impl Reply {
     pub const CONTENT_TYPE: &'static str = "application/x-amz-json-1.0";
 }
 
-/// What `X-Amz-Target` begins with.
-const TARGET_PREFIX: &str = "AWSStepFunctions.";
-
 impl Api {
+    /// What `X-Amz-Target` begins with.
+    pub const TARGET_PREFIX: &'static str = "AWSStepFunctions.";
+
     /// The API over `engine`.
     pub fn new(engine: Engine, settings: Settings) -> Self {
         Api { engine, settings: Arc::new(settings) }
@@ -117,7 +117,7 @@ impl Api {
     }
 
     async fn dispatch(&self, call: Call<'_>) -> Result<Answer, Error> {
-        let operation = call.target.strip_prefix(TARGET_PREFIX).unwrap_or_default();
+        let operation = call.target.strip_prefix(Api::TARGET_PREFIX).unwrap_or_default();
         let body = &request::parse(call.body)?;
         match operation {
             "StartExecution" => start_execution::answer(self, body, call.trace_header).await,

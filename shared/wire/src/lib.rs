@@ -26,12 +26,14 @@ mod start_execution;
 mod start_sync_execution;
 mod stop_execution;
 mod tags;
+mod task_calls;
 mod update_state_machine;
 mod validate_state_machine_definition;
 
 pub use api::{Api, Call, Reply, Settings};
 pub use arn::{ExecutionArn, StateMachineArn};
 pub use error::Error;
+pub use task_calls::TaskCalls;
 
 /// Largest request, in bytes (Developer Guide, "Service quotas").
 pub const REQUEST_BYTES_MAX: usize = 1_048_576;

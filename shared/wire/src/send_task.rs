@@ -2,7 +2,7 @@
 
 use stepwell_engine::message::Callback;
 use stepwell_expr::{Payload, Value};
-use stepwell_interpreter::ErrorOutput;
+use stepwell_interpreter::{ErrorOutput, token};
 
 use crate::answer::Answer;
 use crate::request::{Members, Text, Violations};
@@ -14,6 +14,8 @@ pub(crate) async fn success(api: &Api, body: &Value) -> Result<Answer, Error> {
     let token = request.required("taskToken", &Text::TASK_TOKEN)?;
     let output = request.required("output", &Text::DATA)?;
     violations.check()?;
+    // Recorded: of a bad token and a bad output, the token is told.
+    token::decode(&token).ok_or(Error::InvalidToken)?;
     let output = Payload::parse(output).map_err(|error| Error::InvalidOutput(error.message))?;
     api.engine().send_task_result(&token, Callback::Success(output)).await?;
     Ok(Answer::new())

@@ -54,6 +54,7 @@ fn what_is_no_callback() {
     site.refused("SendTaskHeartbeat", &body("taskToken", "abc"), TOKEN);
     site.refused("SendTaskFailure", &body("taskToken", "abc"), TOKEN);
     site.refused("SendTaskSuccess", r#"{"taskToken":"abc","output":"1"}"#, TOKEN);
+    site.refused("SendTaskSuccess", r#"{"taskToken":"abc","output":"no"}"#, TOKEN);
     site.refused(
         "SendTaskSuccess",
         &format!(r#"{{"taskToken":{},"output":"no"}}"#, quoted(&token)),
