@@ -12,9 +12,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stepwell-expr", &[]),
     ("stepwell-asl", &["stepwell-expr"]),
     ("stepwell-interpreter", &["stepwell-asl", "stepwell-expr"]),
+    ("stepwell-models", &[]),
     ("stepwell-engine", &["stepwell-interpreter", "stepwell-asl", "stepwell-expr"]),
-    ("stepwell-integrations", &["stepwell-engine", "stepwell-interpreter", "stepwell-asl", "stepwell-expr"]),
-    ("stepwell-wire", &["stepwell-engine", "stepwell-interpreter", "stepwell-asl", "stepwell-expr"]),
+    (
+        "stepwell-integrations",
+        &["stepwell-engine", "stepwell-models", "stepwell-interpreter", "stepwell-asl", "stepwell-expr"],
+    ),
+    (
+        "stepwell-wire",
+        &["stepwell-engine", "stepwell-models", "stepwell-interpreter", "stepwell-asl", "stepwell-expr"],
+    ),
     (
         "stepwell-aws",
         &[
@@ -52,7 +59,7 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// The crates that are pure, and what may be nowhere beneath them.
-const PURE: &[&str] = &["stepwell-expr", "stepwell-asl", "stepwell-interpreter"];
+const PURE: &[&str] = &["stepwell-expr", "stepwell-asl", "stepwell-interpreter", "stepwell-models"];
 const IMPURE: &[&str] = &[
     "tokio",
     "async-std",

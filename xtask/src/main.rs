@@ -4,6 +4,7 @@ mod architecture;
 mod bench;
 mod conformance;
 mod examples;
+mod models;
 mod shell;
 mod test;
 
@@ -34,6 +35,8 @@ enum Chore {
     Deny,
     /// Time the workloads against a server of our own
     Bench(bench::Args),
+    /// Draw the tables of shared/models out of botocore's service models
+    Models(models::Args),
     /// Build the console
     Console,
     /// Build the program as it is released
@@ -48,6 +51,7 @@ fn main() -> Result<ExitCode> {
         Chore::Architecture => architecture::check()?,
         Chore::Deny => test::deny()?,
         Chore::Bench(args) => bench::run(&args)?,
+        Chore::Models(args) => models::run(&args)?,
         Chore::Console => anyhow::bail!("there is no console yet: console/ holds its plan only"),
         Chore::Release => {
             shell::run(shell::cargo().args(["build", "--release", "--package", "stepwell", "--locked"]))?;
