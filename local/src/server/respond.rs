@@ -89,7 +89,7 @@ impl Site {
         if target == START_SYNC {
             return answered(self.start_sync(body, trace_header).await);
         }
-        answered(self.api.answer(Call { target, body: &body, trace_header }).await)
+        answered(self.api.answer(Call { target, body: &body, trace_header, parent: None }).await)
     }
 
     /// Runs on when the caller hangs up: what the execution does is not to depend on who watches.
@@ -97,7 +97,7 @@ impl Site {
         let (api, trace_header) = (self.api.clone(), trace_header.map(str::to_owned));
         let run = tokio::spawn(async move {
             let trace_header = trace_header.as_deref();
-            api.answer(Call { target: START_SYNC, body: &body, trace_header }).await
+            api.answer(Call { target: START_SYNC, body: &body, trace_header, parent: None }).await
         });
         match run.await {
             Ok(reply) => reply,

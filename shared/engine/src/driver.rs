@@ -348,7 +348,7 @@ impl<'e> Driver<'e> {
             let arn = &meta.execution_arn;
             let token =
                 call.resource.has_token().then(|| token::encode(arn, call.attempt, call.nonce).into());
-            let parent = Some(Parent::Task {
+            let parent = call.resource.awaits_job().then(|| Parent::Task {
                 execution_arn: arn.clone(),
                 run: meta.run,
                 epoch: meta.epoch,

@@ -90,9 +90,11 @@ impl StartRequest {
     }
 }
 
-/// Whether a start that finds `other` asked for just that, and it still runs.
+/// Whether a start that finds `other` asked for just that, and it still runs; or whether it is the same attempt's,
+/// which has lost its answer.
 fn is_same_start(other: &Meta, mine: &Meta) -> bool {
-    other.end.is_none()
+    let is_again = mine.parent.is_some() && other.parent == mine.parent;
+    (is_again || other.end.is_none())
         && other.input == mine.input
         && other.info.state_machine_arn == mine.info.state_machine_arn
 }

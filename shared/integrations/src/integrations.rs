@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stepwell_engine::message::Callback;
+use stepwell_engine::meta::Meta;
 use stepwell_engine::port::{TaskAnswer, TaskCall, Tasks};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, Outcome, Pattern, Resource};
 
-use crate::{Mocks, error};
+use crate::{Mocks, error, states};
 
 /// One service's calls.
 #[async_trait]
@@ -99,6 +101,10 @@ impl Tasks for Integrations {
     fn is_idempotent(&self, resource: &Resource) -> bool {
         let Some((service, action, pattern)) = taken_apart(resource) else { return false };
         self.services.get(service).is_some_and(|integration| integration.is_idempotent(action, pattern))
+    }
+
+    fn child_outcome(&self, resource: &str, child: &Meta) -> Callback {
+        states::outcome(resource, child)
     }
 }
 

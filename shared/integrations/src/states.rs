@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stepwell_asl::ErrorName;
 use stepwell_engine::StepFunctions;
+use stepwell_engine::message::Callback;
+use stepwell_engine::meta::Meta;
 use stepwell_engine::port::TaskCall;
 use stepwell_expr::{Map, Payload, Value};
-use stepwell_interpreter::{ErrorOutput, Pattern};
+use stepwell_interpreter::{ErrorOutput, Pattern, Resource};
 
 use crate::error::STATES;
 use crate::metadata::{Spelling, sdk_members};
@@ -38,8 +41,13 @@ impl Integration for States {
         }
     }
 
-    fn offers(&self, action: &str, pattern: Pattern) -> bool {
-        action == "startExecution" && !matches!(pattern, Pattern::Sync | Pattern::Sync2)
+    fn offers(&self, action: &str, _: Pattern) -> bool {
+        action == "startExecution"
+    }
+
+    /// An execution whose end is awaited is known by the attempt that started it: starting it again finds it.
+    fn is_idempotent(&self, _: &str, pattern: Pattern) -> bool {
+        matches!(pattern, Pattern::Sync | Pattern::Sync2)
     }
 }
 
@@ -81,4 +89,57 @@ fn result(answer: &Answered) -> Payload {
         sdk_members(answer.status, headers.into_iter(), &answer.request_id, Spelling::LowerConnection);
     let members = [("ExecutionArn", arn.into()), http, response, ("StartDate", millis.into())];
     Payload::of(Value::object(members.into_iter().map(|(name, value)| (name.into(), value)).collect()))
+}
+
+/// How a task of `resource` ends that waited for the execution `child`: with what DescribeExecution tells of it.
+pub(crate) fn outcome(resource: &str, child: &Meta) -> Callback {
+    let parsed = Resource::parse(resource)
+        .is_some_and(|resource| matches!(resource, Resource::Service { pattern: Pattern::Sync2, .. }));
+    let described = Payload::of(description(child, parsed));
+    if child.status() == "SUCCEEDED" {
+        Callback::Success(described)
+    } else {
+        Callback::Failure(ErrorOutput::new(ErrorName::TASK_FAILED, described.text().clone()))
+    }
+}
+
+/// DescribeExecution as the SDK for Java 1 spells it, in alphabetical order. `.sync:2` gives input and output as JSON,
+/// `.sync` as text.
+fn description(child: &Meta, parsed: bool) -> Value {
+    let info = &child.info;
+    let end = child.end.as_ref();
+    let text = |text: &Option<Arc<str>>| text.as_ref().map(|text| Value::from(text.clone()));
+    let data = |payload: &Payload| {
+        if parsed { payload.value().clone() } else { Value::from(payload.text().clone()) }
+    };
+    let included = || Value::from([("Included", Value::from(true))]);
+    let output = end.and_then(|end| end.output.as_ref());
+    let (redrive, why) = match child.status() {
+        status @ ("RUNNING" | "SUCCEEDED") => {
+            ("NOT_REDRIVABLE", Some(format!("Execution is {status} and cannot be redriven").into()))
+        }
+        _ => ("REDRIVABLE", None),
+    };
+    let members = [
+        ("Cause", end.and_then(|end| text(&end.error.cause))),
+        ("Error", end.and_then(|end| text(&end.error.error))),
+        ("ExecutionArn", Some(child.execution_arn.clone().into())),
+        ("Input", Some(data(&child.input))),
+        ("InputDetails", Some(included())),
+        ("Name", Some(info.name.clone().into())),
+        ("Output", output.map(data)),
+        ("OutputDetails", output.map(|_| included())),
+        ("RedriveCount", Some(i64::from(child.epoch).into())),
+        ("RedriveStatus", Some(redrive.into())),
+        ("RedriveStatusReason", why),
+        ("StartDate", Some(info.started_at.0.into())),
+        ("StateMachineAliasArn", text(&info.alias_arn)),
+        ("StateMachineArn", Some(info.state_machine_arn.clone().into())),
+        ("StateMachineVersionArn", text(&info.version_arn)),
+        ("Status", Some(child.status().into())),
+        ("StopDate", end.map(|end| end.at.0.into())),
+        ("TraceHeader", text(&child.trace_header)),
+    ];
+    let present = members.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
+    Value::object(present.collect())
 }

@@ -7,10 +7,13 @@ mod stub;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use stepwell_engine::message::Callback;
+use stepwell_engine::meta::{End, Meta, RunId};
 use stepwell_engine::port::{TaskAnswer, Tasks};
 use stepwell_engine::{StepFunctions, StepFunctionsAnswer, StepFunctionsCall};
+use stepwell_expr::Payload;
 use stepwell_integrations::{Integrations, Sfn, States};
-use stepwell_interpreter::Outcome;
+use stepwell_interpreter::{ErrorOutput, Outcome, Resource, Timestamp};
 use stub::{error, output, task};
 
 /// Answers everything alike.
@@ -87,8 +90,10 @@ async fn a_start_tells_of_its_exchange() {
         r#""SdkResponseMetadata":{"RequestId":"7-7"},"StartDate":1688136139123}"#
     );
     assert_eq!(output(answer), expected);
-    let (answer, _) = answered("states:startExecution.waitForTaskToken", parameters, STARTED).await;
-    assert!(matches!(answer, TaskAnswer::Submitted(output) if **output.text() == *expected));
+    for pattern in [".sync", ".sync:2", ".waitForTaskToken"] {
+        let (answer, _) = answered(&format!("states:startExecution{pattern}"), parameters, STARTED).await;
+        assert!(matches!(answer, TaskAnswer::Submitted(output) if **output.text() == *expected), "{pattern}");
+    }
 }
 
 #[tokio::test]
@@ -134,4 +139,91 @@ async fn exceptions_have_the_names_of_their_sdk() {
         "The Parameters '{\"StateMachineArn\":\"m\",\"Nmae\":\"n\"}' could not be used to start the Task: [The field \"Nmae\" is not supported by Step Functions]",
     )
     .await;
+}
+
+#[tokio::test]
+async fn only_starts_that_are_awaited_may_be_made_again() {
+    let api = Arc::new(Answering { status: 200, error_type: None, body: "{}", asked: Mutex::default() });
+    let integrations = Integrations::builder()
+        .register("states", Arc::new(States::new(api.clone())))
+        .register("aws-sdk:sfn", Arc::new(Sfn::new(api)))
+        .build();
+    for (resource, again) in [
+        ("states:startExecution", false),
+        ("states:startExecution.sync", true),
+        ("states:startExecution.sync:2", true),
+        ("states:startExecution.waitForTaskToken", false),
+        ("aws-sdk:sfn:startExecution", false),
+    ] {
+        let arn = format!("arn:aws:states:::{resource}");
+        assert_eq!(integrations.is_idempotent(&Resource::parse(&arn).unwrap()), again, "{resource}");
+    }
+}
+
+#[test]
+fn a_job_ends_with_what_is_told_of_its_execution() {
+    let check = |pattern: &str, end: End, expected: &str| {
+        let parent = task("arn:aws:states:::states:startExecution", "{}");
+        let child = Meta {
+            execution_arn: "arn".into(),
+            run: RunId::default(),
+            epoch: 0,
+            info: parent.info,
+            input: Payload::parse(r#"{"i":1}"#).unwrap(),
+            revision: "r".into(),
+            trace_header: None,
+            end: Some(end),
+            parked: None,
+            parent: None,
+        };
+        let resource = format!("arn:aws:states:::states:startExecution{pattern}");
+        let text = match Integrations::builder().build().child_outcome(&resource, &child) {
+            Callback::Success(output) => output.text().to_string(),
+            Callback::Failure(error) => format!("{} {}", error.error.unwrap(), error.cause.unwrap()),
+        };
+        assert_eq!(text, expected, "{pattern}");
+    };
+    let ended = |status: &'static str, output: Option<&str>, error: ErrorOutput| End {
+        status,
+        output: output.map(|text| Payload::parse(text).unwrap()),
+        error,
+        at: Timestamp(2),
+        output_at: None,
+    };
+    let output = r#"{"a":1}"#;
+    check(
+        ".sync",
+        ended("SUCCEEDED", Some(output), ErrorOutput::default()),
+        concat!(
+            r#"{"ExecutionArn":"arn","Input":"{\"i\":1}","InputDetails":{"Included":true},"Name":"run","#,
+            r#""Output":"{\"a\":1}","OutputDetails":{"Included":true},"RedriveCount":0,"#,
+            r#""RedriveStatus":"NOT_REDRIVABLE","#,
+            r#""RedriveStatusReason":"Execution is SUCCEEDED and cannot be redriven","StartDate":0,"#,
+            r#""StateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:machine","#,
+            r#""Status":"SUCCEEDED","StopDate":2}"#
+        ),
+    );
+    check(
+        ".sync:2",
+        ended("SUCCEEDED", Some(output), ErrorOutput::default()),
+        concat!(
+            r#"{"ExecutionArn":"arn","Input":{"i":1},"InputDetails":{"Included":true},"Name":"run","#,
+            r#""Output":{"a":1},"OutputDetails":{"Included":true},"RedriveCount":0,"#,
+            r#""RedriveStatus":"NOT_REDRIVABLE","#,
+            r#""RedriveStatusReason":"Execution is SUCCEEDED and cannot be redriven","StartDate":0,"#,
+            r#""StateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:machine","#,
+            r#""Status":"SUCCEEDED","StopDate":2}"#
+        ),
+    );
+    check(
+        ".sync:2",
+        ended("FAILED", None, ErrorOutput::new("E", "C")),
+        concat!(
+            r#"States.TaskFailed {"Cause":"C","Error":"E","ExecutionArn":"arn","Input":{"i":1},"#,
+            r#""InputDetails":{"Included":true},"Name":"run","RedriveCount":0,"RedriveStatus":"REDRIVABLE","#,
+            r#""StartDate":0,"#,
+            r#""StateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:machine","#,
+            r#""Status":"FAILED","StopDate":2}"#
+        ),
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stepwell_engine::Engine;
-use stepwell_engine::meta::Meta;
+use stepwell_engine::meta::{Meta, Parent};
 use stepwell_engine::port::{Clock, StateMachine};
 use stepwell_interpreter::Timestamp;
 
@@ -41,6 +41,8 @@ pub struct Call<'a> {
     pub body: &'a [u8],
     /// The header `X-Amzn-Trace-Id`, which goes before the member `traceHeader`.
     pub trace_header: Option<&'a str>,
+    /// The task that calls, where it waits for the execution that it starts.
+    pub parent: Option<&'a Parent>,
 }
 
 /// The answer to a call.
@@ -82,7 +84,7 @@ impl Api {
 
     /// Answers a call that has nothing but a target and a body.
     pub async fn call(&self, target: &str, body: &[u8]) -> Reply {
-        self.answer(Call { target, body, trace_header: None }).await
+        self.answer(Call { target, body, trace_header: None, parent: None }).await
     }
 
     /// Answers a call. Whatever the body holds, there is an answer.
@@ -120,7 +122,7 @@ impl Api {
         let operation = call.target.strip_prefix(Api::TARGET_PREFIX).unwrap_or_default();
         let body = &request::parse(call.body)?;
         match operation {
-            "StartExecution" => start_execution::answer(self, body, call.trace_header).await,
+            "StartExecution" => start_execution::answer(self, body, call).await,
             "DescribeExecution" => describe_execution::answer(self, body).await,
             "SendTaskSuccess" => send_task::success(self, body).await,
             "SendTaskFailure" => send_task::failure(self, body).await,

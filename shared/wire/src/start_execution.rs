@@ -10,7 +10,7 @@ use stepwell_expr::{Payload, Value};
 use crate::answer::Answer;
 use crate::arn::check_name;
 use crate::request::{Members, Text, Violations};
-use crate::{Api, Error, StateMachineArn, id};
+use crate::{Api, Call, Error, StateMachineArn, id};
 
 /// A request to start, of either kind.
 pub(crate) struct Start {
@@ -35,10 +35,11 @@ impl IncludedData {
     }
 }
 
-pub(crate) async fn answer(api: &Api, body: &Value, trace_header: Option<&str>) -> Result<Answer, Error> {
-    let start = Start::read(api, body, trace_header)?;
+pub(crate) async fn answer(api: &Api, body: &Value, call: Call<'_>) -> Result<Answer, Error> {
+    let start = Start::read(api, body, call.trace_header)?;
     let machine = api.machine(&start.arn).await?;
-    let started = api.engine().start(start.request(api, machine)?).await?;
+    let request = StartRequest { parent: call.parent.cloned(), ..start.request(api, machine)? };
+    let started = api.engine().start(request).await?;
     let mut answer = Answer::new();
     answer.text("executionArn", &started.execution_arn).time("startDate", started.started_at);
     Ok(answer)

@@ -36,7 +36,8 @@ impl StepFunctions for TaskCalls {
             return StepFunctionsAnswer { status, body, error_type, request_id: String::new() };
         };
         let target = format!("{}{}", Api::TARGET_PREFIX, call.operation);
-        let reply = api.answer(Call { target: &target, body: call.body, trace_header: None }).await;
+        let (body, parent) = (call.body, call.task.parent.as_ref());
+        let reply = api.answer(Call { target: &target, body, trace_header: None, parent }).await;
         StepFunctionsAnswer {
             status: reply.status,
             body: reply.body,

@@ -40,7 +40,7 @@ pub struct TaskCall {
     /// The task token, where the resource has one. It is in the parameters already, wherever `$$.Task.Token` was.
     pub token: Option<Arc<str>>,
     /// What an execution that this call starts is to have as its parent, so that its end ends the attempt; `None` where
-    /// nobody could be told: the calling execution is not stored.
+    /// the attempt does not wait for it, or nobody could be told: the calling execution is not stored.
     pub parent: Option<Parent>,
 }
 
