@@ -62,6 +62,7 @@
 //! checks after each decision.
 
 mod definition;
+pub mod recorded;
 mod run;
 mod script;
 mod shake;

@@ -1,0 +1,145 @@
+//! One case's own world: the engine and the API over ports in memory, functions, and a clock that jumps.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use stepwell_engine::port::{Clock, Tasks};
+use stepwell_engine::{Driven, Engine, Ports, Settings};
+use stepwell_integrations::{Integrations, Lambda};
+use stepwell_interpreter::Timestamp;
+use stepwell_test_support::{Executor, Random};
+use stepwell_wire::Api;
+
+use super::client::Client;
+use super::functions::Functions;
+
+/// Whose state machines a case's are.
+pub(crate) const ACCOUNT: &str = "123456789012";
+pub(crate) const REGION: &str = "us-east-1";
+
+/// When a world begins: 2030-01-01T00:00:00Z. Recordings hold times that were to have gone by when they were made.
+const BEGINNING: Timestamp = Timestamp(1_893_456_000_000);
+
+/// Steps after which a world is given up.
+const STEPS_MAX: u64 = 5_000_000;
+
+/// Why something did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stuck {
+    /// Everything waits, and nothing is due.
+    #[error("nothing can happen any more")]
+    AtRest,
+    /// It goes on and on.
+    #[error("no end in {STEPS_MAX} steps")]
+    Endless,
+}
+
+/// A process that answers calls and drives messages, in a world where no time goes by but what is waited for.
+pub(crate) struct World {
+    ports: stepwell_test_support::World,
+    engine: Engine,
+    functions: Arc<Functions>,
+    executor: Executor,
+    random: Random,
+    /// For what is called as an event, which the integrations spawn.
+    runtime: tokio::runtime::Runtime,
+}
+
+impl World {
+    /// A world in which the order of what happens at once, and how long calls take, follow from `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        let ports = stepwell_test_support::World::new(seed);
+        ports.clock.advance_to(BEGINNING);
+        let functions = Arc::new(Functions::new(ports.clock.clone(), ACCOUNT.into(), REGION.into()));
+        let tasks = integrations(functions.clone());
+        let engine = Engine::new(Ports { tasks, ..ports.ports() }, Settings::default());
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        World {
+            ports,
+            engine,
+            functions,
+            executor: Executor::default(),
+            random: Random::new(seed ^ 0xCA5E),
+            runtime: { runtime }.build().expect("a runtime without drivers asks nothing of the system"),
+        }
+    }
+
+    /// The functions that may be called.
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
+    /// A client of the API.
+    pub(crate) fn client(&mut self) -> Client {
+        let settings = stepwell_wire::Settings { account: ACCOUNT.into(), region: REGION.into() };
+        Client::new(Api::new(self.engine.clone(), settings), Random::new(self.random.bits()))
+    }
+
+    /// Runs a future to its end, and the world with it.
+    ///
+    /// # Errors
+    ///
+    /// It does not come to its end.
+    pub(crate) fn block_on<T: 'static>(
+        &mut self,
+        future: impl Future<Output = T> + 'static,
+    ) -> Result<T, Stuck> {
+        let slot = Rc::new(RefCell::new(None));
+        let value = slot.clone();
+        self.executor.spawn(async move {
+            let ended = future.await;
+            *slot.borrow_mut() = Some(ended);
+        });
+        for _ in 0..STEPS_MAX {
+            if let Some(value) = value.borrow_mut().take() {
+                return Ok(value);
+            }
+            if !self.step() {
+                return Err(Stuck::AtRest);
+            }
+        }
+        Err(Stuck::Endless)
+    }
+
+    /// Lets one thing happen; `false` where nothing can.
+    fn step(&mut self) -> bool {
+        self.deliver();
+        let _entered = self.runtime.enter();
+        if self.executor.step(&mut self.random).is_some() {
+            return true;
+        }
+        self.runtime.block_on(tokio::task::yield_now());
+        self.pass_time()
+    }
+
+    /// Hands every message that is due to a driver.
+    fn deliver(&mut self) {
+        while let Some(delivery) = self.ports.queue.receive(&mut self.random) {
+            let (engine, queue) = (self.engine.clone(), self.ports.queue.clone());
+            self.executor.spawn(async move {
+                let id = delivery.claimant.message.clone();
+                match engine.drive(delivery.message, delivery.claimant, delivery.receives).await {
+                    Driven::Done => queue.delete(&id),
+                    Driven::Again { after } => queue.put_back(&id, after),
+                }
+            });
+        }
+    }
+
+    /// Lets the next thing come that waits for its time.
+    fn pass_time(&mut self) -> bool {
+        let clock = &self.ports.clock;
+        let next = clock.next_wake().into_iter().chain(self.ports.queue.next_visible()).min();
+        if let Some(next) = next {
+            clock.advance_to(next.max(Timestamp(clock.now().0 + 1)));
+        }
+        next.is_some()
+    }
+}
+
+/// The services that tasks may call here, as `local/src/services.rs` has them for the program.
+fn integrations(functions: Arc<Functions>) -> Arc<dyn Tasks> {
+    let lambda = Lambda::new().hosted_by(functions);
+    Arc::new(Integrations::builder().register("lambda", Arc::new(lambda)).build())
+}
