@@ -18,7 +18,7 @@ use stepwell_conformance::recorded::{Case, ExpectedFailures, Verdict, case_file,
 type Verdicts = Arc<Mutex<BTreeMap<String, Verdict>>>;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = here.join("../../../shared/conformance/cases");
     if !folder.exists() {
@@ -34,9 +34,11 @@ fn main() -> ExitCode {
         .filter(|case| picked.as_ref().is_none_or(|picked| picked.is_match(&case.id)))
         .map(|case| trial(case, expected.clone(), verdicts.clone()))
         .collect();
+    let in_detail = picked.is_some() || arguments.filter.is_some();
+    // Hundreds of lines that say `ok` hide the one that does not.
+    arguments.quiet |= !in_detail && !arguments.list && arguments.format.is_none();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list && !arguments.exact {
-        let in_detail = picked.is_some() || arguments.filter.is_some();
         summary(&verdicts.lock().unwrap(), in_detail);
     }
     conclusion.exit_code()

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use stepwell_engine::port::{Clock, Tasks};
-use stepwell_engine::{Driven, Engine, Ports, Settings};
-use stepwell_integrations::{Integrations, Lambda};
+use stepwell_engine::{Driven, Engine, Ports, Settings, StepFunctions};
+use stepwell_integrations::{Integrations, Lambda, Sfn, States};
 use stepwell_interpreter::Timestamp;
 use stepwell_test_support::{Executor, Random};
-use stepwell_wire::Api;
+use stepwell_wire::{Api, TaskCalls};
 
 use super::client::Client;
 use super::functions::Functions;
@@ -39,6 +39,7 @@ pub(crate) enum Stuck {
 pub(crate) struct World {
     ports: stepwell_test_support::World,
     engine: Engine,
+    api: Api,
     functions: Arc<Functions>,
     executor: Executor,
     random: Random,
@@ -52,12 +53,17 @@ impl World {
         let ports = stepwell_test_support::World::new(seed);
         ports.clock.advance_to(BEGINNING);
         let functions = Arc::new(Functions::new(ports.clock.clone(), ACCOUNT.into(), REGION.into()));
-        let tasks = integrations(functions.clone());
+        let task_calls = Arc::new(TaskCalls::default());
+        let tasks = integrations(functions.clone(), task_calls.clone());
         let engine = Engine::new(Ports { tasks, ..ports.ports() }, Settings::default());
+        let settings = stepwell_wire::Settings { account: ACCOUNT.into(), region: REGION.into() };
+        let api = Api::new(engine.clone(), settings);
+        task_calls.serve(&api);
         let runtime = tokio::runtime::Builder::new_current_thread();
         World {
             ports,
             engine,
+            api,
             functions,
             executor: Executor::default(),
             random: Random::new(seed ^ 0xCA5E),
@@ -72,8 +78,7 @@ impl World {
 
     /// A client of the API.
     pub(crate) fn client(&mut self) -> Client {
-        let settings = stepwell_wire::Settings { account: ACCOUNT.into(), region: REGION.into() };
-        Client::new(Api::new(self.engine.clone(), settings), Random::new(self.random.bits()))
+        Client::new(self.api.clone(), Random::new(self.random.bits()))
     }
 
     /// Runs a future to its end, and the world with it.
@@ -139,7 +144,11 @@ impl World {
 }
 
 /// The services that tasks may call here, as `local/src/services.rs` has them for the program.
-fn integrations(functions: Arc<Functions>) -> Arc<dyn Tasks> {
-    let lambda = Lambda::new().hosted_by(functions);
-    Arc::new(Integrations::builder().register("lambda", Arc::new(lambda)).build())
+fn integrations(functions: Arc<Functions>, step_functions: Arc<dyn StepFunctions>) -> Arc<dyn Tasks> {
+    let integrations = Integrations::builder()
+        .register("lambda", Arc::new(Lambda::new().hosted_by(functions)))
+        .register("states", Arc::new(States::new(step_functions.clone())))
+        .register("aws-sdk:sfn", Arc::new(Sfn::new(step_functions)))
+        .build();
+    Arc::new(integrations)
 }
