@@ -85,8 +85,9 @@ impl Engine {
         let (at, seq) = (ports.clock.now(), Seq(run.seq.0 + 1));
         let EncodedPage { bytes, stored } = encode_page(seq.0, at, &proposal.records, &run.payloads);
         let page = Page { writer: writer.clone(), bytes };
-        // What is a part of something tells that of its end first, once it has ended: see `finish`.
-        let alone = proposal.execution.as_ref().filter(|_| run.meta.parent.is_none());
+        // Whoever is a part of something, or has begun something, settles that first, once it has ended: see `finish`.
+        let alone = proposal.execution.as_ref();
+        let alone = alone.filter(|x| run.meta.parent.is_none() && x.abandoned().is_empty());
         let end = alone.and_then(|execution| run.end_of(execution, &stored));
         let (journal, arn, id) = (&ports.journal, &run.meta.execution_arn, run.meta.run);
         let mut backoff = self.backoff();
@@ -153,11 +154,14 @@ impl Engine {
         }
     }
 
-    /// Tells the parent of the end of a run and then writes it into META, if the run has ended and META does not say so
-    /// (PROTOCOL §5, `finish`).
+    /// Stops the jobs that a run leaves, tells its parent of its end and then writes that into META, if the run has
+    /// ended and META does not say so (PROTOCOL §5, `finish`).
     pub(crate) async fn finish(&self, run: &Run) -> Result<(), DriveError> {
         let Some(end) = run.end().filter(|_| run.meta.end.is_none()) else { return Ok(()) };
         let (journal, meta) = (&self.inner.ports.journal, &run.meta);
+        for job in run.execution.abandoned() {
+            self.inner.ports.tasks.cancel(&meta.info, job).await;
+        }
         if let Some(parent) = &meta.parent {
             self.tell(parent, meta, &end).await?;
         }

@@ -334,7 +334,12 @@ impl<'e> Driver<'e> {
             match effect {
                 Effect::SetTimer { timer, due } => self.set_timer(run, timer, due).await?,
                 Effect::CancelTimer { timer } => self.cancel_timers(run, vec![timer]).await,
-                Effect::CancelTask { attempt } => self.work.abort_call(attempt),
+                Effect::CancelTask { attempt, job } => {
+                    self.work.abort_call(attempt);
+                    if let Some(job) = job {
+                        self.ports().tasks.cancel(&run.meta.info, &job).await;
+                    }
+                }
                 Effect::CallTask(call) => calls.push(call),
             }
         }

@@ -107,7 +107,7 @@ impl Express<'_> {
                 _ if ended => {}
                 Effect::SetTimer { timer, due } => self.work.wait(ports.clock.clone(), timer, due),
                 Effect::CancelTimer { timer } => self.work.abort_timer(timer),
-                Effect::CancelTask { attempt } => self.work.abort_call(attempt),
+                Effect::CancelTask { attempt, .. } => self.work.abort_call(attempt),
                 Effect::CallTask(call) => {
                     let token = token::encode(&info.execution_arn, call.attempt, call.nonce).into();
                     let token = call.resource.has_token().then_some(token);

@@ -27,4 +27,4 @@ pub use engine::{
     StopError, WeakEngine,
 };
 pub use port::Ports;
-pub use step_functions::{StepFunctions, StepFunctionsAnswer, StepFunctionsCall};
+pub use step_functions::{Caller, StepFunctions, StepFunctionsAnswer, StepFunctionsCall};

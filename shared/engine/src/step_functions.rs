@@ -3,7 +3,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use stepwell_interpreter::ExecutionInfo;
 
+use crate::meta::Parent;
 use crate::port::TaskCall;
 
 /// Answers calls of the Step Functions API that tasks make: `states:startExecution` and `aws-sdk:sfn:…`.
@@ -20,8 +22,26 @@ pub struct StepFunctionsCall<'a> {
     pub operation: &'a str,
     /// The request: JSON.
     pub body: &'a [u8],
-    /// The task that calls.
-    pub task: &'a TaskCall,
+    /// Whose task calls.
+    pub caller: Caller<'a>,
+}
+
+/// Whose task calls.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    /// The execution.
+    pub info: &'a ExecutionInfo,
+    /// The role that the task assumes.
+    pub role: Option<&'a str>,
+    /// What an execution that it starts is to have as its parent.
+    pub parent: Option<&'a Parent>,
+}
+
+impl<'a> From<&'a TaskCall> for Caller<'a> {
+    fn from(task: &'a TaskCall) -> Self {
+        let (info, role) = (&*task.info, task.call.credentials.as_deref());
+        Caller { info, role, parent: task.parent.as_ref() }
+    }
 }
 
 /// What the API answered.

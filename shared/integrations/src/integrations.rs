@@ -8,7 +8,7 @@ use stepwell_engine::message::Callback;
 use stepwell_engine::meta::Meta;
 use stepwell_engine::port::{TaskAnswer, TaskCall, Tasks};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{ErrorOutput, Outcome, Pattern, Resource};
+use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Family, Job, Outcome, Pattern, Resource};
 
 use crate::{Mocks, error, states};
 
@@ -30,6 +30,11 @@ pub trait Integration: Send + Sync {
     fn is_idempotent(&self, action: &str, pattern: Pattern) -> bool {
         let _ = (action, pattern);
         false
+    }
+
+    /// Stops a job that a call began, as far as the service lets it.
+    async fn cancel(&self, info: &ExecutionInfo, job: &Job) {
+        let _ = (info, job);
     }
 }
 
@@ -101,6 +106,13 @@ impl Tasks for Integrations {
     fn is_idempotent(&self, resource: &Resource) -> bool {
         let Some((service, action, pattern)) = taken_apart(resource) else { return false };
         self.services.get(service).is_some_and(|integration| integration.is_idempotent(action, pattern))
+    }
+
+    async fn cancel(&self, info: &ExecutionInfo, job: &Job) {
+        let Family::Task { resource_type, .. } = &job.family else { return };
+        if let Some(integration) = self.services.get(&**resource_type) {
+            integration.cancel(info, job).await;
+        }
     }
 
     fn child_outcome(&self, resource: &str, child: &Meta) -> Callback {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stepwell_engine::port::TaskCall;
-use stepwell_engine::{StepFunctions, StepFunctionsCall};
+use stepwell_engine::{Caller, StepFunctions, StepFunctionsCall};
 use stepwell_expr::{Map, Payload, Value, json};
 use stepwell_interpreter::{ErrorOutput, Pattern, Resource};
 
@@ -31,7 +31,7 @@ impl Integration for Sfn {
             Resource::LambdaFunction { .. } | Resource::Activity { .. } => String::new(),
         };
         let request = respelled(task.call.parameters.value(), &uncapitalised);
-        let answer = Answered::to(&*self.api, &operation, &request, task).await;
+        let answer = Answered::to(&*self.api, &operation, &request, task.into()).await;
         match answer.refusal() {
             None => Ok(Payload::of(respelled(&answer.body, &capitalised))),
             Some(refusal) => Err(sdk_refused("Sfn", &refusal)),
@@ -57,10 +57,10 @@ impl Answered {
         api: &dyn StepFunctions,
         operation: &str,
         request: &Value,
-        task: &TaskCall,
+        caller: Caller<'_>,
     ) -> Self {
         let body = request.to_json();
-        let answer = api.call(StepFunctionsCall { operation, body: body.as_bytes(), task }).await;
+        let answer = api.call(StepFunctionsCall { operation, body: body.as_bytes(), caller }).await;
         let body = std::str::from_utf8(&answer.body).ok().and_then(|text| json::parse(text).ok());
         Answered {
             status: answer.status,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stepwell_asl::ErrorName;
-use stepwell_engine::StepFunctions;
 use stepwell_engine::message::Callback;
 use stepwell_engine::meta::Meta;
 use stepwell_engine::port::TaskCall;
+use stepwell_engine::{Caller, StepFunctions};
 use stepwell_expr::{Map, Payload, Value};
-use stepwell_interpreter::{ErrorOutput, Pattern, Resource};
+use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Job, Pattern, Resource};
 
 use crate::error::STATES;
 use crate::metadata::{Spelling, sdk_members};
@@ -34,7 +34,7 @@ const PARAMETERS: [&str; 4] = ["Input", "Name", "StateMachineArn", "TraceHeader"
 #[async_trait]
 impl Integration for States {
     async fn call(&self, task: &TaskCall) -> Result<Payload, ErrorOutput> {
-        let answer = Answered::to(&*self.api, "StartExecution", &request(task)?, task).await;
+        let answer = Answered::to(&*self.api, "StartExecution", &request(task)?, task.into()).await;
         match answer.refusal() {
             None => Ok(result(&answer)),
             Some(refusal) => Err(STATES.refused(&refusal)),
@@ -48,6 +48,20 @@ impl Integration for States {
     /// An execution whose end is awaited is known by the attempt that started it: starting it again finds it.
     fn is_idempotent(&self, _: &str, pattern: Pattern) -> bool {
         matches!(pattern, Pattern::Sync | Pattern::Sync2)
+    }
+
+    async fn cancel(&self, info: &ExecutionInfo, job: &Job) {
+        let Some(arn) = job.submitted.value().get("ExecutionArn") else { return };
+        let request = Value::from([("executionArn", arn.clone())]);
+        let caller = Caller { info, role: job.credentials.as_deref(), parent: None };
+        let stopped = Answered::to(&*self.api, "StopExecution", &request, caller).await;
+        if let Some(refusal) = stopped.refusal() {
+            tracing::warn!(
+                execution = arn.as_str(),
+                code = refusal.code,
+                "a nested execution was not stopped"
+            );
+        }
     }
 }
 

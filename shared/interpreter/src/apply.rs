@@ -126,7 +126,7 @@ impl Decider<'_> {
             TimerPurpose::Timeout(attempt) => {
                 self.record(Record::TimerClosed { timer });
                 if let Some((branch, call)) = self.open(attempt) {
-                    self.effect(Effect::CancelTask { attempt });
+                    self.effect(Effect::CancelTask { attempt, job: call.job() });
                     self.timed_out(branch, &call, false);
                 }
             }
@@ -137,7 +137,7 @@ impl Decider<'_> {
                 if due > self.now.time {
                     self.set_timer(branch, due, purpose);
                 } else {
-                    self.effect(Effect::CancelTask { attempt });
+                    self.effect(Effect::CancelTask { attempt, job: call.job() });
                     self.timed_out(branch, &call, true);
                 }
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwell_expr::Payload;
 
-use crate::{AttemptId, BranchId, Resource, TimerId, Timestamp};
+use crate::{AttemptId, BranchId, Job, Resource, TimerId, Timestamp};
 
 /// An effect owed by the page that was just committed. (That an execution has ended is seen by its
 /// [`crate::Status`], and whoever meets it finishes it.)
@@ -28,6 +28,8 @@ pub enum Effect {
     CancelTask {
         /// Which.
         attempt: AttemptId,
+        /// The job that it waited for.
+        job: Option<Job>,
     },
 }
 

@@ -114,6 +114,7 @@ impl Execution {
                     credentials: credentials.clone(),
                     progress: Progress::Scheduled,
                     heard_at: at,
+                    submitted: None,
                 };
                 self.set_step(branch, Step::Calling(Box::new(call)));
             }
@@ -121,8 +122,9 @@ impl Execution {
                 call.progress = Progress::Started(claimant.clone());
                 call.heard_at = at;
             }),
-            EventBody::Submitted { .. } => self.with_call_in(branch, |call| {
+            EventBody::Submitted { output, .. } => self.with_call_in(branch, |call| {
                 call.progress = Progress::Submitted;
+                call.submitted = Some(output.clone());
                 call.heard_at = at;
             }),
             EventBody::Succeeded { output, .. } => {
@@ -180,6 +182,7 @@ impl Execution {
 
     fn end(&mut self, status: Status) {
         self.status = status;
+        self.abandoned = self.calls().filter_map(|(_, call)| call.job()).collect();
         self.branches.clear();
         self.timers.clear();
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use stepwell_asl::StateName;
 use stepwell_expr::Payload;
 
+use crate::Pattern;
 use crate::record::{
     AttemptId, BranchId, Claimant, ErrorOutput, EventId, ExecutionInfo, Family, MapItem, StateType, TimerId,
     Timestamp,
@@ -27,6 +28,7 @@ pub struct Execution {
     pub(crate) attempts_made: u32,
     pub(crate) timers_made: u32,
     pub(crate) lost: Vec<Claimant>,
+    pub(crate) abandoned: Vec<Job>,
 }
 
 /// How far an execution is.
@@ -210,6 +212,8 @@ pub struct Call {
     pub progress: Progress,
     /// The last sign of life.
     pub heard_at: Timestamp,
+    /// What the call answered, once it is [`Progress::Submitted`].
+    pub submitted: Option<Payload>,
 }
 
 /// How far a [`Call`] is.
@@ -221,6 +225,19 @@ pub enum Progress {
     Started(Option<Claimant>),
     /// It was accepted, and its end is awaited from outside.
     Submitted,
+}
+
+/// What a call began that goes on by itself, such as the execution of a `states:startExecution.sync`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The attempt that began it.
+    pub attempt: AttemptId,
+    /// Which events the attempt writes; it tells the service.
+    pub family: Family,
+    /// The role that was assumed for the call.
+    pub credentials: Option<Arc<str>>,
+    /// What the call answered.
+    pub submitted: Payload,
 }
 
 /// The branches or iterations of a Parallel or Map state.
@@ -253,6 +270,11 @@ impl Execution {
     /// What it was started with; `None` before its first record.
     pub fn info(&self) -> Option<&Arc<ExecutionInfo>> {
         self.info.as_ref()
+    }
+
+    /// The jobs that went on when it ended. Nobody waits for them any more.
+    pub fn abandoned(&self) -> &[Job] {
+        &self.abandoned
     }
 
     /// Its input.
@@ -411,6 +433,15 @@ impl Branch {
 }
 
 impl Call {
+    /// What the call began, where the attempt waits for that.
+    pub(crate) fn job(&self) -> Option<Job> {
+        let Family::Task { resource, .. } = &self.family else { return None };
+        let awaits_job = [Pattern::Sync, Pattern::Sync2].iter().any(|p| resource.ends_with(p.suffix()));
+        let submitted = self.submitted.clone().filter(|_| awaits_job)?;
+        let (family, credentials) = (self.family.clone(), self.credentials.clone());
+        Some(Job { attempt: self.attempt, family, credentials, submitted })
+    }
+
     /// Who makes the call.
     pub fn claimant(&self) -> Option<&Claimant> {
         if let Progress::Started(claimant) = &self.progress { claimant.as_ref() } else { None }

@@ -298,9 +298,9 @@ impl Decider<'_> {
         let mut branches = self.execution.descendants(branch);
         branches.push(branch);
         for id in branches {
-            let attempt = self.execution.branches.get(&id).and_then(|b| b.call()).map(|call| call.attempt);
-            if let Some(attempt) = attempt {
-                self.effect(Effect::CancelTask { attempt });
+            let call = self.execution.branches.get(&id).and_then(|b| b.call());
+            if let Some((attempt, job)) = call.map(|call| (call.attempt, call.job())) {
+                self.effect(Effect::CancelTask { attempt, job });
             }
             let timers: Vec<_> = self
                 .execution

@@ -30,7 +30,7 @@ pub use apply::apply;
 pub use decision::{Decision, Now, RECORDS_MAX};
 pub use effect::Effect;
 pub use evolve::evolve;
-pub use execution::{Branch, Call, Execution, Fork, Phase, Status, Step, Timer, TimerPurpose};
+pub use execution::{Branch, Call, Execution, Fork, Job, Phase, Status, Step, Timer, TimerPurpose};
 pub use history::{Detail, HistoryEvent, history};
 pub use record::EventBody;
 pub use record::{

@@ -3,8 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use stepwell_engine::port::TaskCall;
-use stepwell_engine::{StepFunctions, StepFunctionsAnswer, StepFunctionsCall, WeakEngine};
+use stepwell_engine::{Caller, StepFunctions, StepFunctionsAnswer, StepFunctionsCall, WeakEngine};
 
 use crate::{Api, Call, Error, Settings};
 
@@ -19,9 +18,9 @@ impl TaskCalls {
     }
 
     /// The API for the account that the call is made in: that of the role it assumes, or of its execution.
-    fn api(&self, task: &TaskCall) -> Option<Api> {
+    fn api(&self, caller: Caller<'_>) -> Option<Api> {
         let (engine, settings) = self.0.get()?;
-        let role = task.call.credentials.as_deref().unwrap_or(&task.info.execution_arn);
+        let role = caller.role.unwrap_or(&caller.info.execution_arn);
         let account = role.split(':').nth(4).unwrap_or(&settings.account).into();
         Some(Api::new(engine.upgrade()?, Settings { account, region: settings.region.clone() }))
     }
@@ -30,13 +29,13 @@ impl TaskCalls {
 #[async_trait]
 impl StepFunctions for TaskCalls {
     async fn call(&self, call: StepFunctionsCall<'_>) -> StepFunctionsAnswer {
-        let Some(api) = self.api(call.task) else {
+        let Some(api) = self.api(call.caller) else {
             let error = Error::Internal("the engine is closing".into());
             let (status, body, error_type) = (error.status(), error.body().into(), Some(error.name()));
             return StepFunctionsAnswer { status, body, error_type, request_id: String::new() };
         };
         let target = format!("{}{}", Api::TARGET_PREFIX, call.operation);
-        let (body, parent) = (call.body, call.task.parent.as_ref());
+        let (body, parent) = (call.body, call.caller.parent);
         let reply = api.answer(Call { target: &target, body, trace_header: None, parent }).await;
         StepFunctionsAnswer {
             status: reply.status,

@@ -334,7 +334,7 @@ impl<'a> Run<'a> {
                     let gone = self.execution.timers().all(|(id, _)| id != *timer);
                     ensure!(gone, "a timer is cancelled and still set");
                 }
-                Effect::CancelTask { attempt } => {
+                Effect::CancelTask { attempt, .. } => {
                     ensure!(self.execution.call(*attempt).is_none(), "a task is cancelled and still open");
                 }
             }

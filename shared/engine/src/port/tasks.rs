@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stepwell_asl::ErrorName;
 use stepwell_expr::Payload;
-use stepwell_interpreter::{CallTask, ErrorOutput, ExecutionInfo, Outcome, Resource};
+use stepwell_interpreter::{CallTask, ErrorOutput, ExecutionInfo, Job, Outcome, Resource};
 
 use crate::message::Callback;
 use crate::meta::{End, Meta, Parent};
@@ -18,6 +18,12 @@ pub trait Tasks: Send + Sync {
 
     /// Whether a call of `resource` whose outcome is unknown may be made again with the same nonce.
     fn is_idempotent(&self, resource: &Resource) -> bool;
+
+    /// Stops what a call began and nobody waits for any more: a courtesy, which may come twice, and whose failure is
+    /// nobody's (Developer Guide, "Run a Job").
+    async fn cancel(&self, info: &ExecutionInfo, job: &Job) {
+        let _ = (info, job);
+    }
 
     /// How an attempt of `resource` (a Resource ARN) ends that waited for the execution `child`, whose META has its end
     /// with the output in it.
