@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use stepwell_expr::Payload;
 
-use crate::execution::{Branch, Call, Execution, Fork, Phase, Progress, Status, Step, Timer, TimerPurpose};
+use crate::execution::{
+    Branch, Call, Execution, Fork, Job, Phase, Progress, Status, Step, Timer, TimerPurpose,
+};
 use crate::record::{AttemptId, BranchId, Event, EventBody, EventId, Record, Timestamp};
 
 /// Changes `execution` by one record.
@@ -139,6 +141,7 @@ impl Execution {
                 self.set_step(branch, Step::Erred { error: error.clone(), heartbeat: false });
             }
             EventBody::TimedOut { error, heartbeat, .. } => {
+                self.abandon(branch);
                 self.drop_timers(branch);
                 self.set_step(branch, Step::Erred { error: error.clone(), heartbeat: *heartbeat });
             }
@@ -182,9 +185,16 @@ impl Execution {
 
     fn end(&mut self, status: Status) {
         self.status = status;
-        self.abandoned = self.calls().filter_map(|(_, call)| call.job()).collect();
+        let jobs: Vec<Job> = self.calls().filter_map(|(_, call)| call.job()).collect();
+        self.abandoned.extend(jobs);
         self.branches.clear();
         self.timers.clear();
+    }
+
+    /// Nobody waits any more for the job that `branch` waits for.
+    fn abandon(&mut self, branch: BranchId) {
+        let job = self.branches.get(&branch).and_then(|branch| branch.call()?.job());
+        self.abandoned.extend(job);
     }
 
     fn grow(
@@ -263,6 +273,7 @@ impl Execution {
 
     fn drop_forked(&mut self, branch: BranchId) {
         for id in self.descendants(branch) {
+            self.abandon(id);
             self.branches.remove(&id);
             self.drop_timers(id);
         }

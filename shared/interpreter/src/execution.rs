@@ -272,7 +272,8 @@ impl Execution {
         self.info.as_ref()
     }
 
-    /// The jobs that went on when it ended. Nobody waits for them any more.
+    /// The jobs that went on when the attempts that had begun them were given up. When it ends they are stopped, those
+    /// again that were stopped before: whoever was to do it may have died.
     pub fn abandoned(&self) -> &[Job] {
         &self.abandoned
     }

@@ -152,3 +152,80 @@ fn integrations(functions: Arc<Functions>, step_functions: Arc<dyn StepFunctions
         .build();
     Arc::new(integrations)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The status and the last event of a nested execution that waits an hour, when its parent has come to its end:
+    /// the parent is of `states` and starts it in the state `Job`. Stopped from outside where it would wait as long.
+    fn nested(states: &Value, stopped: bool) -> (String, String) {
+        let mut world = World::new(0);
+        let (client, states) = (world.client(), states.clone());
+        let ended = world.block_on(async move {
+            let machine = async |name: &str, definition: Value| {
+                let role = format!("arn:aws:iam::{ACCOUNT}:role/r");
+                let request = json!({"name": name, "definition": definition.to_string(), "roleArn": role});
+                client.call("CreateStateMachine", &request).await.unwrap()["stateMachineArn"].clone()
+            };
+            let hour =
+                json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": true}}});
+            let child = machine("child", hour).await;
+            let parent = machine("parent", json!({"StartAt": "Job", "States": states})).await;
+            let input = json!({"child": child}).to_string();
+            let request = json!({"stateMachineArn": parent, "input": input});
+            let started = client.call("StartExecution", &request).await.unwrap();
+            let parent = json!({"executionArn": started["executionArn"]});
+            client.clock().sleep(Duration::from_secs(60)).await;
+            if stopped {
+                client.call("StopExecution", &parent).await.unwrap();
+            }
+            let described = client.call("DescribeExecution", &parent).await.unwrap();
+            assert_ne!(described["status"], "RUNNING");
+            client.clock().sleep(Duration::from_secs(1)).await;
+            let listed = client.call("ListExecutions", &json!({"stateMachineArn": child})).await.unwrap();
+            let arn = &listed["executions"][0]["executionArn"];
+            let request = json!({"executionArn": arn, "reverseOrder": true});
+            let history = client.call("GetExecutionHistory", &request).await.unwrap();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&listed["executions"][0]["status"]), text(&history["events"][0]["type"]))
+        });
+        ended.unwrap()
+    }
+
+    fn job(more: &Value) -> Value {
+        let mut state = json!({
+            "Type": "Task",
+            "Resource": "arn:aws:states:::states:startExecution.sync",
+            "Parameters": {"StateMachineArn.$": "$.child"},
+            "End": true,
+        });
+        state.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        state
+    }
+
+    #[test]
+    fn a_nested_execution_that_nobody_waits_for_is_stopped() {
+        let aborted = ("ABORTED".to_owned(), "ExecutionAborted".to_owned());
+        assert_eq!(nested(&json!({"Job": job(&json!({}))}), true), aborted);
+        assert_eq!(nested(&json!({"Job": job(&json!({"TimeoutSeconds": 10}))}), false), aborted);
+        let sibling = json!({
+            "Job": {
+                "Type": "Parallel",
+                "End": true,
+                "Branches": [
+                    {"StartAt": "J", "States": {"J": job(&json!({}))}},
+                    {"StartAt": "W", "States": {
+                        "W": {"Type": "Wait", "Seconds": 10, "Next": "F"},
+                        "F": {"Type": "Fail"}
+                    }}
+                ]
+            }
+        });
+        assert_eq!(nested(&sibling, false), aborted);
+    }
+}
