@@ -25,8 +25,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// Characters of `traceHeader` at most (API: StartExecution).
 const TRACE_ID_MAX: usize = 256;
 
-/// The operation that lasts as long as its execution.
-const START_SYNC: &str = "AWSStepFunctions.StartSyncExecution";
+/// The operations that last as long as what they run.
+const LASTING: [&str; 2] = ["AWSStepFunctions.StartSyncExecution", "AWSStepFunctions.TestState"];
 
 /// Why a body was not read.
 enum Unread {
@@ -86,18 +86,18 @@ impl Site {
         };
         let target = header(&head.headers, TARGET).unwrap_or_default();
         let trace_header = header(&head.headers, TRACE_ID).filter(|id| id.len() <= TRACE_ID_MAX);
-        if target == START_SYNC {
-            return answered(self.start_sync(body, trace_header).await);
+        if let Some(target) = LASTING.into_iter().find(|lasting| *lasting == target) {
+            return answered(self.last(target, body, trace_header).await);
         }
         answered(self.api.answer(Call { target, body: &body, trace_header, parent: None }).await)
     }
 
-    /// Runs on when the caller hangs up: what the execution does is not to depend on who watches.
-    async fn start_sync(&self, body: Bytes, trace_header: Option<&str>) -> Reply {
+    /// Runs on when the caller hangs up: what is run is not to depend on who watches.
+    async fn last(&self, target: &'static str, body: Bytes, trace_header: Option<&str>) -> Reply {
         let (api, trace_header) = (self.api.clone(), trace_header.map(str::to_owned));
         let run = tokio::spawn(async move {
             let trace_header = trace_header.as_deref();
-            api.answer(Call { target: START_SYNC, body: &body, trace_header, parent: None }).await
+            api.answer(Call { target, body: &body, trace_header, parent: None }).await
         });
         match run.await {
             Ok(reply) => reply,

@@ -20,6 +20,7 @@ mod start;
 mod step_functions;
 mod stop;
 pub mod stored;
+mod test_state;
 mod work;
 
 pub use engine::{
@@ -28,3 +29,4 @@ pub use engine::{
 };
 pub use port::Ports;
 pub use step_functions::{Caller, StepFunctions, StepFunctionsAnswer, StepFunctionsCall};
+pub use test_state::TestRequest;

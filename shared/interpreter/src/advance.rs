@@ -29,7 +29,7 @@ pub fn advance(definition: &Definition, execution: &Execution, claimant: &Claima
 
 impl<'a> Decider<'a> {
     /// The first ready branch behind `last`, going round.
-    fn next_ready(&self, last: Option<BranchId>) -> Option<BranchId> {
+    pub(crate) fn next_ready(&self, last: Option<BranchId>) -> Option<BranchId> {
         let branches = &self.execution.branches;
         let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
         let ready =
@@ -46,7 +46,7 @@ impl<'a> Decider<'a> {
     }
 
     /// Lets one branch do what it can do next.
-    fn step(&mut self, branch: BranchId) {
+    pub(crate) fn step(&mut self, branch: BranchId) {
         if let Phase::Before { state, input } = &self.execution.branch(branch).phase {
             let (name, input) = (state.clone(), input.clone());
             let definition = self.definition;

@@ -6,6 +6,7 @@ use stepwell_expr::{Entropy, Environment, Map, Value, timestamp};
 
 use crate::execution::{Execution, Phase};
 use crate::record::{BranchId, MapItem, Timestamp};
+use crate::tested::{self, StateTest};
 
 /// The surroundings of one evaluation.
 pub(crate) struct Scope<'a> {
@@ -17,6 +18,7 @@ pub(crate) struct Scope<'a> {
     error_output: Option<&'a Value>,
     token: Option<&'a str>,
     item: Option<&'a MapItem>,
+    test: Option<&'a StateTest>,
     context: OnceCell<Value>,
 }
 
@@ -38,6 +40,7 @@ impl<'a> Scope<'a> {
             error_output,
             token,
             item,
+            test: None,
             context: OnceCell::new(),
         }
     }
@@ -62,11 +65,20 @@ impl<'a> Scope<'a> {
         Scope { item: Some(item), ..self }
     }
 
+    /// With what a test says of the Context object.
+    pub(crate) fn with_test(self, test: Option<&'a StateTest>) -> Self {
+        Scope { test, ..self }
+    }
+
     fn context_object(&self) -> Value {
+        if let Some(context) = self.test.and_then(|test| test.setup.context.as_ref()) {
+            return context.clone();
+        }
         let mut context = Map::with_capacity(5);
         if let Some(info) = self.execution.info() {
-            context.insert(
-                "Execution",
+            let object = if self.test.is_some() {
+                tested::execution_object(info, self.execution.input(), time(info.started_at))
+            } else {
                 Value::from([
                     ("Id", Value::from(info.execution_arn.clone())),
                     ("Input", self.execution.input().value().clone()),
@@ -74,8 +86,9 @@ impl<'a> Scope<'a> {
                     ("Name", info.name.clone().into()),
                     ("RoleArn", info.role_arn.clone().into()),
                     ("RedriveCount", 0.into()),
-                ]),
-            );
+                ])
+            };
+            context.insert("Execution", object);
         }
         if let Some(item) = self.item.or_else(|| self.execution.item(self.branch).map(|item| &**item)) {
             context.insert("Map", Value::from([("Item", item_object(item))]));
@@ -91,10 +104,12 @@ impl<'a> Scope<'a> {
         }
         if let Phase::In { state, entered_at, retries, .. } = &self.execution.branch(self.branch).phase {
             let mut object = Map::with_capacity(3);
-            object.insert("Name", state.clone().into());
+            let name = if self.test.is_some() { tested::STATE_NAME.into() } else { state.clone() };
+            object.insert("Name", name.into());
             object.insert("EnteredTime", time(*entered_at));
             if self.execution.retries_are_counted(self.branch) {
-                let count: u32 = retries.iter().sum();
+                let tested = self.test.and_then(|test| test.setup.retry_count);
+                let count: u32 = tested.unwrap_or_else(|| retries.iter().sum());
                 object.insert("RetryCount", i64::from(count).into());
             }
             context.insert("State", object.into());

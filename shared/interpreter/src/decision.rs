@@ -7,6 +7,7 @@ use crate::effect::Effect;
 use crate::evolve::evolve;
 use crate::execution::Execution;
 use crate::record::{BranchId, Claimant, Event, EventBody, EventId, Record, Timestamp};
+use crate::tested::StateTest;
 use crate::{ErrorOutput, HISTORY_EVENTS_MAX};
 
 /// Records after which [`crate::advance()`] stops, so that a page stays of a bounded size. What is still ready then is
@@ -42,6 +43,8 @@ pub(crate) struct Decider<'a> {
     pub(crate) execution: Execution,
     pub(crate) now: Now,
     pub(crate) claimant: Option<&'a Claimant>,
+    /// Where a state is tested by itself.
+    pub(crate) test: Option<&'a StateTest>,
     records: Vec<Record>,
     effects: Vec<Effect>,
     payload_bytes: usize,
@@ -63,6 +66,7 @@ impl<'a> Decider<'a> {
             execution: execution.clone(),
             now,
             claimant,
+            test: None,
             records,
             effects,
             payload_bytes: 0,

@@ -10,6 +10,7 @@ use crate::decision::Decider;
 use crate::execution::{Phase, Step, TimerPurpose};
 use crate::io::{Leaving, is_within_limits, place};
 use crate::record::{BranchId, ErrorOutput, EventBody, EventId, Record, StateType, TimerId, Timestamp};
+use crate::tested::TestEnd;
 
 /// Why a state's own logic failed, before it is worded for the state.
 #[derive(Debug, Clone)]
@@ -136,11 +137,18 @@ impl Decider<'_> {
             return false;
         };
         let Phase::In { retries, .. } = &self.execution.branch(branch).phase else { return false };
-        let (retrier, used) = (&retriers[at], retries.get(at).copied().unwrap_or(0));
+        let tested = self.test.and_then(|test| test.setup.retry_count);
+        let (retrier, used) = (&retriers[at], tested.or(retries.get(at).copied()).unwrap_or(0));
+        self.note(|seen| seen.retry_index = Some(at as u32));
         if u64::from(used) >= retrier.max_attempts {
             return false;
         }
-        let due = Timestamp(self.now.time.0.saturating_add(delay_ms(retrier, used, self.entropy().unit())));
+        let delay = delay_ms(retrier, used, self.entropy().unit());
+        self.note(|seen| {
+            seen.retry_backoff_interval_seconds = Some((delay / 1000).unsigned_abs());
+            seen.end = Some(TestEnd::Retriable(failure.error.clone()));
+        });
+        let due = Timestamp(self.now.time.0.saturating_add(delay));
         let previous = failure.from_fork.unwrap_or(self.execution.branch(branch).previous);
         self.cancel_below(branch);
         self.record(Record::RetryScheduled { branch, retrier: at as u32, previous });
@@ -156,6 +164,10 @@ impl Decider<'_> {
     }
 
     fn catch(&mut self, branch: BranchId, state: &State, at: usize, catcher: &Catcher, failure: &Failure) {
+        self.note(|seen| {
+            seen.catch_index = Some(at as u32);
+            seen.caught = Some(failure.error.clone());
+        });
         match self.caught(branch, state, at, catcher, &failure.error) {
             Ok(leaving) => {
                 if is_within_limits(&leaving.output, true) {
@@ -180,10 +192,15 @@ impl Decider<'_> {
             Phase::In { entered, .. } => entered.0,
             _ => 0,
         };
-        let cause = format!(
-            "An error occurred while executing the state '{}' (entered at the event id #{entered}). {}",
-            state.name, fault.message
-        );
+        let cause = if self.test.is_some() {
+            // Recorded: a test has no history whose events could be named.
+            fault.message.clone()
+        } else {
+            let (name, message) = (&state.name, &fault.message);
+            format!(
+                "An error occurred while executing the state '{name}' (entered at the event id #{entered}). {message}"
+            )
+        };
         let error = ErrorOutput::new(fault.error, cause).cut();
         if fault.error == ErrorName::QUERY_EVALUATION_ERROR {
             let (error, location) = (error.clone(), fault.location.as_deref().map(Arc::from));
@@ -236,6 +253,7 @@ impl Decider<'_> {
     fn fail_branch(&mut self, branch: BranchId, state: &State, failure: Failure) {
         let cause_event = self.execution.branch(branch).previous;
         let Some((parent, index)) = self.execution.branch(branch).parent else {
+            self.note(|seen| seen.end = Some(TestEnd::Failed(failure.error.clone())));
             self.event(branch, EventBody::ExecutionFailed(failure.error));
             return;
         };

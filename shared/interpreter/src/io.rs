@@ -26,7 +26,7 @@ impl Decider<'_> {
         entropy: stepwell_expr::Entropy,
         input: &'s Value,
     ) -> Scope<'s> {
-        Scope::new(&self.execution, branch, entropy, input)
+        Scope::new(&self.execution, branch, entropy, input).with_test(self.test)
     }
 
     /// What `InputPath` selects of the state's input (JSONPath); the input itself in JSONata.
@@ -40,6 +40,20 @@ impl Decider<'_> {
             Io::JsonPath(io) => self.select(branch, &io.input_path, input),
             Io::Jsonata(_) => Ok(input.clone()),
         }
+    }
+
+    /// What a state that shows it to a test has for its input: [`Decider::selected_input`].
+    pub(crate) fn shown_input(
+        &mut self,
+        branch: BranchId,
+        io: &Io,
+        input: &Payload,
+    ) -> Result<Payload, Fault> {
+        let selected = self.selected_input(branch, io, input)?;
+        if matches!(io, Io::JsonPath(_)) {
+            self.note(|seen| seen.after_input_path = Some(selected.clone()));
+        }
+        Ok(selected)
     }
 
     /// What the work is done with: `Parameters` of the selected input, or `Arguments`.
@@ -92,6 +106,7 @@ impl Decider<'_> {
         match io {
             Io::JsonPath(io) => {
                 let selected = self.select(branch, &io.input_path, input)?;
+                self.note(|seen| seen.after_input_path = Some(selected.clone()));
                 let assigned = self.assigned(branch, assign, |scope| scope, &selected)?;
                 let output = self.select(branch, &io.output_path, &selected)?;
                 Ok(Leaving { output, assigned })
@@ -120,9 +135,11 @@ impl Decider<'_> {
             }
             None => result.clone(),
         };
+        self.note(|seen| seen.after_result_selector = Some(result.clone()));
         let assigned = self.assigned(branch, assign, |scope| scope, &result)?;
         // The result goes into the state's raw input: InputPath has no part in it (recorded).
         let placed = place(&io.result_path, input, &result)?;
+        self.note(|seen| seen.after_result_path = Some(placed.clone()));
         let output = self.select(branch, &io.output_path, &placed)?;
         Ok(Leaving { output, assigned })
     }

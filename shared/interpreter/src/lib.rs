@@ -20,6 +20,7 @@ mod io;
 mod record;
 mod resource;
 mod state;
+mod tested;
 pub mod token;
 mod trigger;
 pub use effect::CallTask;
@@ -38,6 +39,7 @@ pub use record::{
     StateType, TimerId, Timestamp,
 };
 pub use resource::{Pattern, Resource};
+pub use tested::{Inspection, StateTest, TestEnd, TestSetup, advance_tested, before_state};
 pub use trigger::{Outcome, Trigger};
 
 /// Largest state input, output, task's parameters or result, or variable, in bytes of UTF-8; more fails with

@@ -27,6 +27,8 @@ mod start_sync_execution;
 mod stop_execution;
 mod tags;
 mod task_calls;
+#[cfg(feature = "test-state")]
+mod test_state;
 mod update_state_machine;
 mod validate_state_machine_definition;
 

@@ -54,6 +54,10 @@ impl Text {
     pub(crate) const PAGE_TOKEN: Text = Text { min: 1, max: Max::Length(1024), ..Text::ANY };
     /// `ListExecutionsPageToken`
     pub(crate) const EXECUTIONS_PAGE_TOKEN: Text = Text { min: 1, max: Max::Length(3096), ..Text::ANY };
+    /// `TestStateStateName`
+    #[cfg(feature = "test-state")]
+    pub(crate) const STATE_NAME: Text =
+        Text { min: 1, max: Max::Length(80), is_sensitive: true, ..Text::ANY };
     /// `TagKey`
     pub(crate) const TAG_KEY: Text = Text { min: 1, max: Max::Length(128), ..Text::ANY };
     /// `TagValue`

@@ -58,6 +58,17 @@ pub(crate) fn machine(checker: &mut Checker<'_>, node: &Node) -> Option<Top> {
     Some(Top { comment, timeout_seconds })
 }
 
+/// Reads a state that stands by itself; false where it is none.
+pub(crate) fn lone(checker: &mut Checker<'_>, node: &Node, name: StateName) -> bool {
+    let id = BlockId(0);
+    checker.blocks.push(Block { start_at: name.clone(), states: vec![name.clone()] });
+    checker.names.insert(name.clone());
+    checker.depth = 1;
+    let Some(state) = state::state(checker, &name, node, &Pointer::Root, id) else { return false };
+    checker.states.insert(name, state);
+    true
+}
+
 /// Reads the block that `fields` hold: `StartAt` and `States`.
 pub(crate) fn block(checker: &mut Checker<'_>, fields: &Fields<'_>) -> BlockId {
     let id = BlockId(u32::try_from(checker.blocks.len()).unwrap_or(u32::MAX));

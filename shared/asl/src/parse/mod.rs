@@ -88,6 +88,30 @@ pub fn parse(text: &str, format: Format, machine_type: MachineType) -> Parsed {
 /// The tree, the definition as JSON text, and what is wrong with single keys.
 type Read = (Node, Arc<str>, Vec<Diagnostic>);
 
+/// Reads and checks the JSON of one state that stands by itself (API: TestState). It is the only state of the definition,
+/// under the name [`LONE_STATE`]; where its transitions lead is not asked.
+pub fn parse_state(text: &str, machine_type: MachineType) -> Parsed {
+    let (node, json, diagnostics) = match read(text, Format::Json) {
+        Ok(source) => source,
+        Err(diagnostic) => return Parsed { definition: None, diagnostics: vec![*diagnostic] },
+    };
+    let mut checker = Checker::new(text, machine_type);
+    checker.diagnostics = diagnostics;
+    let is_read = block::lone(&mut checker, &node, LONE_STATE.into());
+    let definition = (is_read && !checker.has_errors()).then(|| Definition {
+        text: json,
+        comment: None,
+        query_language: checker.language,
+        timeout_seconds: None,
+        blocks: std::mem::take(&mut checker.blocks),
+        states: std::mem::take(&mut checker.states),
+    });
+    Parsed { definition, diagnostics: checker.diagnostics }
+}
+
+/// The name of a state that stands by itself, as AWS calls it (recorded).
+pub const LONE_STATE: &str = "StateName";
+
 fn read(text: &str, format: Format) -> Result<Read, Box<Diagnostic>> {
     let lines = Lines::of(text);
     let (node, json, duplicates) = match format {

@@ -17,7 +17,7 @@ impl Decider<'_> {
         choice: &Choice,
         input: &Payload,
     ) -> Result<(), Fault> {
-        let selected = self.selected_input(branch, &choice.io, input)?;
+        let selected = self.shown_input(branch, &choice.io, input)?;
         let chosen = {
             let entropy = self.entropy();
             let scope = self.scope(branch, entropy, selected.value());

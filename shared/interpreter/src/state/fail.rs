@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stepwell_asl::{Dynamic, Fail, State};
-use stepwell_expr::{Payload, Value};
+use stepwell_expr::{Payload, QueryLanguage, Value};
 
 use crate::choice::unexpected_type;
 use crate::decision::Decider;
@@ -18,6 +18,9 @@ impl Decider<'_> {
         fail: &Fail,
         input: &Payload,
     ) -> Result<(), Fault> {
+        if state.language == QueryLanguage::JsonPath {
+            self.note(|seen| seen.after_input_path = Some(input.clone()));
+        }
         let error = self.fail_text(branch, fail.error.as_ref(), "Error", input)?;
         let cause = self.fail_text(branch, fail.cause.as_ref(), "Cause", input)?;
         self.fail(branch, state, Failure::new(ErrorOutput { error, cause }.cut()));

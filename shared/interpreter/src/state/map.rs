@@ -1,7 +1,7 @@
 //! Map, with its iterations in this execution's history.
 
 use stepwell_asl::{Dynamic, ErrorName, Items, Map, ProcessorMode, State};
-use stepwell_expr::{PathExpression, Payload, QueryLanguage, Value};
+use stepwell_expr::{PathExpression, Payload, QueryLanguage, Template, Value};
 
 use crate::choice::unexpected_type;
 use crate::decision::Decider;
@@ -21,6 +21,9 @@ impl Decider<'_> {
         map: &Map,
         input: &Payload,
     ) -> Result<(), Fault> {
+        if self.test.is_some() {
+            return self.map_under_test(branch, state, map, input);
+        }
         if matches!(map.mode, ProcessorMode::Distributed { .. }) || map.item_reader.is_some() {
             return Err(Fault::runtime(
                 "Distributed Map states are not supported by this version of Stepwell.",
@@ -28,11 +31,7 @@ impl Decider<'_> {
         }
         let selected = self.selected_input(branch, &map.io, input)?;
         let items = self.items(branch, map, &selected)?;
-        let length = match items.value() {
-            Value::Array(items) => items.len(),
-            Value::Object(map) => map.len(),
-            other => return Err(not_iterable(state, &map.items, other)),
-        };
+        let length = count(state, map, &items)?;
         let concurrency = self.max_concurrency(branch, map, &selected)?;
         let body = EventBody::MapStateStarted { length: length as u32, items, concurrency };
         let started = self.event(branch, body);
@@ -68,15 +67,27 @@ impl Decider<'_> {
             None => item.value.clone(),
             Some(selector) => {
                 let selected = self.selected_input(branch, &map.io, &state_input)?;
-                let entropy = self.entropy();
-                let scope = self.scope(branch, entropy, selected.value()).with_item(&item);
-                handed_on(Payload::of(selector.evaluate(&scope, map.item_selector_field)?), &selected)?
+                self.item_selected(branch, map, selector, &item, &selected)?
             }
         };
         let start_at = self.definition.block(map.processor).start_at.clone();
         let name = state.name.clone();
         self.event_after(branch, previous, EventBody::MapIterationStarted { name, item, input, start_at });
         Ok(())
+    }
+
+    /// What `ItemSelector` makes of `item`.
+    pub(super) fn item_selected(
+        &mut self,
+        branch: BranchId,
+        map: &Map,
+        selector: &Template,
+        item: &MapItem,
+        selected: &Payload,
+    ) -> Result<Payload, Fault> {
+        let entropy = self.entropy();
+        let scope = self.scope(branch, entropy, selected.value()).with_item(item);
+        handed_on(Payload::of(selector.evaluate(&scope, map.item_selector_field)?), selected)
     }
 
     pub(super) fn iteration_ended(
@@ -98,7 +109,12 @@ impl Decider<'_> {
         }
     }
 
-    fn items(&mut self, branch: BranchId, map: &Map, selected: &Payload) -> Result<Payload, Fault> {
+    pub(super) fn items(
+        &mut self,
+        branch: BranchId,
+        map: &Map,
+        selected: &Payload,
+    ) -> Result<Payload, Fault> {
         let entropy = self.entropy();
         let scope = self.scope(branch, entropy, selected.value());
         match &map.items {
@@ -123,22 +139,35 @@ impl Decider<'_> {
     }
 
     fn max_concurrency(&mut self, branch: BranchId, map: &Map, selected: &Payload) -> Result<u32, Fault> {
-        let entropy = self.entropy();
-        let scope = self.scope(branch, entropy, selected.value());
-        let asked = match &map.max_concurrency {
-            None => 0,
-            Some(Dynamic::Fixed(number)) => *number,
-            Some(Dynamic::Path(path)) => path_integer(path, "MaxConcurrencyPath", &path.select(&scope)?)?,
-            Some(Dynamic::Expression(expression)) => {
-                let value = expression.evaluate(&scope, "MaxConcurrency")?;
-                let number =
-                    value.as_number().and_then(|n| n.as_integral()).and_then(|n| u64::try_from(n).ok());
-                number
-                    .ok_or_else(|| unexpected_type(expression.text(), "MaxConcurrency", "number", &value))?
-            }
-        };
+        let asked = self.map_number(branch, map.max_concurrency.as_ref(), "MaxConcurrency", selected)?;
+        let asked = asked.unwrap_or(0);
         let limited = if asked == 0 { CONCURRENCY_MAX } else { asked.min(CONCURRENCY_MAX) };
         Ok(limited as u32)
+    }
+
+    /// A Map's `MaxConcurrency`, or another of its fields that hold a whole number.
+    pub(super) fn map_number(
+        &mut self,
+        branch: BranchId,
+        number: Option<&Dynamic<u64>>,
+        field: &str,
+        selected: &Payload,
+    ) -> Result<Option<u64>, Fault> {
+        let Some(number) = number else { return Ok(None) };
+        let entropy = self.entropy();
+        let scope = self.scope(branch, entropy, selected.value());
+        match number {
+            Dynamic::Fixed(number) => Ok(Some(*number)),
+            Dynamic::Path(path) => {
+                path_integer(path, &format!("{field}Path"), &path.select(&scope)?).map(Some)
+            }
+            Dynamic::Expression(expression) => {
+                let value = expression.evaluate(&scope, field)?;
+                let number =
+                    value.as_number().and_then(|n| n.as_integral()).and_then(|n| u64::try_from(n).ok());
+                number.map(Some).ok_or_else(|| unexpected_type(expression.text(), field, "number", &value))
+            }
+        }
     }
 }
 
@@ -147,19 +176,36 @@ fn path_integer(path: &PathExpression, field: &str, value: &Value) -> Result<u64
     number.ok_or_else(|| super::not_an_integer(field, path.text(), value, "integer"))
 }
 
+/// How many items there are.
+pub(super) fn count(state: &State, map: &Map, items: &Payload) -> Result<usize, Fault> {
+    match items.value() {
+        Value::Array(items) => Ok(items.len()),
+        // Recorded: an inline Map takes no object from a path.
+        Value::Object(members) if !is_inline_path(map) => Ok(members.len()),
+        other => Err(not_iterable(state, &map.items, other)),
+    }
+}
+
+fn is_inline_path(map: &Map) -> bool {
+    matches!((&map.items, map.mode), (Items::Path(_), ProcessorMode::Inline))
+}
+
 fn not_iterable(state: &State, items: &Items, value: &Value) -> Fault {
     let message = format!("Map state input must be an array but was: {value}");
     match (state.language, items) {
         (QueryLanguage::Jsonata, _) => Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message),
         (_, Items::Path(path)) => {
-            Fault::runtime(format!("Reference path \"{}\" must point to array.", path.text()))
+            // Recorded: a path into the Context object is shown with one `$`.
+            let path = path.text();
+            let path = if path.starts_with("$$") { &path[1..] } else { path };
+            Fault::runtime(format!("Reference path \"{path}\" must point to array."))
         }
         _ => Fault::runtime(message),
     }
 }
 
 /// Item number `index` of an array or of an object's members.
-fn nth(items: &Value, index: u32) -> MapItem {
+pub(super) fn nth(items: &Value, index: u32) -> MapItem {
     let at = index as usize;
     let (key, value) = match items {
         Value::Object(map) => map.iter().nth(at).map(|(key, value)| (Some(key.clone()), value.clone())),

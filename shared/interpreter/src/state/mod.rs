@@ -4,6 +4,7 @@ mod choice;
 mod fail;
 mod fork;
 mod map;
+mod map_test;
 mod parallel;
 mod pass;
 mod task;
@@ -44,7 +45,7 @@ impl Decider<'_> {
             StateKind::Wait(wait) => self.wait(branch, state, wait, input),
             StateKind::Succeed(succeed) => self.succeed(branch, state, succeed, input),
             StateKind::Fail(fail) => self.fail_state(branch, state, fail, input),
-            StateKind::Parallel(parallel) => self.parallel(branch, parallel, input),
+            StateKind::Parallel(parallel) => self.parallel(branch, state, parallel, input),
             StateKind::Map(map) => self.map(branch, state, map, input),
         };
         if let Err(fault) = done {
@@ -68,6 +69,9 @@ impl Decider<'_> {
             StateKind::Map(map) => (&map.io, map.assign.as_ref(), &map.transition),
             _ => return,
         };
+        if matches!(state.kind, StateKind::Task(_)) {
+            self.note(|seen| seen.result = Some(result.clone()));
+        }
         match self.leaving(branch, io, assign, input, result) {
             Ok(leaving) => self.exit(branch, state, leaving, transition.target()),
             Err(fault) => self.fault(branch, state, fault),
@@ -102,6 +106,7 @@ impl Decider<'_> {
         next: Option<StateName>,
     ) {
         let Leaving { output, assigned } = leaving;
+        self.note_left(branch, &output, &assigned, next.as_ref());
         let (assigned, values): (Vec<Arc<str>>, Vec<Payload>) = assigned.into_iter().unzip();
         let ends = next.is_none().then(|| output.clone());
         self.cancel_timers(branch);

@@ -19,14 +19,21 @@ impl Decider<'_> {
         let leaving = match &pass.io {
             Io::Jsonata(_) => self.leaving_unchanged(branch, &pass.io, pass.assign.as_ref(), input)?,
             Io::JsonPath(_) => {
-                let selected = self.selected_input(branch, &pass.io, input)?;
                 let result = match &pass.result {
                     // What Parameters computes is dropped for a Result, but must compute.
                     Some(result) => {
+                        let selected = self.selected_input(branch, &pass.io, input)?;
                         self.arguments(branch, &pass.io, &selected, None)?;
-                        Payload::of(result.clone())
+                        let result = Payload::of(result.clone());
+                        self.note(|seen| seen.result = Some(result.clone()));
+                        result
                     }
-                    None => self.arguments(branch, &pass.io, &selected, None)?,
+                    None => {
+                        let selected = self.shown_input(branch, &pass.io, input)?;
+                        let result = self.arguments(branch, &pass.io, &selected, None)?;
+                        self.note(|seen| seen.after_parameters = Some(result.clone()));
+                        result
+                    }
                 };
                 self.leaving(branch, &pass.io, pass.assign.as_ref(), input, &result)?
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwell_asl::{Dynamic, State, Task};
+use stepwell_asl::{Dynamic, Io, State, Task};
 use stepwell_expr::{Payload, Template, Value};
 
 use crate::choice::unexpected_type;
@@ -33,12 +33,16 @@ impl Decider<'_> {
             Some(info) if resource.has_token() => Some(token::encode(&info.execution_arn, attempt, nonce)),
             _ => None,
         };
-        let selected = self.selected_input(branch, &task.io, input)?;
+        let selected = self.shown_input(branch, &task.io, input)?;
         let timeout_seconds =
             self.seconds(branch, task.timeout_seconds.as_ref(), "TimeoutSeconds", &selected)?;
         let heartbeat_seconds =
             self.seconds(branch, task.heartbeat_seconds.as_ref(), "HeartbeatSeconds", &selected)?;
         let parameters = self.arguments(branch, &task.io, &selected, token.as_deref())?;
+        self.note(|seen| match &task.io {
+            Io::JsonPath(_) => seen.after_parameters = Some(parameters.clone()),
+            Io::Jsonata(_) => seen.after_arguments = Some(parameters.clone()),
+        });
         let parameters = handed_on(parameters, &selected)?;
         let credentials = self.credentials(branch, task.credentials.as_ref(), &selected)?;
 

@@ -24,7 +24,7 @@ impl Decider<'_> {
         wait: &Wait,
         input: &Payload,
     ) -> Result<(), Fault> {
-        let selected = self.selected_input(branch, &wait.io, input)?;
+        let selected = self.shown_input(branch, &wait.io, input)?;
         let due = {
             let (entropy, now) = (self.entropy(), self.now.time);
             let scope = self.scope(branch, entropy, selected.value());

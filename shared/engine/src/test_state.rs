@@ -1,0 +1,126 @@
+//! TestState: one state in memory, in the caller's task. Nothing is read from a store, and nothing is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepwell_asl::{Definition, ErrorName, StateName};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{
+    AttemptId, Claimant, Effect, ErrorOutput, Execution, ExecutionInfo, Inspection, StateTest, TestSetup,
+    Trigger, advance_tested, apply, before_state,
+};
+
+use crate::Engine;
+use crate::port::TaskCall;
+use crate::work::Work;
+
+/// Longest that a test runs (API: TestState).
+const DURATION_MAX: Duration = Duration::from_secs(300);
+
+/// A state to test.
+pub struct TestRequest {
+    /// Where it stands.
+    pub definition: Arc<Definition>,
+    /// Its name there.
+    pub state: StateName,
+    /// What it is entered with.
+    pub input: Payload,
+    /// The variables that it sees.
+    pub variables: Vec<(Arc<str>, Payload)>,
+    /// The execution that it seems to belong to.
+    pub info: Arc<ExecutionInfo>,
+    /// What stands in for the world.
+    pub setup: TestSetup,
+}
+
+impl Engine {
+    /// Runs one state to its end, or for five minutes, in the caller's task (API: TestState).
+    ///
+    /// A task without a mock is called through the port, and a wait is waited for.
+    pub async fn test_state(&self, request: TestRequest) -> Inspection {
+        let clock = &self.inner.ports.clock;
+        let ends = clock.monotonic() + DURATION_MAX;
+        let TestRequest { definition, state, input, variables, info, setup } = request;
+        let execution = before_state(info.clone(), &state, &input, variables);
+        let claimant = Claimant { message: "test".into(), delivery: clock.random() };
+        let mut run = Test {
+            engine: self,
+            definition,
+            info,
+            claimant,
+            execution,
+            test: StateTest::new(setup),
+            work: Work::default(),
+        };
+        run.go_on(vec![]);
+        while !run.test.is_over() && clock.monotonic() < ends {
+            let left = ends.saturating_sub(clock.monotonic());
+            let mut work = std::mem::take(&mut run.work);
+            let arrived = work.arrival_within(clock.sleep(left)).await;
+            run.work = work;
+            if !arrived {
+                break;
+            }
+            let arrived = run.work.take_arrived();
+            run.go_on(arrived);
+        }
+        run.test.fail(ErrorOutput { error: Some(ErrorName::TIMEOUT.into()), cause: None });
+        run.test.finish()
+    }
+}
+
+struct Test<'e> {
+    engine: &'e Engine,
+    definition: Arc<Definition>,
+    info: Arc<ExecutionInfo>,
+    claimant: Claimant,
+    execution: Execution,
+    test: StateTest,
+    work: Work,
+}
+
+impl Test<'_> {
+    /// Takes in what arrived, and does everything that is then ready.
+    fn go_on(&mut self, mut arrived: Vec<Trigger>) {
+        let clock = self.engine.inner.ports.clock.clone();
+        loop {
+            for trigger in arrived.drain(..) {
+                self.execution =
+                    apply(&self.definition, &self.execution, &trigger, clock.decision()).execution;
+            }
+            let now = clock.decision();
+            let decision = advance_tested(&self.definition, &self.execution, &self.claimant, &self.test, now);
+            self.execution = decision.execution;
+            if self.test.is_over() {
+                return;
+            }
+            arrived.extend(self.mocked());
+            if arrived.is_empty() {
+                return self.perform(decision.effects);
+            }
+        }
+    }
+
+    /// The end of the task that is under way, where it is mocked.
+    fn mocked(&self) -> Option<Trigger> {
+        let (_, call) = self.execution.calls().next()?;
+        let (attempt, nonce): (AttemptId, u128) = (call.attempt, call.nonce);
+        let outcome = self.test.mock().cloned()?;
+        Some(Trigger::TaskResult { attempt, nonce, outcome })
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        let ports = &self.engine.inner.ports;
+        for effect in effects {
+            match effect {
+                Effect::SetTimer { timer, due } => self.work.wait(ports.clock.clone(), timer, due),
+                Effect::CancelTimer { timer } => self.work.abort_timer(timer),
+                Effect::CancelTask { attempt } => self.work.abort_call(attempt),
+                Effect::CallTask(call) => {
+                    let call = TaskCall { info: self.info.clone(), call, token: None, parent: None };
+                    self.work.call(ports, call);
+                }
+            }
+        }
+    }
+}

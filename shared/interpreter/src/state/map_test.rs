@@ -1,0 +1,163 @@
+//! A Map state under test: everything that its fields say is evaluated, and a mock stands for the iterations.
+
+use stepwell_asl::{Dynamic, ErrorName, Io, Map, State};
+use stepwell_expr::json::parse;
+use stepwell_expr::{Payload, Value};
+
+use super::map::{count, nth};
+use crate::Outcome;
+use crate::choice::unexpected_type;
+use crate::decision::Decider;
+use crate::failure::Fault;
+use crate::record::{BranchId, ErrorOutput};
+use crate::tested::shown;
+
+impl Decider<'_> {
+    pub(super) fn map_under_test(
+        &mut self,
+        branch: BranchId,
+        state: &State,
+        map: &Map,
+        input: &Payload,
+    ) -> Result<(), Fault> {
+        let selected = self.shown_input(branch, &map.io, input)?;
+        let items = match &map.item_reader {
+            None => Some(self.items(branch, map, &selected)?),
+            Some(_) => self.read_items(map)?,
+        };
+        let length = items.as_ref().map(|items| count(state, map, items)).transpose()?;
+        if let (Some(items), Io::JsonPath(_), None) = (&items, &map.io, &map.item_reader) {
+            self.note(|seen| seen.after_items_path = Some(spaced(items)));
+        }
+        self.note(|seen| seen.iterations = length);
+        let tolerated = self.tolerated(branch, map, &selected)?;
+        if let (Some(items), Some(length)) = (&items, length) {
+            self.select_items(branch, map, items, length, &selected)?;
+        }
+        let exceeded = length.is_some_and(|length| self.is_exceeded(&tolerated, length));
+        match self.mock().cloned() {
+            Some(Outcome::Succeeded(_)) if exceeded => {
+                let cause = "The specified tolerated failure threshold was exceeded";
+                let error = ErrorOutput::new(ErrorName::EXCEED_TOLERATED_FAILURE_THRESHOLD, cause);
+                self.mocked(branch, state, input, Outcome::Failed(error));
+                Ok(())
+            }
+            Some(mock) => {
+                self.mocked(branch, state, input, mock);
+                Ok(())
+            }
+            None => Err(Fault::runtime("A Map state is tested with a mock only.")),
+        }
+    }
+
+    /// What the test says that the ItemReader read, as items; `None` where that is not known.
+    fn read_items(&mut self, map: &Map) -> Result<Option<Payload>, Fault> {
+        let Some(text) = self.test.and_then(|test| test.setup.reader_data.as_ref()) else { return Ok(None) };
+        let config = map.item_reader.as_ref().and_then(|reader| reader.config.as_ref());
+        let config = |name: &str| config.and_then(|config| config.get(name)).and_then(Value::as_str);
+        let unreadable = |message: String| Fault::of(ErrorName::ITEM_READER_FAILED, message);
+        let items = match config("InputType") {
+            Some("JSON") | None => parse(text).map_err(|error| unreadable(error.message))?,
+            Some("JSONL") => {
+                let lines = text.lines().filter(|line| !line.trim().is_empty());
+                Value::array(
+                    lines.map(parse).collect::<Result<_, _>>().map_err(|error| unreadable(error.message))?,
+                )
+            }
+            Some(_) => return Ok(None),
+        };
+        let Some(pointer) = config("ItemsPointer") else { return Ok(Some(Payload::of(items))) };
+        let found = pointer_into(&items, pointer).cloned();
+        let found =
+            found.ok_or_else(|| unreadable(format!("The ItemsPointer {pointer} points to nothing.")))?;
+        let found = Payload::of(found);
+        self.note(|seen| seen.after_items_pointer = Some(spaced(&found)));
+        Ok(Some(found))
+    }
+
+    fn select_items(
+        &mut self,
+        branch: BranchId,
+        map: &Map,
+        items: &Payload,
+        length: usize,
+        selected: &Payload,
+    ) -> Result<(), Fault> {
+        let Some(selector) = &map.item_selector else { return Ok(()) };
+        let mut made = Vec::with_capacity(length);
+        for index in 0..length as u32 {
+            let item = nth(items.value(), index);
+            made.push(self.item_selected(branch, map, selector, &item, selected)?);
+        }
+        self.note(|seen| seen.after_item_selector = Some(shown(made.iter())));
+        Ok(())
+    }
+
+    /// The thresholds, which are noted together with `MaxConcurrency`.
+    fn tolerated(&mut self, branch: BranchId, map: &Map, selected: &Payload) -> Result<Tolerated, Fault> {
+        let concurrency =
+            self.map_number(branch, map.max_concurrency.as_ref(), "MaxConcurrency", selected)?;
+        self.note(|seen| seen.max_concurrency = Some(concurrency.unwrap_or(0)));
+        let field = "ToleratedFailureCount";
+        let count = self.map_number(branch, map.tolerated_failure_count.as_ref(), field, selected)?;
+        self.note(|seen| seen.tolerated_failure_count = count);
+        let percentage = match &map.tolerated_failure_percentage {
+            None => None,
+            Some(Dynamic::Fixed(percentage)) => Some(*percentage),
+            Some(Dynamic::Path(path)) => {
+                let entropy = self.entropy();
+                let value = path.select(&self.scope(branch, entropy, selected.value()))?;
+                let field = "ToleratedFailurePercentagePath";
+                let number = value.as_number().map(|number| number.as_f64());
+                Some(number.ok_or_else(|| super::not_an_integer(field, path.text(), &value, "number"))?)
+            }
+            Some(Dynamic::Expression(expression)) => {
+                let entropy = self.entropy();
+                let field = "ToleratedFailurePercentage";
+                let value = expression.evaluate(&self.scope(branch, entropy, selected.value()), field)?;
+                let number = value.as_number().map(|number| number.as_f64());
+                Some(number.ok_or_else(|| unexpected_type(expression.text(), field, "number", &value))?)
+            }
+        };
+        self.note(|seen| seen.tolerated_failure_percentage = percentage);
+        Ok(Tolerated { count, percentage })
+    }
+
+    /// Whether the test says that more iterations failed than may. Recorded: without a threshold, any number may.
+    fn is_exceeded(&self, tolerated: &Tolerated, length: usize) -> bool {
+        let Some(failed) = self.test.and_then(|test| test.setup.failed_iterations) else { return false };
+        let percentage = f64::from(failed) * 100.0 / length.max(1) as f64;
+        tolerated.count.is_some_and(|count| u64::from(failed) > count)
+            || tolerated.percentage.is_some_and(|tolerated| percentage > tolerated)
+    }
+}
+
+/// `ToleratedFailureCount` and `ToleratedFailurePercentage`
+struct Tolerated {
+    count: Option<u64>,
+    percentage: Option<f64>,
+}
+
+/// Items as a test shows them.
+fn spaced(items: &Payload) -> Payload {
+    match items.value() {
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| Payload::of(item.clone())).collect();
+            shown(items.iter())
+        }
+        _ => items.clone(),
+    }
+}
+
+/// A JSON pointer (RFC 6901).
+fn pointer_into<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
+    let mut found = value;
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        found = match found {
+            Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
+            other => other.get(&step)?,
+        };
+    }
+    Some(found)
+}
