@@ -115,7 +115,7 @@ impl Test<'_> {
             match effect {
                 Effect::SetTimer { timer, due } => self.work.wait(ports.clock.clone(), timer, due),
                 Effect::CancelTimer { timer } => self.work.abort_timer(timer),
-                Effect::CancelTask { attempt } => self.work.abort_call(attempt),
+                Effect::CancelTask { attempt, .. } => self.work.abort_call(attempt),
                 Effect::CallTask(call) => {
                     let call = TaskCall { info: self.info.clone(), call, token: None, parent: None };
                     self.work.call(ports, call);
