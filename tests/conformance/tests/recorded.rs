@@ -1,7 +1,10 @@
 //! The cases recorded on AWS, one test for each. They are looked for in `../shared/conformance` beside the repository.
 //!
-//! `STEPWELL_CASES` picks cases by a regular expression over their ids; `STEPWELL_SEEDS=20` runs each of them in 20
-//! worlds, which must agree. Where cases are picked, also by a filter, the first difference of each is shown.
+//! | variable | what |
+//! |---|---|
+//! | `STEPWELL_CASES` | picks cases by a regular expression over their ids; the first difference of each is shown |
+//! | `STEPWELL_SEEDS` | in how many worlds each case is run, which must agree; 1 |
+//! | `UPDATE_EXPECTED=1` | takes cases that pass off `expected-failures.txt` |
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,9 +15,11 @@ use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use regex_lite::Regex;
-use stepwell_conformance::recorded::{Case, ExpectedFailures, Verdict, case_file, case_files, cases, run};
+use stepwell_conformance::recorded::{
+    Case, ExpectedFailures, Verdict, case_file, case_files, cases, run, take_off,
+};
 
-/// What came of each case that was run.
+/// What came of each case.
 type Verdicts = Arc<Mutex<BTreeMap<String, Verdict>>>;
 
 fn main() -> ExitCode {
@@ -25,21 +30,36 @@ fn main() -> ExitCode {
         eprintln!("the cases recorded on AWS are not here (../shared/conformance): SKIPPED");
         return libtest_mimic::run(&arguments, vec![]).exit_code();
     }
-    let expected = Arc::new(ExpectedFailures::read(&here.join("expected-failures.txt")).unwrap());
+    let list = here.join("expected-failures.txt");
+    let expected = Arc::new(ExpectedFailures::read(&list).unwrap());
     let verdicts = Verdicts::default();
+    let updates = std::env::var_os("UPDATE_EXPECTED").is_some_and(|value| value == "1");
     let picked = std::env::var("STEPWELL_CASES").ok().map(|pattern| Regex::new(&pattern).unwrap());
-    let trials = files(&folder, &arguments)
-        .iter()
-        .flat_map(|file| cases(file).unwrap())
-        .filter(|case| picked.as_ref().is_none_or(|picked| picked.is_match(&case.id)))
-        .map(|case| trial(case, expected.clone(), verdicts.clone()))
-        .collect();
+    let mut cases: Vec<_> = files(&folder, &arguments).iter().flat_map(|file| cases(file).unwrap()).collect();
+    let ids = cases.iter().map(|case| case.id.clone()).collect();
+    cases.retain(|case| picked.as_ref().is_none_or(|picked| picked.is_match(&case.id)));
+    let judge = (!updates).then(|| expected.clone());
+    let mut trials: Vec<_> =
+        cases.into_iter().map(|case| trial(case, judge.clone(), verdicts.clone())).collect();
+    trials.push(Trial::test(
+        "expected-failures.txt names cases",
+        move || match &expected.unknown(&ids)[..] {
+            [] => Ok(()),
+            unknown => Err(format!("there are no such cases: {}", unknown.join(", ")).into()),
+        },
+    ));
     let in_detail = picked.is_some() || arguments.filter.is_some();
     // Hundreds of lines that say `ok` hide the one that does not.
     arguments.quiet |= !in_detail && !arguments.list && arguments.format.is_none();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if !arguments.list && !arguments.exact {
-        summary(&verdicts.lock().unwrap(), in_detail);
+    if arguments.list || arguments.exact {
+        return conclusion.exit_code();
+    }
+    let verdicts = verdicts.lock().unwrap();
+    summary(&verdicts, in_detail);
+    if updates {
+        let taken = take_off(&list, |id| verdicts.get(id) == Some(&Verdict::Exact)).unwrap();
+        println!("{taken} cases taken off {}", list.display());
     }
     conclusion.exit_code()
 }
@@ -52,12 +72,16 @@ fn files(folder: &Path, arguments: &Arguments) -> Vec<PathBuf> {
     }
 }
 
-fn trial(case: Case, expected: Arc<ExpectedFailures>, verdicts: Verdicts) -> Trial {
+/// The test of a case, whose verdict is held against the list if there is one.
+fn trial(case: Case, expected: Option<Arc<ExpectedFailures>>, verdicts: Verdicts) -> Trial {
     let is_skipped = case.needs_elsewhere().is_some();
+    if is_skipped {
+        verdicts.lock().unwrap().insert(case.id.clone(), run(&case, 0));
+    }
     let trial = Trial::test(case.id.clone(), move || {
         let verdict = in_every_world(&case)?;
         verdicts.lock().unwrap().insert(case.id.clone(), verdict.clone());
-        expected.judge(&case.id, &verdict).map_err(Failed::from)
+        expected.map_or(Ok(()), |expected| expected.judge(&case.id, &verdict)).map_err(Failed::from)
     });
     trial.with_ignored_flag(is_skipped)
 }
@@ -81,5 +105,13 @@ fn summary(verdicts: &BTreeMap<String, Verdict>, in_detail: bool) {
     }
     let count = |name: &str| verdicts.values().filter(|verdict| verdict.name() == name).count();
     let (exact, loose, failed) = (count("exact"), count("loose"), count("fail"));
+    let mut needs = BTreeMap::<_, usize>::new();
+    for verdict in verdicts.values() {
+        if let Verdict::Skipped(need) = verdict {
+            *needs.entry(need).or_default() += 1;
+        }
+    }
     println!("{exact} of {} exact, {loose} loose, {failed} not as recorded", exact + loose + failed);
+    let needs: Vec<_> = needs.iter().map(|(need, count)| format!("{need} ({count})")).collect();
+    println!("skipped, as this world does not have what they need: {}", needs.join(", "));
 }

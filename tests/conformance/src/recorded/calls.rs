@@ -84,7 +84,7 @@ impl Calls {
 
     async fn call_step(&mut self, at: usize, call: &Call, expect: &[Expectation]) -> Result<(), Stop> {
         if call.service != "stepfunctions" {
-            let skipped = Stop::Skipped(format!("it calls {}", call.service));
+            let skipped = Stop::Skipped(call.service.clone());
             return if call.optional { Ok(()) } else { Err(skipped) };
         }
         let params = fill::fill(&call.params, self)?;

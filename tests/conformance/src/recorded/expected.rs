@@ -1,6 +1,6 @@
 //! The list of cases that are known to differ, and what a verdict is held against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -35,6 +35,11 @@ impl ExpectedFailures {
         ExpectedFailures(listed)
     }
 
+    /// Ids on the list that are no case's.
+    pub fn unknown<'a>(&'a self, ids: &BTreeSet<String>) -> Vec<&'a str> {
+        self.0.keys().map(String::as_str).filter(|id| !ids.contains(*id)).collect()
+    }
+
     /// Holds a verdict against the list.
     ///
     /// # Errors
@@ -49,6 +54,33 @@ impl ExpectedFailures {
             _ => Ok(()),
         }
     }
+}
+
+/// Takes the cases that `is_mended` says are exact off a list, and reasons that then hold for none. Gives how many.
+///
+/// # Errors
+///
+/// The list cannot be read or written.
+pub fn take_off(file: &Path, is_mended: impl Fn(&str) -> bool) -> Result<usize> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let (left, taken) = without(&text, is_mended);
+    if taken > 0 {
+        fs::write(file, left).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(taken)
+}
+
+fn without(text: &str, is_mended: impl Fn(&str) -> bool) -> (String, usize) {
+    let mut taken = 0;
+    let mut paragraphs = vec![];
+    for paragraph in text.split("\n\n") {
+        let (gone, left): (Vec<_>, Vec<_>) = paragraph.trim().lines().partition(|line| is_mended(line));
+        taken += gone.len();
+        if left.iter().any(|line| !line.starts_with('#')) {
+            paragraphs.push(left.join("\n"));
+        }
+    }
+    (paragraphs.join("\n\n") + "\n", taken)
 }
 
 #[cfg(test)]
@@ -71,5 +103,17 @@ mod tests {
         check("a::d", &Verdict::Exact, Ok(()));
         check("a::d", &Verdict::Loose("order".to_owned()), Ok(()));
         check("a::d", &failed, Err("did not end"));
+        assert_eq!(list.unknown(&BTreeSet::from(["a::b".to_owned()])), ["a::c"]);
+    }
+
+    #[test]
+    fn what_is_mended_comes_off_the_list() {
+        let list = "# one\na::b\na::c\n\n# two\na::d\n";
+        let check = |mended: &[&str], expected: &str, taken: usize| {
+            assert_eq!(without(list, |id| mended.contains(&id)), (expected.to_owned(), taken));
+        };
+        check(&[], list, 0);
+        check(&["a::b"], "# one\na::c\n\n# two\na::d\n", 1);
+        check(&["a::d", "a::x"], "# one\na::b\na::c\n", 1);
     }
 }

@@ -22,5 +22,5 @@ mod wait;
 mod world;
 
 pub use case::{Case, case_file, case_files, cases};
-pub use expected::ExpectedFailures;
+pub use expected::{ExpectedFailures, take_off};
 pub use run::{Failure, Verdict, run};

@@ -128,7 +128,7 @@ impl Calls {
                 events.sort_by_key(|event| event["timestamp"].as_str().map(str::to_owned));
                 Ok(Value::Array(events))
             }
-            "await_on_execution_logs" => Err(Stop::Skipped("it reads logs".to_owned()).into()),
+            "await_on_execution_logs" => Err(Stop::Skipped("logs".to_owned()).into()),
             _ => {
                 self.await_list(wait, params).await?;
                 Ok(Value::Null)

@@ -1,14 +1,16 @@
 //! One case's own world: the engine and the API over ports in memory, functions, and a clock that jumps.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use stepwell_engine::port::{Clock, Tasks};
 use stepwell_engine::{Driven, Engine, Ports, Settings, StepFunctions};
 use stepwell_integrations::{Integrations, Lambda, Sfn, States};
 use stepwell_interpreter::Timestamp;
-use stepwell_test_support::{Executor, Random};
+use stepwell_test_support::{Executor, Random, Rates, TaskId};
 use stepwell_wire::{Api, TaskCalls};
 
 use super::client::Client;
@@ -20,6 +22,19 @@ pub(crate) const REGION: &str = "us-east-1";
 
 /// When a world begins: 2030-01-01T00:00:00Z. Recordings hold times that were to have gone by when they were made.
 const BEGINNING: Timestamp = Timestamp(1_893_456_000_000);
+
+/// In all worlds but the first, some calls of ports take their time.
+const SLOW_PORTS: Rates = Rates {
+    delay: 200,
+    delay_max: Duration::from_millis(20),
+    refuse: 0,
+    lose_reply: 0,
+    crash: 0,
+    duplicate: 0,
+};
+
+/// How often a driver dies, in a thousand steps of a world where they do.
+const DEATHS: u32 = 100;
 
 /// Steps after which a world is given up.
 const STEPS_MAX: u64 = 5_000_000;
@@ -43,6 +58,9 @@ pub(crate) struct World {
     functions: Arc<Functions>,
     executor: Executor,
     random: Random,
+    /// The message that each driver is at.
+    drivers: BTreeMap<TaskId, Arc<str>>,
+    drivers_die: bool,
     /// For what is called as an event, which the integrations spawn.
     runtime: tokio::runtime::Runtime,
 }
@@ -52,6 +70,9 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let ports = stepwell_test_support::World::new(seed);
         ports.clock.advance_to(BEGINNING);
+        if seed > 0 {
+            ports.faults.set(SLOW_PORTS);
+        }
         let functions = Arc::new(Functions::new(ports.clock.clone(), ACCOUNT.into(), REGION.into()));
         let task_calls = Arc::new(TaskCalls::default());
         let tasks = integrations(functions.clone(), task_calls.clone());
@@ -67,8 +88,15 @@ impl World {
             functions,
             executor: Executor::default(),
             random: Random::new(seed ^ 0xCA5E),
+            drivers: BTreeMap::new(),
+            drivers_die: false,
             runtime: { runtime }.build().expect("a runtime without drivers asks nothing of the system"),
         }
+    }
+
+    /// From now on drivers die at any point, and their messages come again at once.
+    pub(crate) fn let_drivers_die(&mut self) {
+        self.drivers_die = true;
     }
 
     /// The functions that may be called.
@@ -112,6 +140,7 @@ impl World {
         self.deliver();
         let _entered = self.runtime.enter();
         if self.executor.step(&mut self.random).is_some() {
+            self.let_one_die();
             return true;
         }
         self.runtime.block_on(tokio::task::yield_now());
@@ -122,13 +151,32 @@ impl World {
     fn deliver(&mut self) {
         while let Some(delivery) = self.ports.queue.receive(&mut self.random) {
             let (engine, queue) = (self.engine.clone(), self.ports.queue.clone());
-            self.executor.spawn(async move {
-                let id = delivery.claimant.message.clone();
+            let id = delivery.claimant.message.clone();
+            let message = id.clone();
+            let driver = self.executor.spawn(async move {
                 match engine.drive(delivery.message, delivery.claimant, delivery.receives).await {
                     Driven::Done => queue.delete(&id),
                     Driven::Again { after } => queue.put_back(&id, after),
                 }
             });
+            if self.drivers_die {
+                self.drivers.insert(driver, message);
+            }
+        }
+    }
+
+    /// Forgets drivers that are done, and now and then lets one die.
+    fn let_one_die(&mut self) {
+        if self.drivers.is_empty() {
+            return;
+        }
+        let alive = self.executor.ids();
+        self.drivers.retain(|driver, _| alive.binary_search(driver).is_ok());
+        if self.random.chance(DEATHS)
+            && let Some((driver, message)) = self.drivers.pop_first()
+        {
+            self.executor.kill(driver);
+            self.ports.queue.put_back(&message, Duration::ZERO);
         }
     }
 

@@ -126,8 +126,11 @@ impl Comparer {
 fn children(events: &[Value]) -> Children<'_> {
     let mut children = Children::new();
     for event in events {
-        let previous = event["previousEventId"].as_i64().unwrap_or(0);
-        children.entry(previous).or_default().push(event);
+        // One that does not say where it hangs, in whole numbers, hangs nowhere.
+        let previous = event.get("previousEventId").map_or(Some(0), number);
+        if let Some(previous) = previous {
+            children.entry(previous).or_default().push(event);
+        }
     }
     children
 }
@@ -137,7 +140,12 @@ fn below<'a>(children: &Children<'a>, id: i64) -> Vec<&'a Value> {
 }
 
 fn id(event: &Value) -> i64 {
-    event["id"].as_i64().unwrap_or(-1)
+    event.get("id").and_then(number).unwrap_or(-1)
+}
+
+fn number(value: &Value) -> Option<i64> {
+    let number = value.as_f64()?;
+    (number.fract() == 0.0).then_some(number as i64)
 }
 
 /// An event without its place.

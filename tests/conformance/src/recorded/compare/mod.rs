@@ -5,6 +5,8 @@
 
 mod history;
 mod pattern;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
