@@ -1,8 +1,9 @@
-//! Drives the interpreter: loads, decides, commits, performs (DESIGN §3–4), over six ports that adapters provide.
+//! Drives the interpreter: loads, decides, commits, performs (DESIGN §3–4), over seven ports that adapters provide.
 //!
 //! This crate knows the commit protocol and the stored form of pages. It does not know which database, queue or
 //! wire stands behind the ports, nor how a task's call is made.
 
+mod activity;
 mod bury;
 mod cache;
 mod callback;
@@ -23,6 +24,7 @@ pub mod stored;
 mod test_state;
 mod work;
 
+pub use activity::{ActivityTask, ActivityTaskError, POLLERS_MAX};
 pub use engine::{
     CallbackError, Committed, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, Started,
     StopError, WeakEngine,
