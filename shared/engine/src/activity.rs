@@ -11,9 +11,8 @@
 //! Whoever dies before 3 has taken nothing. Whoever dies after it has taken the task, for a worker that never hears of it:
 //! the message sets its timers, so that it ends like that of a worker that dies.
 
-use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, join_all, select};
@@ -24,15 +23,13 @@ use crate::Engine;
 use crate::callback::FACT_TRIES_MAX;
 use crate::driver::{DriveError, Driver};
 use crate::engine::Driven;
+use crate::line::{Hand, Place};
 use crate::message::MessageBody;
 use crate::port::{ActivitiesError, BoxError, WaitingTask, Writer};
 use crate::run::Run;
 
 /// How long a worker waits for a task (API: GetActivityTask).
 const POLL: Duration = Duration::from_secs(60);
-
-/// Workers that may wait for tasks of one activity at once (API: GetActivityTask), in one process.
-pub const POLLERS_MAX: usize = 1_000;
 
 /// Entries that are looked at together.
 const ENTRIES: usize = 32;
@@ -58,7 +55,7 @@ pub enum ActivityTaskError {
     /// There is none of this ARN (API: ActivityDoesNotExist).
     #[error("activity {0} does not exist")]
     DoesNotExist(Arc<str>),
-    /// [`POLLERS_MAX`] wait already (API: ActivityWorkerLimitExceeded).
+    /// [`crate::POLLERS_MAX`] wait already (API: ActivityWorkerLimitExceeded).
     #[error("too many workers wait for tasks of {0}")]
     WorkerLimitExceeded(Arc<str>),
     /// A port did not answer. A task may have been taken.
@@ -132,7 +129,7 @@ impl Engine {
     async fn first_waiting<'p>(&self, place: &'p Place<'_>) -> Result<Option<(Hand<'p>, Run)>, DriveError> {
         let (activities, activity) = (&self.inner.ports.activities, &place.activity);
         loop {
-            let limit = place.line.hands().len() + ENTRIES;
+            let limit = place.line.held() + ENTRIES;
             let entries = self.patiently(|| activities.waiting(activity, limit)).await?;
             let (mut found, mut stale) = (None, vec![]);
             for hand in entries.into_iter().filter_map(|task| place.line.hold(task)) {
@@ -289,118 +286,5 @@ impl Driver<'_> {
             self.send_timer(run, timer, due).await?;
         }
         Ok(None)
-    }
-}
-
-/// The workers that wait for tasks, in one line for each activity.
-#[derive(Default)]
-pub(crate) struct Lines(Mutex<HashMap<Arc<str>, (usize, Arc<Line>)>>);
-
-#[derive(Default)]
-struct Line {
-    /// Held by the first in line; the others wait for it in the order they came.
-    turn: tokio::sync::Mutex<()>,
-    /// Somebody let a task go that he held.
-    given_back: tokio::sync::Notify,
-    /// The tasks that workers of this line are about to take.
-    hands: Mutex<BTreeSet<WaitingTask>>,
-}
-
-/// A worker's place in a line, until it is dropped.
-struct Place<'e> {
-    lines: &'e Lines,
-    line: Arc<Line>,
-    activity: Arc<str>,
-}
-
-/// A task that nobody else of the line looks at, until this is dropped.
-struct Hand<'p> {
-    line: &'p Line,
-    task: WaitingTask,
-    /// Whether its entry is gone.
-    is_gone: bool,
-}
-
-impl Lines {
-    /// A place at the end of the line of `activity`; `None` where the line is full.
-    fn join(&self, activity: &str) -> Option<Place<'_>> {
-        let activity = Arc::<str>::from(activity);
-        let mut lines = self.lock();
-        let (places, line) = lines.entry(activity.clone()).or_default();
-        if *places == POLLERS_MAX {
-            return None;
-        }
-        *places += 1;
-        Some(Place { lines: self, line: line.clone(), activity })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, (usize, Arc<Line>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut lines = self.lines.lock();
-        let Some((places, _)) = lines.get_mut(&self.activity) else { return };
-        *places -= 1;
-        if *places == 0 {
-            lines.remove(&self.activity);
-        }
-    }
-}
-
-impl Line {
-    fn hands(&self) -> MutexGuard<'_, BTreeSet<WaitingTask>> {
-        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a task in hand; `None` where another has it.
-    fn hold(&self, task: WaitingTask) -> Option<Hand<'_>> {
-        let is_free = self.hands().insert(task.clone());
-        is_free.then_some(Hand { line: self, task, is_gone: false })
-    }
-}
-
-impl Drop for Hand<'_> {
-    fn drop(&mut self) {
-        self.line.hands().remove(&self.task);
-        if !self.is_gone {
-            self.line.given_back.notify_one();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::meta::RunId;
-
-    #[test]
-    fn a_line_is_full_at_its_limit_and_gone_when_it_is_empty() {
-        let lines = Lines::default();
-        let mut places: Vec<_> = (0..POLLERS_MAX).map(|_| lines.join("a").unwrap()).collect();
-        assert!(lines.join("a").is_none());
-        assert!(lines.join("b").is_some(), "each activity has its own");
-        places.pop();
-        assert!(lines.join("a").is_some());
-        drop(places);
-        assert!(lines.lock().is_empty());
-    }
-
-    #[test]
-    fn a_task_is_in_one_hand() {
-        let task = |n| WaitingTask {
-            activity: "a".into(),
-            execution: "e".into(),
-            run: RunId(1),
-            attempt: AttemptId(n),
-        };
-        let line = Line::default();
-        let first = line.hold(task(1)).unwrap();
-        assert!(line.hold(task(1)).is_none());
-        assert!(line.hold(task(2)).is_some());
-        drop(first);
-        assert!(line.hold(task(1)).is_some());
     }
 }

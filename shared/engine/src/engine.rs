@@ -7,9 +7,9 @@ use stepwell_expr::Payload;
 use stepwell_interpreter::{Execution, ExecutionInfo, Record, Timestamp};
 use tokio::sync::broadcast;
 
-use crate::activity::Lines;
 use crate::cache::Cache;
 use crate::definitions::{ActivityNames, Definitions, activity_names, definitions};
+use crate::line::Lines;
 use crate::meta::Parent;
 use crate::port::{BoxError, Ports, StateMachine};
 use crate::run::Run;

@@ -12,6 +12,7 @@ mod definitions;
 mod driver;
 mod engine;
 mod express;
+mod line;
 pub mod message;
 pub mod meta;
 pub mod port;
@@ -24,11 +25,12 @@ pub mod stored;
 mod test_state;
 mod work;
 
-pub use activity::{ActivityTask, ActivityTaskError, POLLERS_MAX};
+pub use activity::{ActivityTask, ActivityTaskError};
 pub use engine::{
     CallbackError, Committed, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, Started,
     StopError, WeakEngine,
 };
+pub use line::POLLERS_MAX;
 pub use port::Ports;
 pub use step_functions::{Caller, StepFunctions, StepFunctionsAnswer, StepFunctionsCall};
 pub use test_state::TestRequest;

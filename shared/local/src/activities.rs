@@ -263,14 +263,15 @@ mod tests {
         };
         fixture.ports.activities.create(one.clone()).await.expect("created");
         fixture.ports.activities.offer(task.clone()).await.expect("offered");
+        let tasks = [task];
         for _ in 0..2 {
             fixture = fixture.reopened();
             let port = &fixture.ports.activities;
             assert_eq!(port.activity(&one.arn).await.expect("read"), Some(one.clone()));
-            assert_eq!(port.waiting(&one.arn, 9).await.expect("read"), [task.clone()]);
+            assert_eq!(port.waiting(&one.arn, 9).await.expect("read"), tasks);
         }
         let port = &fixture.ports.activities;
-        port.forget(&task).await.expect("forgotten");
+        port.forget(&tasks[0]).await.expect("forgotten");
         assert_eq!(port.waiting(&one.arn, 9).await.expect("read"), [], "at once");
         fixture = fixture.reopened();
         assert_eq!(fixture.ports.activities.waiting(&one.arn, 9).await.expect("read"), []);
