@@ -101,12 +101,13 @@ impl Test<'_> {
         }
     }
 
-    /// The end of the task that is under way, where it is mocked.
-    fn mocked(&self) -> Option<Trigger> {
-        let (_, call) = self.execution.calls().next()?;
+    /// The end of the task that is under way, where it is mocked. A mock takes an activity's task before.
+    fn mocked(&self) -> Vec<Trigger> {
+        let call = self.execution.calls().next();
+        let Some(((_, call), outcome)) = call.zip(self.test.mock().cloned()) else { return vec![] };
         let (attempt, nonce): (AttemptId, u128) = (call.attempt, call.nonce);
-        let outcome = self.test.mock().cloned()?;
-        Some(Trigger::TaskResult { attempt, nonce, outcome })
+        let taken = call.untaken_activity().map(|_| Trigger::ActivityStarted { attempt, worker: None });
+        taken.into_iter().chain([Trigger::TaskResult { attempt, nonce, outcome }]).collect()
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
@@ -116,6 +117,8 @@ impl Test<'_> {
                 Effect::SetTimer { timer, due } => self.work.wait(ports.clock.clone(), timer, due),
                 Effect::CancelTimer { timer } => self.work.abort_timer(timer),
                 Effect::CancelTask { attempt, .. } => self.work.abort_call(attempt),
+                // Without a mock no worker comes for it.
+                Effect::OfferTask { .. } => {}
                 Effect::CallTask(call) => {
                     let call = TaskCall { info: self.info.clone(), call, token: None, parent: None };
                     self.work.call(ports, call);

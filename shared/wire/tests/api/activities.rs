@@ -272,3 +272,12 @@ fn an_activity_has_so_many_workers_at_most() {
     site.settle(61 * SECOND);
     assert!(polls.iter().all(|polled| polled.borrow().is_some()));
 }
+
+#[test]
+fn testing_an_activity_takes_a_mock() {
+    let mut site = Site::new();
+    let state = format!(r#"{{"Type":"Task","Resource":"{ACTIVITY}dig","End":true}}"#);
+    let request = format!(r#"{{"definition":{},"mock":{{"result":"{{\"n\":1}}"}}}}"#, quoted(&state));
+    let tested = site.ask("TestState", request);
+    assert_eq!(["status", "output"].map(|name| text(&tested, name)), ["SUCCEEDED", r#"{"n":1}"#]);
+}
