@@ -245,10 +245,11 @@ impl<'e> Driver<'e> {
         if self.work.take_pulse() {
             self.renew_lease().await?;
         }
-        self.results.append(&mut self.work.take_arrived());
         if !self.activities.is_empty() {
             self.missing_activities = self.missing_activities(&self.activities.clone()).await?;
         }
+        // Nothing is awaited from here to the decision: what arrived meanwhile would be taken for nothing.
+        self.results.append(&mut self.work.take_arrived());
         let proposal = self.decide(run, definition);
         if !proposal.records.is_empty() {
             self.commit(run, proposal).await?;
