@@ -227,6 +227,8 @@ mod tests {
         fn send<T: Send>(_: impl Fn(&'static Engine, StartRequest) -> T) {}
         send(|engine, request| engine.start(request));
         send(|engine, request| engine.start_sync(request));
+        fn send_test<T: Send>(_: impl Fn(&'static Engine, crate::TestRequest) -> T) {}
+        send_test(|engine, request| engine.test_state(request));
         send(|engine, _| engine.stop("", Default::default()));
         send(|engine, _| engine.send_task_heartbeat(""));
         send(|engine, _| engine.activity_task("", None));

@@ -7,3 +7,4 @@ mod hostile;
 mod machines;
 mod site;
 mod tasks;
+mod test_state;
