@@ -83,6 +83,16 @@ impl Api {
         &self.settings
     }
 
+    /// The same API for another account, which sees nothing of this one.
+    #[must_use]
+    pub fn in_account(&self, account: &str) -> Self {
+        if *self.settings.account == *account {
+            return self.clone();
+        }
+        let settings = Settings { account: account.into(), region: self.settings.region.clone() };
+        Api { settings: Arc::new(settings), ..self.clone() }
+    }
+
     /// Answers a call that has nothing but a target and a body.
     pub async fn call(&self, target: &str, body: &[u8]) -> Reply {
         self.answer(Call { target, body, trace_header: None, parent: None }).await

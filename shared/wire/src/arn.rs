@@ -145,7 +145,7 @@ impl<'a> Parts<'a> {
     }
 
     fn is_here(&self, settings: &Settings) -> bool {
-        self.region == &*settings.region && self.account == &*settings.account
+        settings.are(self.region, self.account)
     }
 
     fn unexpected_type(&self) -> Error {
@@ -158,6 +158,17 @@ impl Settings {
     pub(crate) fn arn(&self, resource: &str) -> Arc<str> {
         let partition = partition(&self.region);
         format!("arn:{partition}:states:{}:{}:{resource}", self.region, self.account).into()
+    }
+
+    /// Whether `arn`, which Stepwell made, is that of a resource here.
+    pub(crate) fn has(&self, arn: &str) -> bool {
+        let mut parts = arn.split(':').skip(3);
+        let (region, account) = (parts.next(), parts.next());
+        self.are(region.unwrap_or_default(), account.unwrap_or_default())
+    }
+
+    fn are(&self, region: &str, account: &str) -> bool {
+        *region == *self.region && *account == *self.account
     }
 }
 
@@ -249,6 +260,16 @@ mod tests {
             "arn:aws:states:us-east-1:123456789012:activity",
             Err("Invalid Arn: 'arn:aws:states:us-east-1:123456789012:activity'"),
         );
+    }
+
+    #[test]
+    fn an_account_has_what_its_arns_name() {
+        let check = |arn: &str, expected: bool| assert_eq!(settings().has(arn), expected, "{arn}");
+        check("arn:aws:states:us-east-1:123456789012:execution:m:e", true);
+        check("arn:aws:states:us-east-1:000000000002:execution:m:e", false);
+        check("arn:aws:states:eu-west-1:123456789012:execution:m:e", false);
+        check("arn:aws:states:us-east-1", false);
+        check("", false);
     }
 
     #[test]

@@ -14,9 +14,11 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let limit = page_items(&mut request)?;
     let token = request.text("nextToken", &Text::PAGE_TOKEN)?;
     violations.check()?;
-    let binding = Binding::of(&["ListActivities"]);
-    let after = token.map(|token| binding.open(&token, api.now())).transpose()?;
-    let mut activities = api.engine().ports().activities.list(after.as_deref(), limit + 1).await?;
+    let ours = api.settings().arn("activity:");
+    let binding = Binding::of(&["ListActivities", &ours]);
+    let after = binding.after(token.as_deref(), &ours, api.now())?;
+    let mut activities = api.engine().ports().activities.list(Some(&after), limit + 1).await?;
+    activities.retain(|activity| activity.arn.starts_with(&*ours));
     let has_more = activities.len() > limit;
     activities.truncate(limit);
 

@@ -9,7 +9,7 @@ use stepwell_interpreter::{AttemptId, Timestamp};
 use super::BoxError;
 use crate::meta::RunId;
 
-/// The activities of one account and region, and the tasks that wait for a worker of theirs.
+/// Activities, and the tasks that wait for a worker of theirs. Their ARNs say whose they are, as those of state machines do.
 ///
 /// A waiting task is no more than a hint where to look: the execution's journal says whether it may still be taken, and only
 /// a page there gives it to a worker. So an entry may be stale, and may be there twice in a row; it must not be missing.

@@ -1,5 +1,6 @@
 //! The API over an engine whose ports are in memory: every operation, and every exception that it documents.
 
+mod accounts;
 mod activities;
 mod executions;
 mod histories;
