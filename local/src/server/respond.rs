@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use stepwell_wire::{Api, Call, Error, REQUEST_BYTES_MAX, Reply};
 
@@ -86,10 +86,13 @@ impl Site {
         };
         let target = header(&head.headers, TARGET).unwrap_or_default();
         let trace_header = header(&head.headers, TRACE_ID).filter(|id| id.len() <= TRACE_ID_MAX);
-        if let Some(target) = LASTING.into_iter().find(|lasting| *lasting == target) {
-            return answered(self.last(target, body, trace_header).await);
-        }
-        answered(self.api.answer(Call { target, body: &body, trace_header, parent: None }).await)
+        let reply = if let Some(target) = LASTING.into_iter().find(|lasting| *lasting == target) {
+            self.last(target, body, trace_header).await
+        } else {
+            self.api.answer(Call { target, body: &body, trace_header, parent: None }).await
+        };
+        tell(target, &reply, &head.headers);
+        answered(reply)
     }
 
     /// Runs on when the caller hangs up: what is run is not to depend on who watches.
@@ -104,6 +107,16 @@ impl Site {
             Err(error) => self.api.refuse(&Error::Internal(Box::new(error))),
         }
     }
+}
+
+/// Says in the log who called what.
+fn tell(call: &str, reply: &Reply, headers: &HeaderMap) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let (status, error, request_id) = (reply.status, reply.error_type, &reply.request_id);
+    let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default().escape_ascii();
+    tracing::debug!(call, status, error, request_id, %agent, "answered");
 }
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
