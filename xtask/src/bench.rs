@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::conformance::serve;
+use crate::server;
 use crate::shell::{self, Running, cargo, output, stepwell, target};
 
 /// What to time.
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let scratch = target().join("bench-data");
     let _ = std::fs::remove_dir_all(&scratch);
     std::fs::create_dir_all(&scratch)?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = server::free_port()?;
     let _stub = Running(
         Command::new(tools.join("stub"))
             .args(["--port", &port.to_string()])
@@ -42,7 +42,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .context("stub")?,
     );
     let started = Instant::now();
-    let (server, endpoint) = serve(&program, &scratch, port)?;
+    let (server, endpoint) =
+        server::serve(&mut server::with_lambda(server::local(&program, &scratch), port))?;
     println!("serving after {} ms", started.elapsed().as_millis());
     println!("at rest: {} MiB", resident_mib(server.0.id()));
     for workload in &args.workloads {
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn floor(tools: &std::path::Path, scratch: &std::path::Path, seconds: u32) -> Result<()> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+    let port = server::free_port()?.to_string();
     let floor = Command::new(tools.join("floor"))
         .args(["--port", &port, "--db"])
         .arg(scratch.join("floor.db"))

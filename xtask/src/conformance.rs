@@ -1,14 +1,14 @@
 //! The recorded executions, through boto3 against a server of our own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::shell::{self, Running, root, target};
+use crate::shell::{root, target};
+use crate::{python, server};
 
 /// How to run the recorded executions.
 #[derive(clap::Args, Default)]
@@ -32,12 +32,13 @@ pub(crate) fn run(args: &Args, program: &Path) -> Result<()> {
         println!("conformance: SKIPPED, as the recordings are not here (../shared/conformance)");
         return Ok(());
     }
-    let python = python()?;
+    let python = python::python()?;
     let scratch = target().join("conformance");
     let _ = std::fs::remove_dir_all(&scratch);
     std::fs::create_dir_all(&scratch)?;
-    let (lambda_port, out) = (free_port()?, scratch.join("results.json"));
-    let (_server, endpoint) = serve(program, &scratch, lambda_port)?;
+    let (lambda_port, out) = (server::free_port()?, scratch.join("results.json"));
+    let (_server, endpoint) =
+        server::serve(&mut server::with_lambda(server::local(program, &scratch), lambda_port))?;
     let mut runner = Command::new(python);
     runner.current_dir(&recorded).env("PYTHONDONTWRITEBYTECODE", "1").arg("run.py").args([
         "--endpoint",
@@ -130,45 +131,6 @@ fn write_list(path: &Path, failing: &BTreeSet<String>, listed: &BTreeMap<String,
     std::fs::write(path, text.join("\n"))?;
     println!("wrote {LIST}: {} cases", failing.len());
     Ok(())
-}
-
-/// A Python that has boto3: in an environment of our own under the target folder.
-fn python() -> Result<PathBuf> {
-    let folder = target().join("python");
-    let python = folder.join("bin/python");
-    if !shell::works(Command::new(&python).args(["-c", "import boto3"])) {
-        shell::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        shell::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "boto3==1.43.11"]))?;
-    }
-    Ok(python)
-}
-
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// Starts a server on a free port; it ends when the handle is dropped.
-pub(crate) fn serve(program: &Path, scratch: &Path, lambda_port: u16) -> Result<(Running, String)> {
-    let child = Command::new(program)
-        .args(["local", "--port", "0", "--data-dir"])
-        .arg(scratch.join("data"))
-        .env("AWS_ENDPOINT_URL_LAMBDA", format!("http://127.0.0.1:{lambda_port}"))
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_DEFAULT_REGION", "us-east-1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))?;
-    let mut running = Running(child);
-    let stdout = running.0.stdout.take().context("the server has no standard output")?;
-    let mut lines = BufReader::new(stdout).lines();
-    let endpoint = lines.by_ref().map_while(Result::ok).find_map(|line| {
-        let at = line.find("http://")?;
-        line[at..].split_whitespace().next().map(str::to_owned)
-    });
-    // What it prints later must not fill the pipe.
-    std::thread::spawn(move || lines.for_each(drop));
-    endpoint.map(|endpoint| (running, endpoint)).context("the server ended before it listened")
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 mod architecture;
 mod bench;
+mod clients;
 mod conformance;
 mod examples;
 mod models;
+mod python;
+mod server;
 mod shell;
 mod test;
 
@@ -23,10 +26,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// All the tests: format, lints, dependencies, unit and integration tests, examples, the recorded executions
+    /// All the tests: format, lints, dependencies, unit and integration tests, examples, the recorded executions,
+    /// stock clients
     Test(test::Args),
     /// Run the recorded executions against a server of our own, through boto3
     Conformance(conformance::Args),
+    /// Drive a server of our own with boto3, the AWS CLI and AWS's SDKs
+    Clients(clients::Args),
     /// Run the examples as a reader of the README would
     Examples,
     /// Check the arrows between the crates
@@ -47,6 +53,7 @@ fn main() -> Result<ExitCode> {
     match Cli::parse().chore {
         Chore::Test(args) => test::run(&args)?,
         Chore::Conformance(args) => conformance::run(&args, &shell::stepwell("dev")?)?,
+        Chore::Clients(args) => clients::run(&args, &shell::stepwell("dev")?)?,
         Chore::Examples => examples::run(&shell::stepwell("dev")?)?,
         Chore::Architecture => architecture::check()?,
         Chore::Deny => test::deny()?,

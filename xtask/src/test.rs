@@ -3,12 +3,13 @@
 use anyhow::{Context, Result};
 
 use crate::shell::{self, cargo, root, target, works};
-use crate::{architecture, conformance, examples};
+use crate::{architecture, clients, conformance, examples};
 
 /// Which tests.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Leave out what needs Python packages or long builds: the recorded executions and cargo-deny
+    /// Leave out what needs Python packages or long builds: the recorded executions, the
+    /// clients and cargo-deny
     #[arg(long)]
     quick: bool,
 }
@@ -33,6 +34,7 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
     if !quick {
         deny()?;
         conformance::run(&conformance::Args::default(), &program)?;
+        clients::run(&clients::Args::default(), &program)?;
     }
     Ok(())
 }

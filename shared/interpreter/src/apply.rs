@@ -39,7 +39,7 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
         Trigger::TaskSubmitted { attempt, output } => decider.task_submitted(*attempt, output),
         Trigger::ActivityStarted { attempt, worker } => {
             if let Some((branch, call)) = decider.open(*attempt)
-                && call.untaken_activity().is_some()
+                && call.progress == Progress::Scheduled
             {
                 let (family, attempt, worker) = (call.family.clone(), *attempt, worker.clone());
                 decider.event(branch, EventBody::Started { family, attempt, claimant: None, worker });
@@ -47,10 +47,7 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             }
         }
         Trigger::TaskHeartbeat { attempt, nonce } => {
-            if decider
-                .open(*attempt)
-                .is_some_and(|(_, call)| call.nonce == *nonce && call.untaken_activity().is_none())
-            {
+            if decider.open(*attempt).is_some_and(|(_, call)| call.nonce == *nonce) {
                 let at = now.time;
                 decider.record(Record::HeartbeatReceived { attempt: *attempt, at });
             }
@@ -73,8 +70,7 @@ impl Decider<'_> {
 
     fn task_result(&mut self, attempt: AttemptId, nonce: u128, outcome: &Outcome) {
         let Some((branch, call)) = self.open(attempt) else { return };
-        // Nobody can have the token of an activity's task before a worker has taken it.
-        if call.nonce != nonce || call.untaken_activity().is_some() {
+        if call.nonce != nonce {
             return;
         }
         let family = call.family.clone();

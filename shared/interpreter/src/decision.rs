@@ -1,7 +1,5 @@
 //! What a decision holds, and the hand that makes one.
 
-use std::sync::Arc;
-
 use stepwell_asl::Definition;
 use stepwell_expr::{Entropy, Payload};
 
@@ -47,8 +45,6 @@ pub(crate) struct Decider<'a> {
     pub(crate) claimant: Option<&'a Claimant>,
     /// Where a state is tested by itself.
     pub(crate) test: Option<&'a StateTest>,
-    /// Activities that tasks name and that do not exist, by their ARNs.
-    pub(crate) missing_activities: &'a [Arc<str>],
     records: Vec<Record>,
     effects: Vec<Effect>,
     payload_bytes: usize,
@@ -71,7 +67,6 @@ impl<'a> Decider<'a> {
             now,
             claimant,
             test: None,
-            missing_activities: &[],
             records,
             effects,
             payload_bytes: 0,

@@ -107,8 +107,7 @@ fn execution_arn(api: &Api, machine: &StateMachine, name: &str) -> Arc<str> {
     }
 }
 
-/// An `input`, as it stands.
-pub(crate) fn input(text: Arc<str>) -> Result<Payload, Error> {
+fn input(text: Arc<str>) -> Result<Payload, Error> {
     if text.is_empty() {
         return Err(Error::InvalidExecutionInput("Invalid execution input.".into()));
     }

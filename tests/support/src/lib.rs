@@ -3,7 +3,6 @@
 //!
 //! It knows the ports and nothing of any store, queue or service behind them.
 
-mod activities;
 mod clock;
 mod executor;
 mod faults;
@@ -18,7 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwell_engine::Ports;
 
-pub use activities::{MemoryActivities, activity};
 pub use clock::{SimClock, SkewedClock};
 pub use executor::{Executor, TaskId};
 pub use faults::{Faults, Rates};
@@ -39,8 +37,6 @@ pub struct World {
     pub queue: Arc<MemoryQueue>,
     /// State machines.
     pub registry: Arc<MemoryRegistry>,
-    /// Activities.
-    pub activities: Arc<MemoryActivities>,
     /// Calls.
     pub tasks: Arc<ScriptedTasks>,
     /// What goes wrong.
@@ -56,7 +52,6 @@ impl World {
             journal: Arc::new(MemoryJournal::new(faults.clone(), seed.is_multiple_of(2))),
             queue: Arc::new(MemoryQueue::new(clock.clone(), faults.clone())),
             registry: Arc::new(MemoryRegistry::default()),
-            activities: Arc::new(MemoryActivities::new(faults.clone())),
             tasks: Arc::new(ScriptedTasks::new(clock.clone())),
             clock,
             faults,
@@ -77,7 +72,6 @@ impl World {
             scheduler: self.queue.clone(),
             tasks: self.tasks.clone(),
             registry: self.registry.clone(),
-            activities: self.activities.clone(),
             clock: self.clock.clone(),
         }
     }

@@ -28,7 +28,7 @@ const OPERATIONS: [&str; 20] = [
     "TestState",
 ];
 
-const MEMBERS: [&str; 29] = [
+const MEMBERS: [&str; 24] = [
     "stateMachineArn",
     "executionArn",
     "resourceArn",
@@ -53,11 +53,6 @@ const MEMBERS: [&str; 29] = [
     "traceHeader",
     "taskToken",
     "statusFilter",
-    "stateName",
-    "variables",
-    "context",
-    "mock",
-    "stateConfiguration",
 ];
 
 fn value() -> impl Strategy<Value = String> {

@@ -1,0 +1,35 @@
+//! A Python of our own, with boto3 and the AWS CLI, under the target folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::shell::{self, root, target};
+
+/// What is installed there.
+const REQUIREMENTS: &str = "tests/clients/requirements.txt";
+
+/// Its interpreter. It is made where it is not there, and brought up to date where the requirements changed.
+pub(crate) fn python() -> Result<PathBuf> {
+    let folder = target().join("python");
+    let (wanted, stamp) = (root().join(REQUIREMENTS), folder.join("requirements.txt"));
+    let python = folder.join("bin/python");
+    let text = std::fs::read_to_string(&wanted).with_context(|| wanted.display().to_string())?;
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == text) && python.exists() {
+        return Ok(python);
+    }
+    if !python.exists() {
+        shell::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    }
+    install(&python, &wanted)?;
+    std::fs::write(&stamp, text).with_context(|| stamp.display().to_string())?;
+    Ok(python)
+}
+
+fn install(python: &Path, requirements: &Path) -> Result<()> {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    shell::run(pip.arg(requirements))
+        .context("boto3 and the AWS CLI could not be installed: can pip reach a package registry?")
+}
