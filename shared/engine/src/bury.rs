@@ -33,6 +33,9 @@ impl Driver<'_> {
             for (timer, due) in run.timers_of(&message) {
                 self.send_timer(&run, timer, due).await?;
             }
+            for (attempt, activity) in run.offers_of(&message) {
+                self.offer(&run, attempt, activity).await?;
+            }
             if run.execution.is_ready() {
                 self.send(&run, MessageBody::Continue { after: run.seq.0, bury: None }, None).await?;
             }

@@ -1,8 +1,10 @@
 //! Definitions, parsed once for each revision.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stepwell_asl::{Definition, Diagnostic, Format, parse};
+use stepwell_asl::{Definition, Diagnostic, Format, StateKind, parse};
+use stepwell_interpreter::Resource;
 
 use crate::Engine;
 use crate::cache::Cache;
@@ -15,6 +17,13 @@ const CACHED_MAX: usize = 256;
 
 /// By the machine's ARN and revision.
 pub(crate) type Definitions = Cache<(Arc<str>, Arc<str>), Arc<Definition>>;
+
+/// The ARNs of the activities that a definition names, by the machine's ARN and revision.
+pub(crate) type ActivityNames = Cache<(Arc<str>, Arc<str>), Arc<[Arc<str>]>>;
+
+pub(crate) fn activity_names() -> ActivityNames {
+    Cache::new(CACHED_MAX)
+}
 
 pub(crate) fn definitions() -> Definitions {
     Cache::new(CACHED_MAX)
@@ -34,6 +43,24 @@ impl Engine {
         let definition = Arc::new(parsed.definition.ok_or(parsed.diagnostics)?);
         self.inner.definitions.put(key, definition.clone(), |_, _| false);
         Ok(definition)
+    }
+
+    /// The activities that `definition` names, which is that of a run.
+    pub(crate) fn activities_of(&self, meta: &Meta, definition: &Definition) -> Arc<[Arc<str>]> {
+        let key = (meta.info.state_machine_arn.clone(), meta.revision.clone());
+        if let Some(names) = self.inner.activity_names.copy(&key) {
+            return names;
+        }
+        let resource = |kind: &StateKind| match kind {
+            StateKind::Task(task) => Resource::parse(&task.resource),
+            _ => None,
+        };
+        let activity = |resource| if let Resource::Activity { arn } = resource { Some(arn) } else { None };
+        let names: BTreeSet<_> =
+            definition.states().filter_map(|state| resource(&state.kind).and_then(activity)).collect();
+        let names: Arc<[Arc<str>]> = names.into_iter().collect();
+        self.inner.activity_names.put(key, names.clone(), |_, _| false);
+        names
     }
 
     /// The definition that a run started with.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_asl::Definition;
-use stepwell_interpreter::{AttemptId, Claimant, Effect, TimerId, Timestamp, Trigger, advance, apply, token};
+use stepwell_interpreter::{
+    AttemptId, Claimant, Effect, TimerId, Timestamp, Trigger, advance_without, apply, token,
+};
 
 use crate::Engine;
 use crate::commit::{Append, Proposal};
@@ -13,7 +15,8 @@ use crate::engine::{Driven, Settings};
 use crate::message::{Message, MessageBody};
 use crate::meta::{Meta, Parent, Parked};
 use crate::port::{
-    BoxError, JournalError, Ports, PutMetaError, QueueError, RegistryError, Seq, TaskCall, Writer,
+    ActivitiesError, BoxError, JournalError, Ports, PutMetaError, QueueError, RegistryError, Seq, TaskCall,
+    Writer,
 };
 use crate::run::Run;
 use crate::stored::StoredError;
@@ -42,6 +45,8 @@ pub(crate) enum DriveError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error(transparent)]
+    Activities(#[from] ActivitiesError),
+    #[error(transparent)]
     Stored(#[from] StoredError),
     #[error("{0}")]
     Definition(String),
@@ -50,6 +55,8 @@ pub(crate) enum DriveError {
     /// The run is gone: nothing is left to drive.
     #[error("the run is gone")]
     Gone,
+    #[error("other commits came first, again and again")]
+    Busy,
     #[error("the commit took longer than the lease holds")]
     LeaseOver,
 }
@@ -84,6 +91,9 @@ pub(crate) struct Driver<'e> {
     slice_ends: Duration,
     /// Until when the lease surely holds, by the monotonic clock; `None` before the first claim.
     pub(crate) lease: Option<Duration>,
+    /// The activities that the definition names, and those of them that do not exist.
+    activities: Arc<[Arc<str>]>,
+    missing_activities: Vec<Arc<str>>,
     /// Whether a read reached the journal's tail since the fold was taken from the cache.
     at_tail: bool,
 }
@@ -92,7 +102,20 @@ impl<'e> Driver<'e> {
     fn new(engine: &'e Engine, message: Message, me: Claimant) -> Self {
         let slice_ends = engine.inner.ports.clock.monotonic() + engine.inner.settings.slice;
         let (work, trigger, results) = (Work::default(), None, Vec::new());
-        Driver { engine, message, me, work, trigger, results, slice_ends, lease: None, at_tail: false }
+        let (activities, missing_activities) = (Arc::default(), Vec::new());
+        Driver {
+            engine,
+            message,
+            me,
+            work,
+            trigger,
+            results,
+            slice_ends,
+            lease: None,
+            activities,
+            missing_activities,
+            at_tail: false,
+        }
     }
 
     pub(crate) fn ports(&self) -> &'e Ports {
@@ -119,6 +142,10 @@ impl<'e> Driver<'e> {
         if let Some(driven) = self.bury_first(&mut run, &definition).await? {
             return Ok(driven);
         }
+        if let Some(driven) = self.activity_started(&mut run, receives).await? {
+            return Ok(driven);
+        }
+        self.activities = self.engine.activities_of(&run.meta, &definition);
         self.trigger = self.trigger_of(&run);
         loop {
             if run.first_driver(&self.me.message).is_some_and(|first| first != self.me) {
@@ -218,6 +245,10 @@ impl<'e> Driver<'e> {
         if self.work.take_pulse() {
             self.renew_lease().await?;
         }
+        if !self.activities.is_empty() {
+            self.missing_activities = self.missing_activities(&self.activities.clone()).await?;
+        }
+        // Nothing is awaited from here to the decision: what arrived meanwhile would be taken for nothing.
         self.results.append(&mut self.work.take_arrived());
         let proposal = self.decide(run, definition);
         if !proposal.records.is_empty() {
@@ -262,7 +293,8 @@ impl<'e> Driver<'e> {
         if mine && may_begin && self.work.open_calls() < self.settings().calls_max {
             let execution = proposal.execution_or(&run.execution);
             if execution.is_ready() {
-                proposal.add(advance(definition, execution, &self.me, clock.decision()));
+                let (missing, now) = (&self.missing_activities, clock.decision());
+                proposal.add(advance_without(definition, execution, &self.me, now, missing));
             }
         }
         proposal
@@ -287,7 +319,7 @@ impl<'e> Driver<'e> {
             MessageBody::ChildFinished { attempt, outcome } => {
                 Trigger::ChildFinished { attempt: *attempt, outcome: outcome.outcome() }
             }
-            MessageBody::Continue { .. } => return None,
+            MessageBody::Continue { .. } | MessageBody::ActivityStarted { .. } => return None,
         })
     }
 
@@ -327,7 +359,7 @@ impl<'e> Driver<'e> {
         }
     }
 
-    /// Line 15: what the page owes. Timers first: calls only while the lease surely holds.
+    /// Line 15: what the page owes. Timers and offers first: calls only while the lease surely holds.
     async fn perform(&mut self, run: &Run, effects: Vec<Effect>, began: Duration) -> Result<(), DriveError> {
         let mut calls = vec![];
         for effect in effects {
@@ -340,6 +372,7 @@ impl<'e> Driver<'e> {
                         self.ports().tasks.cancel(&run.meta.info, &job).await;
                     }
                 }
+                Effect::OfferTask { attempt, activity } => self.offer(run, attempt, activity).await?,
                 Effect::CallTask(call) => calls.push(call),
             }
         }

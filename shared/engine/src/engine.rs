@@ -8,7 +8,8 @@ use stepwell_interpreter::{Execution, ExecutionInfo, Record, Timestamp};
 use tokio::sync::broadcast;
 
 use crate::cache::Cache;
-use crate::definitions::{Definitions, definitions};
+use crate::definitions::{ActivityNames, Definitions, activity_names, definitions};
+use crate::line::Lines;
 use crate::meta::Parent;
 use crate::port::{BoxError, Ports, StateMachine};
 use crate::run::Run;
@@ -72,6 +73,9 @@ pub(crate) struct Inner {
     /// Folds at hand, by their execution. A driver takes one out and puts it back.
     pub(crate) runs: Cache<Arc<str>, Box<Run>>,
     pub(crate) definitions: Definitions,
+    pub(crate) activity_names: ActivityNames,
+    /// Workers that wait for tasks.
+    pub(crate) lines: Lines,
 }
 
 /// What is started, and how.
@@ -187,7 +191,9 @@ impl Engine {
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let (committed, _) = broadcast::channel(1024);
         let (runs, definitions) = (Cache::new(settings.cached_runs), definitions());
-        Engine { inner: Arc::new(Inner { ports, settings, committed, runs, definitions }) }
+        let (activity_names, lines) = (activity_names(), Lines::default());
+        let inner = Inner { ports, settings, committed, runs, definitions, activity_names, lines };
+        Engine { inner: Arc::new(inner) }
     }
 
     /// The same engine, without keeping it.
@@ -221,8 +227,11 @@ mod tests {
         fn send<T: Send>(_: impl Fn(&'static Engine, StartRequest) -> T) {}
         send(|engine, request| engine.start(request));
         send(|engine, request| engine.start_sync(request));
+        fn send_test<T: Send>(_: impl Fn(&'static Engine, crate::TestRequest) -> T) {}
+        send_test(|engine, request| engine.test_state(request));
         send(|engine, _| engine.stop("", Default::default()));
         send(|engine, _| engine.send_task_heartbeat(""));
+        send(|engine, _| engine.activity_task("", None));
         send(|engine, _| engine.describe(""));
         send(|engine, _| engine.history(""));
         send(|engine, _| {

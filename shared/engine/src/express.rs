@@ -108,6 +108,8 @@ impl Express<'_> {
                 Effect::SetTimer { timer, due } => self.work.wait(ports.clock.clone(), timer, due),
                 Effect::CancelTimer { timer } => self.work.abort_timer(timer),
                 Effect::CancelTask { attempt, .. } => self.work.abort_call(attempt),
+                // No activity may stand in an Express workflow.
+                Effect::OfferTask { .. } => {}
                 Effect::CallTask(call) => {
                     let token = token::encode(&info.execution_arn, call.attempt, call.nonce).into();
                     let token = call.resource.has_token().then_some(token);

@@ -1,8 +1,9 @@
-//! Drives the interpreter: loads, decides, commits, performs (DESIGN §3–4), over six ports that adapters provide.
+//! Drives the interpreter: loads, decides, commits, performs (DESIGN §3–4), over seven ports that adapters provide.
 //!
 //! This crate knows the commit protocol and the stored form of pages. It does not know which database, queue or
 //! wire stands behind the ports, nor how a task's call is made.
 
+mod activity;
 mod bury;
 mod cache;
 mod callback;
@@ -11,6 +12,7 @@ mod definitions;
 mod driver;
 mod engine;
 mod express;
+mod line;
 pub mod message;
 pub mod meta;
 pub mod port;
@@ -23,10 +25,12 @@ pub mod stored;
 mod test_state;
 mod work;
 
+pub use activity::{ActivityTask, ActivityTaskError};
 pub use engine::{
     CallbackError, Committed, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, Started,
     StopError, WeakEngine,
 };
+pub use line::POLLERS_MAX;
 pub use port::Ports;
 pub use step_functions::{Caller, StepFunctions, StepFunctionsAnswer, StepFunctionsCall};
 pub use test_state::TestRequest;

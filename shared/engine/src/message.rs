@@ -66,6 +66,15 @@ pub enum MessageBody {
         /// How the attempt ends by that.
         outcome: Callback,
     },
+    /// A worker may take an activity's task: the timers of the attempt are this message's to set.
+    ///
+    /// The page that says so is the one behind `after`, or there is none and never will be.
+    ActivityStarted {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The last page that the sender saw.
+        after: u64,
+    },
 }
 
 /// What SendTaskSuccess or SendTaskFailure said, or the end of what a task waits for.

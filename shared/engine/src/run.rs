@@ -32,6 +32,8 @@ pub(crate) struct Run {
     drivers: HashMap<Arc<str>, FirstDriver>,
     /// The message that owes each timer.
     timers: HashMap<TimerId, Arc<str>>,
+    /// The message that owes each activity's task to its workers.
+    offers: HashMap<AttemptId, Arc<str>>,
     /// Attempts that a callback's fact ended and that no driver page follows.
     undriven: Vec<AttemptId>,
     /// The last page of a driver, but for burials: what is ready has been that driver's since.
@@ -75,6 +77,7 @@ impl Run {
             payloads,
             drivers: HashMap::new(),
             timers: HashMap::new(),
+            offers: HashMap::new(),
             undriven: Vec::new(),
             last_driver: Seq(0),
             tokens: HashMap::new(),
@@ -173,6 +176,13 @@ impl Run {
                 if has_token(family) {
                     self.tokens.insert(*attempt, TokenTask { nonce: *nonce, ended_by: None });
                 }
+                if let (Family::Activity { .. }, Writer::Driver(claimant)) = (family, writer) {
+                    self.offers.insert(*attempt, claimant.message.clone());
+                }
+                return;
+            }
+            EventBody::Started { attempt, claimant: None, .. } => {
+                self.offers.remove(attempt);
                 return;
             }
             EventBody::Succeeded { attempt, output, .. } => (*attempt, hash_of(Ok(output))),
@@ -215,6 +225,13 @@ impl Run {
         self.execution.timers().filter(|(id, _)| mine(id)).map(|(id, timer)| (id, timer.due)).collect()
     }
 
+    /// The activity tasks that no worker has taken and that `message` owes to their activities.
+    pub(crate) fn offers_of(&self, message: &str) -> Vec<(AttemptId, Arc<str>)> {
+        let mine = |attempt: &AttemptId| self.offers.get(attempt).is_some_and(|owner| **owner == *message);
+        let untaken = self.execution.calls().filter(|(_, call)| mine(&call.attempt));
+        untaken.filter_map(|(_, call)| Some((call.attempt, call.untaken_activity()?.clone()))).collect()
+    }
+
     /// What a token of this attempt and nonce finds; `callback` tells a repeated request.
     pub(crate) fn token(&self, attempt: AttemptId, nonce: u128, callback: Option<&Callback>) -> Token {
         let Some(task) = self.tokens.get(&attempt).filter(|task| task.nonce == nonce) else {
@@ -223,8 +240,11 @@ impl Run {
         let same = |ended_by| callback.is_some_and(|callback| ended_by == callback.hash());
         match task.ended_by {
             Some(ended_by) => Token::Ended { same: same(ended_by) },
-            None if self.execution.call(attempt).is_some() => Token::Open,
-            None => Token::Ended { same: false },
+            None => match self.execution.call(attempt) {
+                Some((_, call)) if call.untaken_activity().is_some() => Token::Unknown,
+                Some(_) => Token::Open,
+                None => Token::Ended { same: false },
+            },
         }
     }
 

@@ -25,8 +25,6 @@ pub struct TestRequest {
     pub state: StateName,
     /// What it is entered with.
     pub input: Payload,
-    /// The variables that it sees.
-    pub variables: Vec<(Arc<str>, Payload)>,
     /// The execution that it seems to belong to.
     pub info: Arc<ExecutionInfo>,
     /// What stands in for the world.
@@ -40,18 +38,12 @@ impl Engine {
     pub async fn test_state(&self, request: TestRequest) -> Inspection {
         let clock = &self.inner.ports.clock;
         let ends = clock.monotonic() + DURATION_MAX;
-        let TestRequest { definition, state, input, variables, info, setup } = request;
-        let execution = before_state(info.clone(), &state, &input, variables);
+        let TestRequest { definition, state, input, info, setup } = request;
+        let test = StateTest::new(setup);
+        let execution = before_state(info.clone(), &state, &input, &test);
         let claimant = Claimant { message: "test".into(), delivery: clock.random() };
-        let mut run = Test {
-            engine: self,
-            definition,
-            info,
-            claimant,
-            execution,
-            test: StateTest::new(setup),
-            work: Work::default(),
-        };
+        let mut run =
+            Test { engine: self, definition, info, claimant, execution, test, work: Work::default() };
         run.go_on(vec![]);
         while !run.test.is_over() && clock.monotonic() < ends {
             let left = ends.saturating_sub(clock.monotonic());
@@ -88,25 +80,26 @@ impl Test<'_> {
                 self.execution =
                     apply(&self.definition, &self.execution, &trigger, clock.decision()).execution;
             }
-            let now = clock.decision();
-            let decision = advance_tested(&self.definition, &self.execution, &self.claimant, &self.test, now);
-            self.execution = decision.execution;
-            if self.test.is_over() {
-                return;
+            while !self.test.is_over() && self.execution.is_ready() {
+                let (execution, now) = (&self.execution, clock.decision());
+                let decision = advance_tested(&self.definition, execution, &self.claimant, &self.test, now);
+                self.execution = decision.execution;
+                self.perform(decision.effects);
             }
-            arrived.extend(self.mocked());
-            if arrived.is_empty() {
-                return self.perform(decision.effects);
+            arrived = self.mocked();
+            if arrived.is_empty() || self.test.is_over() {
+                return;
             }
         }
     }
 
-    /// The end of the task that is under way, where it is mocked.
-    fn mocked(&self) -> Option<Trigger> {
-        let (_, call) = self.execution.calls().next()?;
+    /// The end of the task that is under way, where it is mocked. A mock takes an activity's task before.
+    fn mocked(&self) -> Vec<Trigger> {
+        let call = self.execution.calls().next();
+        let Some(((_, call), outcome)) = call.zip(self.test.mock().cloned()) else { return vec![] };
         let (attempt, nonce): (AttemptId, u128) = (call.attempt, call.nonce);
-        let outcome = self.test.mock().cloned()?;
-        Some(Trigger::TaskResult { attempt, nonce, outcome })
+        let taken = call.untaken_activity().map(|_| Trigger::ActivityStarted { attempt, worker: None });
+        taken.into_iter().chain([Trigger::TaskResult { attempt, nonce, outcome }]).collect()
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
@@ -116,6 +109,9 @@ impl Test<'_> {
                 Effect::SetTimer { timer, due } => self.work.wait(ports.clock.clone(), timer, due),
                 Effect::CancelTimer { timer } => self.work.abort_timer(timer),
                 Effect::CancelTask { attempt, .. } => self.work.abort_call(attempt),
+                // Without a mock no worker comes for it.
+                Effect::OfferTask { .. } => {}
+                Effect::CallTask(_) if self.test.mock().is_some() => {}
                 Effect::CallTask(call) => {
                     let call = TaskCall { info: self.info.clone(), call, token: None, parent: None };
                     self.work.call(ports, call);

@@ -208,6 +208,7 @@ fn messages() -> Vec<Message> {
         MessageBody::Continue { after: 12, bury: Some("m-1".into()) },
         MessageBody::Start(Some(Arc::new(child()))),
         MessageBody::ChildFinished { attempt: AttemptId(3), outcome: Callback::Success(large("ok ")) },
+        MessageBody::ActivityStarted { attempt: AttemptId(3), after: 12 },
     ];
     let message = |body| Message {
         execution: info().execution_arn.clone(),
@@ -279,7 +280,7 @@ fn messages_of_every_kind() {
     for (message, bytes) in messages().iter().zip(&bytes) {
         assert_eq!(decode_message(bytes).unwrap(), *message);
     }
-    // The first version had no parents, which METAs end with, and no ChildFinished.
+    // The first version had no parents, which METAs end with, and neither ChildFinished nor ActivityStarted.
     let mut first: Vec<_> = bytes[..8].iter().map(|bytes| bytes.to_vec()).collect();
     first[0].pop();
     first.iter_mut().for_each(|bytes| bytes[0] = 1);

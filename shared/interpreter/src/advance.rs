@@ -1,6 +1,7 @@
 //! Does everything that is ready.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use stepwell_asl::{Definition, State};
 
@@ -17,7 +18,19 @@ use crate::{Claimant, Decision, Effect, Execution, Now, Resource};
 /// Stops when nothing is ready or the page is full; [`Execution::is_ready`] tells which. Branches take turns, a state
 /// each, so that none starves another.
 pub fn advance(definition: &Definition, execution: &Execution, claimant: &Claimant, now: Now) -> Decision {
+    advance_without(definition, execution, claimant, now, &[])
+}
+
+/// [`advance`], where the activities of these ARNs do not exist: a task of theirs fails.
+pub fn advance_without(
+    definition: &Definition,
+    execution: &Execution,
+    claimant: &Claimant,
+    now: Now,
+    missing_activities: &[Arc<str>],
+) -> Decision {
     let mut decider = Decider::new(definition, execution, now, Some(claimant));
+    decider.missing_activities = missing_activities;
     let mut last = None;
     while !decider.is_full() && !decider.has_ended() {
         let Some(branch) = decider.next_ready(last) else { break };

@@ -39,7 +39,7 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
         Trigger::TaskSubmitted { attempt, output } => decider.task_submitted(*attempt, output),
         Trigger::ActivityStarted { attempt, worker } => {
             if let Some((branch, call)) = decider.open(*attempt)
-                && call.progress == Progress::Scheduled
+                && call.untaken_activity().is_some()
             {
                 let (family, attempt, worker) = (call.family.clone(), *attempt, worker.clone());
                 decider.event(branch, EventBody::Started { family, attempt, claimant: None, worker });
@@ -47,7 +47,10 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             }
         }
         Trigger::TaskHeartbeat { attempt, nonce } => {
-            if decider.open(*attempt).is_some_and(|(_, call)| call.nonce == *nonce) {
+            if decider
+                .open(*attempt)
+                .is_some_and(|(_, call)| call.nonce == *nonce && call.untaken_activity().is_none())
+            {
                 let at = now.time;
                 decider.record(Record::HeartbeatReceived { attempt: *attempt, at });
             }
@@ -70,7 +73,8 @@ impl Decider<'_> {
 
     fn task_result(&mut self, attempt: AttemptId, nonce: u128, outcome: &Outcome) {
         let Some((branch, call)) = self.open(attempt) else { return };
-        if call.nonce != nonce {
+        // Nobody can have the token of an activity's task before a worker has taken it.
+        if call.nonce != nonce || call.untaken_activity().is_some() {
             return;
         }
         let family = call.family.clone();

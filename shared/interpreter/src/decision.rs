@@ -1,5 +1,7 @@
 //! What a decision holds, and the hand that makes one.
 
+use std::sync::Arc;
+
 use stepwell_asl::Definition;
 use stepwell_expr::{Entropy, Payload};
 
@@ -45,6 +47,8 @@ pub(crate) struct Decider<'a> {
     pub(crate) claimant: Option<&'a Claimant>,
     /// Where a state is tested by itself.
     pub(crate) test: Option<&'a StateTest>,
+    /// Activities that tasks name and that do not exist, by their ARNs.
+    pub(crate) missing_activities: &'a [Arc<str>],
     records: Vec<Record>,
     effects: Vec<Effect>,
     payload_bytes: usize,
@@ -67,6 +71,7 @@ impl<'a> Decider<'a> {
             now,
             claimant,
             test: None,
+            missing_activities: &[],
             records,
             effects,
             payload_bytes: 0,

@@ -12,6 +12,13 @@ use crate::{AttemptId, BranchId, Job, Resource, TimerId, Timestamp};
 pub enum Effect {
     /// Make the call of a claimed attempt.
     CallTask(CallTask),
+    /// Let a worker of the activity take the attempt. Offering it again does no harm.
+    OfferTask {
+        /// Which.
+        attempt: AttemptId,
+        /// The activity's ARN.
+        activity: Arc<str>,
+    },
     /// Let [`crate::Trigger::TimerFired`] come when `due` is reached.
     SetTimer {
         /// Which.

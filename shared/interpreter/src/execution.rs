@@ -448,6 +448,14 @@ impl Call {
         if let Progress::Started(claimant) = &self.progress { claimant.as_ref() } else { None }
     }
 
+    /// The activity's ARN, where no worker has taken the attempt yet.
+    pub fn untaken_activity(&self) -> Option<&Arc<str>> {
+        match &self.family {
+            Family::Activity { resource } if self.progress == Progress::Scheduled => Some(resource),
+            _ => None,
+        }
+    }
+
     /// Whether the claim was given back, so that another driver may make the call.
     pub fn is_released(&self) -> bool {
         self.progress == Progress::Scheduled && !matches!(self.family, Family::Activity { .. })

@@ -26,7 +26,7 @@ mod trigger;
 pub use effect::CallTask;
 pub use execution::Progress;
 
-pub use advance::advance;
+pub use advance::{advance, advance_without};
 pub use apply::apply;
 pub use decision::{Decision, Now, RECORDS_MAX};
 pub use effect::Effect;

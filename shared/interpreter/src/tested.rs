@@ -22,6 +22,8 @@ pub struct TestSetup {
     pub mock: Option<Outcome>,
     /// `context`: the Context object, instead of one that is made up.
     pub context: Option<Value>,
+    /// `variables`: the variables that the state sees.
+    pub variables: Vec<(Arc<str>, Payload)>,
     /// `stateConfiguration.retrierRetryCount`: how often the Retrier that takes the error was used before.
     pub retry_count: Option<u32>,
     /// `stateConfiguration.mapIterationFailureCount`: how many of a Map's iterations failed.
@@ -87,7 +89,8 @@ pub enum TestEnd {
 impl StateTest {
     /// A test in which nothing was seen yet.
     pub fn new(setup: TestSetup) -> Self {
-        StateTest { setup, seen: RefCell::default() }
+        let seen = Inspection { variables: setup.variables.clone(), ..Inspection::default() };
+        StateTest { setup, seen: RefCell::new(seen) }
     }
 
     /// What stands in for the work.
@@ -111,16 +114,16 @@ impl StateTest {
     }
 }
 
-/// An execution that stands before `state`, wherever that is in its definition, with these variables.
+/// An execution that stands before `state`, wherever that is in its definition, with the variables of `test`.
 pub fn before_state(
     info: Arc<ExecutionInfo>,
     state: &StateName,
     input: &Payload,
-    variables: Vec<(Arc<str>, Payload)>,
+    test: &StateTest,
 ) -> Execution {
     let mut execution = Execution::default();
     let at = info.started_at;
-    let (assigned, values) = variables.into_iter().unzip();
+    let (assigned, values) = test.setup.variables.iter().cloned().unzip();
     let started = EventBody::ExecutionStarted { info, input: input.clone(), start_at: state.clone() };
     // A state that assigned the variables would have been left like this.
     let left = EventBody::StateExited {
@@ -184,15 +187,17 @@ impl Decider<'_> {
     /// Takes note that the state is left.
     pub(crate) fn note_left(
         &self,
-        branch: BranchId,
         output: &Payload,
         assigned: &[(Arc<str>, Payload)],
         next: Option<&StateName>,
     ) {
         self.note(|seen| {
-            let mut variables = self.execution.branch(branch).variables.as_ref().clone();
-            variables.extend(assigned.iter().cloned());
-            seen.variables = variables.into_iter().collect();
+            for (name, value) in assigned {
+                match seen.variables.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, known)) => *known = value.clone(),
+                    None => seen.variables.push((name.clone(), value.clone())),
+                }
+            }
             let caught = seen.caught.take();
             seen.end = Some(TestEnd::Left { output: output.clone(), next: next.cloned(), caught });
         });

@@ -9,6 +9,7 @@ use stepwell_engine::message::Message;
 use stepwell_engine::meta::RunId;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::activities::Arrivals;
 use crate::error::StoreError;
 use crate::hot::{Hot, HotExecutions};
 use crate::machines::{Change, HotMachines};
@@ -30,6 +31,7 @@ pub(crate) struct Changes {
     started: Vec<RunId>,
     void: Vec<RunId>,
     machines: Vec<Change>,
+    waiting: Vec<i64>,
 }
 
 /// What the dispatcher is told.
@@ -97,6 +99,8 @@ pub(crate) struct Committed {
     pub(crate) hot: Arc<HotExecutions>,
     /// State machines written or read lately.
     pub(crate) machines: Arc<HotMachines>,
+    /// Workers that wait for activities' tasks.
+    pub(crate) arrivals: Arc<Arrivals>,
     /// The dispatcher's ear.
     pub(crate) notices: UnboundedSender<Vec<Notice>>,
     starts: Arc<Mutex<HashMap<RunId, Start>>>,
@@ -107,12 +111,14 @@ const STARTS_MAX: usize = 10_000;
 
 impl Committed {
     pub(crate) fn new(notices: UnboundedSender<Vec<Notice>>) -> Self {
-        Committed { hot: Arc::default(), machines: Arc::default(), notices, starts: Arc::default() }
+        let (hot, machines, arrivals) = Default::default();
+        Committed { hot, machines, arrivals, notices, starts: Arc::default() }
     }
 
     /// Makes a committed transaction visible.
     pub(crate) fn publish(&self, changes: Changes) {
-        let Changes { executions, mut notices, starts: new, started, void, machines } = changes;
+        let Changes { executions, mut notices, starts: new, started, void, machines, waiting } = changes;
+        waiting.into_iter().for_each(|activity| self.arrivals.tell(activity));
         if !machines.is_empty() {
             self.machines.publish(machines);
         }
@@ -198,6 +204,11 @@ impl<'a> Batch<'a> {
         self.changes.machines.push(change);
     }
 
+    /// Tells whoever waits for tasks of the activity of this hash, once this is committed.
+    pub(crate) fn task_waits(&mut self, activity: i64) {
+        self.changes.waiting.push(activity);
+    }
+
     /// Tells the dispatcher, once this is committed.
     pub(crate) fn notify(&mut self, notice: Notice) {
         self.changes.notices.push(notice);
@@ -224,7 +235,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What the index of ARNs holds.
+/// What indexes of ARNs hold.
 pub(crate) fn hash(arn: &str) -> i64 {
     let digest = Sha256::digest(arn);
     let mut first = [0; 8];

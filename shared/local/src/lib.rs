@@ -1,4 +1,4 @@
-//! The engine's ports on one machine: executions, messages, timers and state machines in one SQLite file.
+//! The engine's ports on one machine: executions, messages, timers, state machines and activities in one SQLite file.
 //!
 //! This crate knows the file's tables, the order in which things become durable, and when a message is due. It does not
 //! know what a message or a page says: their bytes are the engine's. It makes no calls of Task states.
@@ -7,6 +7,7 @@
 //! applies everything in the order in which it was enqueued, so what was sent before something else was acknowledged
 //! cannot be lost without it.
 
+mod activities;
 mod batch;
 mod clock;
 mod dispatch;

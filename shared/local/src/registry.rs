@@ -222,12 +222,13 @@ fn type_name(machine_type: MachineType) -> &'static str {
 }
 
 /// Tags as a JSON array of keys and values in turn.
-fn tags_text(tags: &[(String, String)]) -> String {
+pub(crate) fn tags_text(tags: &[(String, String)]) -> String {
     let texts = tags.iter().flat_map(|(key, value)| [key, value]);
     Value::array(texts.map(|text| Value::string(text.as_str())).collect()).to_json()
 }
 
-fn tags(text: &str) -> Option<Vec<(String, String)>> {
+/// Reads what [`tags_text`] wrote.
+pub(crate) fn tags(text: &str) -> Option<Vec<(String, String)>> {
     let value = json::parse(text).ok()?;
     let mut texts = value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
     let mut tags = vec![];

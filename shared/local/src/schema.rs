@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// `PRAGMA user_version` of what this code reads and writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 1 + ADDED.len() as i64;
 
 /// `PRAGMA application_id`: "Stwl".
 pub(crate) const APPLICATION: i64 = 0x5374_776c;
@@ -97,6 +97,30 @@ CREATE TABLE store (
 INSERT INTO store VALUES (0);
 ";
 
+/// What each version after the first has more.
+const ADDED: [&str; 1] = [ACTIVITIES];
+
+// A waiting task is found by its activity's hash, and told from others by a hash of what names it.
+const ACTIVITIES: &str = "
+CREATE TABLE activity (
+    arn TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    encryption TEXT,
+    tags TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE waiting (
+    number INTEGER PRIMARY KEY,
+    place INTEGER NOT NULL,
+    activity INTEGER NOT NULL,
+    execution TEXT NOT NULL,
+    run BLOB NOT NULL,
+    attempt INTEGER NOT NULL
+);
+CREATE INDEX waiting_place ON waiting (place);
+CREATE INDEX waiting_activity ON waiting (activity);
+";
+
 /// What a file was found to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -108,7 +132,7 @@ pub(crate) enum Found {
     Foreign,
 }
 
-/// Makes the tables where there are none, and says what is there.
+/// Makes the tables where there are none, adds those of later versions, and says what is there.
 pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<Found> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
@@ -119,13 +143,47 @@ pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<Found> {
     if application == APPLICATION && version == VERSION {
         return Ok(Found::Current);
     }
-    if tables > 0 || version != 0 || application != 0 {
+    let is_ours = application == APPLICATION && version >= 1;
+    if !is_ours && (tables > 0 || version != 0 || application != 0) {
         return Ok(Found::Foreign);
     }
     let transaction = connection.transaction()?;
-    transaction.execute_batch(TABLES)?;
+    if !is_ours {
+        transaction.execute_batch(TABLES)?;
+    }
+    for (added_by, tables) in (2..).zip(ADDED) {
+        if version < added_by {
+            transaction.execute_batch(tables)?;
+        }
+    }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(Found::Current)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a store of each version becomes is what a new one is.
+    #[test]
+    fn stores_of_earlier_versions_are_brought_up_to_date() {
+        let tables = |connection: &Connection| {
+            let sql = "SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema ORDER BY name)";
+            connection.query_row(sql, [], |row| row.get::<_, String>(0)).expect("read")
+        };
+        let mut new = Connection::open_in_memory().expect("opened");
+        assert_eq!(prepare(&mut new).expect("prepared"), Found::Current);
+        for version in 1..=VERSION {
+            let mut old = Connection::open_in_memory().expect("opened");
+            old.execute_batch(TABLES).expect("made");
+            let added = usize::try_from(version).expect("it is small") - 1;
+            ADDED[..added].iter().for_each(|tables| old.execute_batch(tables).expect("made"));
+            old.pragma_update(None, "application_id", APPLICATION).expect("written");
+            old.pragma_update(None, "user_version", version).expect("written");
+            assert_eq!(prepare(&mut old).expect("prepared"), Found::Current);
+            assert_eq!(tables(&old), tables(&new), "from version {version}");
+        }
+    }
 }

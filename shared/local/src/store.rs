@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use stepwell_engine::port::{Clock, Ports, Tasks};
 use tokio::sync::mpsc;
 
+use crate::activities::LocalActivities;
 use crate::batch::{Committed, Notice};
 use crate::clock::SystemClock;
 use crate::dispatch::{self, Dispatching, Drive, Post};
@@ -105,6 +106,12 @@ impl LocalStore {
                 writer: self.writer.clone(),
                 readers: self.readers.clone(),
                 hot: self.committed.machines.clone(),
+            }),
+            activities: Arc::new(LocalActivities {
+                writer: self.writer.clone(),
+                readers: self.readers.clone(),
+                arrivals: self.committed.arrivals.clone(),
+                forgotten: Arc::default(),
             }),
             clock: self.clock.clone(),
         }

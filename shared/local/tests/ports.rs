@@ -41,6 +41,20 @@ async fn registry() {
     suite::registry(&*fixture().ports.registry).await;
 }
 
+#[tokio::test]
+async fn activities() {
+    suite::activities(&*fixture().ports.activities).await;
+}
+
+#[tokio::test]
+async fn waiting_tasks() {
+    let fixture = fixture();
+    let ports = &fixture.ports;
+    // The writer answers in order.
+    let settle = async || ports.registry.delete("none").await.expect("written");
+    suite::waiting_tasks(&*ports.activities, settle).await;
+}
+
 /// Hands each delivery to the suite and waits for its word.
 #[derive(Clone)]
 struct Hand(mpsc::UnboundedSender<(Delivery, oneshot::Sender<Driven>)>);

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stepwell_engine::Engine;
 use stepwell_engine::meta::{Meta, Parent};
-use stepwell_engine::port::{Clock, StateMachine};
+use stepwell_engine::port::{Activity, Clock, StateMachine};
 use stepwell_interpreter::Timestamp;
 
 use crate::answer::Answer;
 use crate::{
-    Error, ExecutionArn, StateMachineArn, create_state_machine, delete_state_machine, describe_execution,
-    describe_state_machine, describe_state_machine_for_execution, get_execution_history, id, list_executions,
-    list_state_machines, request, send_task, start_execution, start_sync_execution, stop_execution, tags,
-    update_state_machine, validate_state_machine_definition,
+    ActivityArn, Error, ExecutionArn, StateMachineArn, create_activity, create_state_machine,
+    delete_activity, delete_state_machine, describe_activity, describe_execution, describe_state_machine,
+    describe_state_machine_for_execution, get_activity_task, get_execution_history, id, list_activities,
+    list_executions, list_state_machines, request, send_task, start_execution, start_sync_execution,
+    stop_execution, tags, update_state_machine, validate_state_machine_definition,
 };
 
 /// Whose state machines these are.
@@ -82,6 +83,16 @@ impl Api {
         &self.settings
     }
 
+    /// The same API for another account, which sees nothing of this one.
+    #[must_use]
+    pub fn in_account(&self, account: &str) -> Self {
+        if *self.settings.account == *account {
+            return self.clone();
+        }
+        let settings = Settings { account: account.into(), region: self.settings.region.clone() };
+        Api { settings: Arc::new(settings), ..self.clone() }
+    }
+
     /// Answers a call that has nothing but a target and a body.
     pub async fn call(&self, target: &str, body: &[u8]) -> Reply {
         self.answer(Call { target, body, trace_header: None, parent: None }).await
@@ -142,6 +153,11 @@ impl Api {
             "ValidateStateMachineDefinition" => validate_state_machine_definition::answer(body),
             #[cfg(feature = "test-state")]
             "TestState" => crate::test_state::answer(self, body).await,
+            "CreateActivity" => create_activity::answer(self, body).await,
+            "DescribeActivity" => describe_activity::answer(self, body).await,
+            "ListActivities" => list_activities::answer(self, body).await,
+            "DeleteActivity" => delete_activity::answer(self, body).await,
+            "GetActivityTask" => get_activity_task::answer(self, body).await,
             "TagResource" => tags::tag(self, body).await,
             "UntagResource" => tags::untag(self, body).await,
             "ListTagsForResource" => tags::list(self, body).await,
@@ -169,6 +185,18 @@ impl Api {
         self.engine.ports().registry.machine(arn.machine()).await?.ok_or_else(missing)
     }
 
+    /// The activity that `arn` names.
+    ///
+    /// # Errors
+    /// [`Error::ActivityDoesNotExist`].
+    pub(crate) async fn activity(&self, arn: &ActivityArn) -> Result<Arc<Activity>, Error> {
+        let missing = || Error::ActivityDoesNotExist(arn.text().to_string());
+        if !arn.is_here() {
+            return Err(missing());
+        }
+        self.engine.ports().activities.activity(arn.text()).await?.ok_or_else(missing)
+    }
+
     /// What is known of the execution that `arn` names.
     ///
     /// # Errors
@@ -183,17 +211,12 @@ impl Api {
 }
 
 /// Operations of the API that are not built yet.
-const NOT_BUILT: [&str; 17] = [
-    "CreateActivity",
+const NOT_BUILT: [&str; 12] = [
     "CreateStateMachineAlias",
-    "DeleteActivity",
     "DeleteStateMachineAlias",
     "DeleteStateMachineVersion",
-    "DescribeActivity",
     "DescribeMapRun",
     "DescribeStateMachineAlias",
-    "GetActivityTask",
-    "ListActivities",
     "ListMapRuns",
     "ListStateMachineAliases",
     "ListStateMachineVersions",

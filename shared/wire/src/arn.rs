@@ -83,6 +83,45 @@ impl ExecutionArn {
     }
 }
 
+/// An ARN that names an activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivityArn {
+    text: Arc<str>,
+    is_here: bool,
+}
+
+impl ActivityArn {
+    /// Parses the ARN of an activity.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArn`] for anything else.
+    pub fn parse(text: &Arc<str>, settings: &Settings) -> Result<Self, Error> {
+        let parts = Parts::of(text)?;
+        if parts.resource_type != ACTIVITY {
+            return Err(parts.unexpected_type());
+        }
+        Ok(ActivityArn { text: text.clone(), is_here: parts.is_here(settings) })
+    }
+
+    /// Whether `text` is of the form of an activity's ARN.
+    pub(crate) fn is_one(text: &str) -> bool {
+        Parts::of(text).is_ok_and(|parts| parts.resource_type == ACTIVITY)
+    }
+
+    /// The whole ARN.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// Whether account and region are those served here. Nothing else can exist here.
+    pub fn is_here(&self) -> bool {
+        self.is_here
+    }
+}
+
+/// The type of resource of activities.
+const ACTIVITY: &str = "activity";
+
 struct Parts<'a> {
     region: &'a str,
     account: &'a str,
@@ -106,7 +145,7 @@ impl<'a> Parts<'a> {
     }
 
     fn is_here(&self, settings: &Settings) -> bool {
-        self.region == &*settings.region && self.account == &*settings.account
+        settings.are(self.region, self.account)
     }
 
     fn unexpected_type(&self) -> Error {
@@ -119,6 +158,17 @@ impl Settings {
     pub(crate) fn arn(&self, resource: &str) -> Arc<str> {
         let partition = partition(&self.region);
         format!("arn:{partition}:states:{}:{}:{resource}", self.region, self.account).into()
+    }
+
+    /// Whether `arn`, which Stepwell made, is that of a resource here.
+    pub(crate) fn has(&self, arn: &str) -> bool {
+        let mut parts = arn.split(':').skip(3);
+        let (region, account) = (parts.next(), parts.next());
+        self.are(region.unwrap_or_default(), account.unwrap_or_default())
+    }
+
+    fn are(&self, region: &str, account: &str) -> bool {
+        *region == *self.region && *account == *self.account
     }
 }
 
@@ -190,6 +240,36 @@ mod tests {
             "arn:aws:states:us-east-1:123456789012:stateMachine",
             "Invalid Arn: 'arn:aws:states:us-east-1:123456789012:stateMachine'",
         );
+    }
+
+    #[test]
+    fn activity_arns() {
+        let check = |text: &str, expected: Result<bool, &str>| {
+            let arn = ActivityArn::parse(&text.into(), &settings());
+            let found = arn.as_ref().map(ActivityArn::is_here).map_err(Error::to_string);
+            assert_eq!(found, expected.map_err(str::to_owned), "{text}");
+        };
+        check("arn:aws:states:us-east-1:123456789012:activity:dig", Ok(true));
+        check("arn:aws:states:eu-west-1:123456789012:activity:dig", Ok(false));
+        check("no_an_activity_arn", Err("Invalid Arn: 'Invalid ARN prefix: no_an_activity_arn'"));
+        check(
+            "arn:aws:states:us-east-1:123456789012:stateMachine:dig",
+            Err("Invalid Arn: 'Resource type not valid in this context: stateMachine'"),
+        );
+        check(
+            "arn:aws:states:us-east-1:123456789012:activity",
+            Err("Invalid Arn: 'arn:aws:states:us-east-1:123456789012:activity'"),
+        );
+    }
+
+    #[test]
+    fn an_account_has_what_its_arns_name() {
+        let check = |arn: &str, expected: bool| assert_eq!(settings().has(arn), expected, "{arn}");
+        check("arn:aws:states:us-east-1:123456789012:execution:m:e", true);
+        check("arn:aws:states:us-east-1:000000000002:execution:m:e", false);
+        check("arn:aws:states:eu-west-1:123456789012:execution:m:e", false);
+        check("arn:aws:states:us-east-1", false);
+        check("", false);
     }
 
     #[test]

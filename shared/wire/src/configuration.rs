@@ -33,6 +33,27 @@ pub(crate) struct Kept {
     pub(crate) encryption: Option<Arc<str>>,
 }
 
+/// `encryptionConfiguration` of a request for what has no other configuration, read but not yet checked.
+///
+/// # Errors
+/// [`Error::Serialization`].
+pub(crate) fn encryption(request: &mut Members<'_>) -> Result<AskedEncryption, Error> {
+    request.structure("encryptionConfiguration", Encryption::read).map(AskedEncryption)
+}
+
+/// What [`encryption`] read.
+pub(crate) struct AskedEncryption(Option<Encryption>);
+
+impl AskedEncryption {
+    /// As it is kept; `None` where the request has none.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEncryptionConfiguration`].
+    pub(crate) fn kept(self) -> Result<Option<Arc<str>>, Error> {
+        self.0.map(Encryption::kept).transpose()
+    }
+}
+
 struct Logging {
     level: &'static str,
     includes_execution_data: bool,

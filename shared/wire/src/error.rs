@@ -1,7 +1,7 @@
 //! The one table from what goes wrong to AWS's exceptions: name, message and HTTP status.
 
-use stepwell_engine::port::{JournalError, RegistryError};
-use stepwell_engine::{CallbackError, StartError, StopError};
+use stepwell_engine::port::{ActivitiesError, JournalError, RegistryError};
+use stepwell_engine::{ActivityTaskError, CallbackError, StartError, StopError};
 
 use crate::answer::Answer;
 
@@ -62,6 +62,15 @@ pub enum Error {
     /// The operation is for the other type of state machine.
     #[error("This operation is not supported by this type of state machine")]
     StateMachineTypeNotSupported,
+    /// There is no such activity.
+    #[error("Activity Does Not Exist: '{0}'")]
+    ActivityDoesNotExist(String),
+    /// The activity is there with another encryption.
+    #[error("Activity Already Exists: '{0}'")]
+    ActivityAlreadyExists(String),
+    /// As many workers as may poll an activity do so already.
+    #[error("Activity Worker Limit Exceeded: '{0}'")]
+    ActivityWorkerLimitExceeded(String),
     /// There is no such execution.
     #[error("Execution Does Not Exist: '{0}'")]
     ExecutionDoesNotExist(String),
@@ -142,6 +151,9 @@ impl Error {
             Error::StateMachineAlreadyExists(_) => (StepFunctions, "StateMachineAlreadyExists", 400),
             Error::StateMachineDeleting(_) => (StepFunctions, "StateMachineDeleting", 400),
             Error::StateMachineTypeNotSupported => (StepFunctions, "StateMachineTypeNotSupported", 400),
+            Error::ActivityDoesNotExist(_) => (StepFunctions, "ActivityDoesNotExist", 400),
+            Error::ActivityAlreadyExists(_) => (StepFunctions, "ActivityAlreadyExists", 400),
+            Error::ActivityWorkerLimitExceeded(_) => (StepFunctions, "ActivityWorkerLimitExceeded", 400),
             Error::ExecutionDoesNotExist(_) => (StepFunctions, "ExecutionDoesNotExist", 400),
             Error::ExecutionAlreadyExists(_) => (StepFunctions, "ExecutionAlreadyExists", 400),
             Error::TaskTimedOut => (StepFunctions, "TaskTimedOut", 400),
@@ -197,6 +209,24 @@ impl From<RegistryError> for Error {
             RegistryError::Missing(arn) => Error::StateMachineDoesNotExist(arn),
             RegistryError::Exists(machine) => Error::StateMachineAlreadyExists(machine.arn.to_string()),
             RegistryError::Unavailable(cause) => Error::Internal(cause),
+        }
+    }
+}
+
+impl From<ActivitiesError> for Error {
+    fn from(error: ActivitiesError) -> Self {
+        Error::Internal(Box::new(error))
+    }
+}
+
+impl From<ActivityTaskError> for Error {
+    fn from(error: ActivityTaskError) -> Self {
+        match error {
+            ActivityTaskError::DoesNotExist(arn) => Error::ActivityDoesNotExist(arn.to_string()),
+            ActivityTaskError::WorkerLimitExceeded(arn) => {
+                Error::ActivityWorkerLimitExceeded(arn.to_string())
+            }
+            ActivityTaskError::Unavailable(cause) => Error::Internal(cause),
         }
     }
 }

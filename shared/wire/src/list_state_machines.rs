@@ -15,9 +15,11 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let limit = page_items(&mut request)?;
     let token = request.text("nextToken", &Text::PAGE_TOKEN)?;
     violations.check()?;
-    let binding = Binding::of(&["ListStateMachines"]);
-    let after = token.map(|token| binding.open(&token, api.now())).transpose()?;
-    let mut machines = api.engine().ports().registry.list(after.as_deref(), limit + 1).await?;
+    let ours = api.settings().arn("stateMachine:");
+    let binding = Binding::of(&["ListStateMachines", &ours]);
+    let after = binding.after(token.as_deref(), &ours, api.now())?;
+    let mut machines = api.engine().ports().registry.list(Some(&after), limit + 1).await?;
+    machines.retain(|machine| machine.arn.starts_with(&*ours));
     let has_more = machines.len() > limit;
     machines.truncate(limit);
 

@@ -41,6 +41,16 @@ impl Binding {
         if is_ours && age < VALID_MILLIS { Ok(cursor.to_owned()) } else { Err(Error::InvalidToken) }
     }
 
+    /// Behind which ARN the page of `token` begins, of resources whose ARNs begin with `ours`: in the order of ARNs, those
+    /// of one kind, account and region stand together.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`]
+    pub(crate) fn after(&self, token: Option<&str>, ours: &str, now: Timestamp) -> Result<String, Error> {
+        let Some(token) = token else { return Ok(ours.to_owned()) };
+        Some(self.open(token, now)?).filter(|after| after.starts_with(ours)).ok_or(Error::InvalidToken)
+    }
+
     // Not a secret: a forged token leads to a place in the same listing, which its forger may read anyway.
     fn checksum(&self, issued: i64, cursor: &str) -> u64 {
         Binding::of(&[&format!("{:x} {issued:x}", self.0), cursor]).0

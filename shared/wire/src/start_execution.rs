@@ -107,7 +107,8 @@ fn execution_arn(api: &Api, machine: &StateMachine, name: &str) -> Arc<str> {
     }
 }
 
-fn input(text: Arc<str>) -> Result<Payload, Error> {
+/// An `input`, as it stands.
+pub(crate) fn input(text: Arc<str>) -> Result<Payload, Error> {
     if text.is_empty() {
         return Err(Error::InvalidExecutionInput("Invalid execution input.".into()));
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use stepwell_engine::port::StateMachine;
+use stepwell_engine::port::{Activity, StateMachine};
 use stepwell_expr::Value;
 
 use crate::answer::Answer;
 use crate::request::{Members, Text, Violations};
 use crate::update_state_machine::put;
-use crate::{Api, Error, StateMachineArn, TAGS_MAX};
+use crate::{ActivityArn, Api, Error, StateMachineArn, TAGS_MAX};
 
 /// A key and its value.
 type Tag = (String, String);
@@ -20,9 +20,9 @@ pub(crate) async fn tag(api: &Api, body: &Value) -> Result<Answer, Error> {
     let tags = read(&mut request)?;
     request.require("tags");
     violations.check()?;
-    let machine = machine(api, &arn).await?;
-    let tags = merged(&machine.arn, &machine.tags, tags.unwrap_or_default())?;
-    retag(api, &machine, tags).await
+    let tagged = Tagged::find(api, &arn).await?;
+    let tags = merged(&arn, tagged.tags(), tags.unwrap_or_default())?;
+    tagged.put(api, tags).await
 }
 
 pub(crate) async fn untag(api: &Api, body: &Value) -> Result<Answer, Error> {
@@ -32,19 +32,20 @@ pub(crate) async fn untag(api: &Api, body: &Value) -> Result<Answer, Error> {
     let keys = request.texts("tagKeys", &Text::TAG_KEY)?;
     request.require("tagKeys");
     violations.check()?;
-    let machine = machine(api, &arn).await?;
+    let tagged = Tagged::find(api, &arn).await?;
     let keys = keys.unwrap_or_default();
     let is_kept = |(key, _): &&Tag| !keys.iter().any(|removed| **removed == **key);
-    retag(api, &machine, machine.tags.iter().filter(is_kept).cloned().collect()).await
+    let tags = tagged.tags().iter().filter(is_kept).cloned().collect();
+    tagged.put(api, tags).await
 }
 
 pub(crate) async fn list(api: &Api, body: &Value) -> Result<Answer, Error> {
     let mut violations = Violations::default();
     let arn = Members::of(body, &mut violations).required("resourceArn", &Text::ARN)?;
     violations.check()?;
-    let machine = machine(api, &arn).await?;
+    let tagged = Tagged::find(api, &arn).await?;
     let mut answer = Answer::new();
-    answer.list("tags", &machine.tags, |item, (key, value)| {
+    answer.list("tags", tagged.tags(), |item, (key, value)| {
         item.text("key", key).text("value", value);
     });
     Ok(answer)
@@ -79,20 +80,57 @@ pub(crate) fn merged(resource: &str, tags: &[Tag], added: Vec<Tag>) -> Result<Ve
     Ok(merged)
 }
 
-async fn machine(api: &Api, arn: &Arc<str>) -> Result<Arc<StateMachine>, Error> {
-    let arn = StateMachineArn::parse(arn, api.settings())?;
-    api.machine(&arn).await.map_err(|error| match error {
-        Error::StateMachineDoesNotExist(arn) => Error::ResourceNotFound(arn),
-        other => other,
-    })
+/// What has tags.
+enum Tagged {
+    Machine(Arc<StateMachine>),
+    Activity(Arc<Activity>),
 }
 
-async fn retag(api: &Api, machine: &Arc<StateMachine>, tags: Vec<Tag>) -> Result<Answer, Error> {
-    if machine.tags != tags {
-        let tagged = StateMachine { tags, ..StateMachine::clone(machine) };
-        put(api, Arc::new(tagged), machine).await?;
+impl Tagged {
+    /// What `arn` names.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`], also for versions, aliases and labels of machines.
+    async fn find(api: &Api, arn: &Arc<str>) -> Result<Self, Error> {
+        let found = if ActivityArn::is_one(arn) {
+            api.activity(&ActivityArn::parse(arn, api.settings())?).await.map(Tagged::Activity)
+        } else {
+            api.machine(&StateMachineArn::parse(arn, api.settings())?).await.map(Tagged::Machine)
+        };
+        found.map_err(|error| match error {
+            Error::StateMachineDoesNotExist(arn) | Error::ActivityDoesNotExist(arn) => {
+                Error::ResourceNotFound(arn)
+            }
+            other => other,
+        })
     }
-    Ok(Answer::new())
+
+    fn tags(&self) -> &[Tag] {
+        match self {
+            Tagged::Machine(machine) => &machine.tags,
+            Tagged::Activity(activity) => &activity.tags,
+        }
+    }
+
+    async fn put(self, api: &Api, tags: Vec<Tag>) -> Result<Answer, Error> {
+        match self {
+            _ if self.tags() == tags => {}
+            Tagged::Machine(machine) => {
+                let tagged = StateMachine { tags, ..StateMachine::clone(&machine) };
+                put(api, Arc::new(tagged), &machine).await?;
+            }
+            Tagged::Activity(activity) => {
+                let tagged = Activity { tags, ..Activity::clone(&activity) };
+                let activities = &api.engine().ports().activities;
+                if !activities.update(Arc::new(tagged), &activity).await? {
+                    return Err(Error::Conflict(
+                        "The activity was changed by another request at the same time. Try again",
+                    ));
+                }
+            }
+        }
+        Ok(Answer::new())
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use stepwell_interpreter::{ExecutionInfo, Resource, TestSetup};
 use crate::answer::Answer;
 use crate::create_state_machine::check_role;
 use crate::request::{Members, Text, Violations};
+use crate::start_execution::input;
 use crate::{Api, Error, id};
 use mock::Mock;
 use report::Level;
@@ -51,11 +52,10 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let state = definition.state(&name).ok_or_else(|| Error::validation("State not found in definition"))?;
     let setup = request.setup(&definition, state)?;
     let input = request.input.clone().map_or_else(|| Ok(Payload::trusted("{}")), input)?;
-    let variables = request.variables.as_deref().map(variables).transpose()?.unwrap_or_default();
     let info = info(api, request.role_arn.as_ref());
 
     let failed = setup.failed_iterations;
-    let run = TestRequest { definition, state: name, input: input.clone(), variables, info, setup };
+    let run = TestRequest { definition, state: name, input: input.clone(), info, setup };
     let seen = api.engine().test_state(run).await;
     if let (Some(failed), Some(iterations)) = (failed, seen.iterations)
         && failed as usize > iterations
@@ -143,6 +143,7 @@ impl Request {
         Ok(TestSetup {
             mock,
             context,
+            variables: self.variables.as_deref().map(variables).transpose()?.unwrap_or_default(),
             retry_count: *retry_count,
             failed_iterations: *failed_iterations,
             reader_data: reader_data.clone(),
@@ -173,10 +174,6 @@ fn resource(state: &State) -> Option<Resource> {
         StateKind::Task(task) => Resource::parse(&task.resource),
         _ => None,
     }
-}
-
-fn input(text: Arc<str>) -> Result<Payload, Error> {
-    Payload::parse(text).map_err(|error| Error::InvalidExecutionInput(error.message))
 }
 
 fn variables(text: &str) -> Result<Vec<(Arc<str>, Payload)>, Error> {

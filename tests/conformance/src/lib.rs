@@ -24,7 +24,7 @@
 //!
 //! A definition without `States` is completed: members with a `Type` are its states, the first of them is `StartAt`. One
 //! that says neither `Next` nor `End` goes on to the one listed below it, the last one ends. The braces around the whole
-//! may be left out. A Task's `Resource` without `arn:` is a service's (`sqs:sendMessage`) or an activity (`activity:a`);
+//! may be left out. A Task's `Resource` without `arn:` is a service's (`sqs:sendMessage`) or an activity (`activity:a`; all but `activity:gone` exist);
 //! a Task without one calls a function of the state's own name. The same is done in `Branches` and `ItemProcessor`.
 //!
 //! ## Scripts

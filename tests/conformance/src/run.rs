@@ -8,7 +8,7 @@ use stepwell_asl::{Definition, StateKind};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
     AttemptId, Claimant, Decision, Effect, Event, Execution, ExecutionInfo, Now, Outcome, Phase, Record,
-    Resource, TimerId, TimerPurpose, Timestamp, Trigger, advance, apply, evolve,
+    Resource, TimerId, TimerPurpose, Timestamp, Trigger, advance, advance_without, apply, evolve,
 };
 
 use crate::script::{Step, TaskEvent, TaskName};
@@ -19,6 +19,9 @@ pub(crate) const STARTED_AT: Timestamp = Timestamp(1_767_225_600_000);
 /// The ARN of every execution.
 pub(crate) const EXECUTION_ARN: &str = "arn:aws:states:us-east-1:123456789012:execution:Machine:run";
 
+/// The only activity that does not exist.
+pub(crate) const GONE: &str = "arn:aws:states:us-east-1:123456789012:activity:gone";
+
 /// One execution, driven through a script in virtual time.
 ///
 /// It stands in for the engine: it makes decisions, keeps their records, and remembers the calls and timers they ask
@@ -28,7 +31,7 @@ pub(crate) const EXECUTION_ARN: &str = "arn:aws:states:us-east-1:123456789012:ex
 /// - all records folded from the beginning give the execution that the decision gave;
 /// - the trigger that was just taken in means nothing a second time;
 /// - each event's `previousEventId` is that of an event before it, and ids have no gaps;
-/// - every open timer was asked for, as was the call of every attempt that is answered;
+/// - every open timer was asked for, as was the call of every attempt that is answered, and the offer of every activity's;
 /// - what was cancelled is gone; and once the execution has ended, nothing is open.
 pub struct Run<'a> {
     definition: &'a Definition,
@@ -49,6 +52,8 @@ struct Attempt {
     outlives_call: bool,
     /// Calls that were asked for it: one by each driver that claimed it.
     calls: u64,
+    /// Whether an activity's workers were offered it.
+    is_offered: bool,
     /// When its driver gives the call up.
     deadline: Option<Timestamp>,
 }
@@ -270,7 +275,8 @@ impl<'a> Run<'a> {
         let (definition, claimant) = (self.definition, self.claimant());
         while self.execution.is_ready() {
             let before = self.records.len();
-            self.decide(|execution, now| advance(definition, execution, &claimant, now))?;
+            let gone = [Arc::from(GONE)];
+            self.decide(|execution, now| advance_without(definition, execution, &claimant, now, &gone))?;
             ensure!(self.records.len() > before, "the execution is ready, and nothing is done");
         }
         let idle = advance(definition, &self.execution, &claimant, self.now());
@@ -327,6 +333,10 @@ impl<'a> Run<'a> {
                     attempt.deadline = deadline;
                     ensure!(attempt.calls <= self.drivers, "a call is made twice by one driver");
                 }
+                Effect::OfferTask { attempt, .. } => {
+                    let Some(attempt) = self.attempts.get_mut(attempt) else { continue };
+                    attempt.is_offered = true;
+                }
                 Effect::SetTimer { timer, due } => {
                     self.timers_asked.insert(*timer, *due);
                 }
@@ -338,6 +348,9 @@ impl<'a> Run<'a> {
                     ensure!(self.execution.call(*attempt).is_none(), "a task is cancelled and still open");
                 }
             }
+        }
+        for (_, call) in self.execution.calls().filter(|(_, call)| call.untaken_activity().is_some()) {
+            ensure!(self.attempts[&call.attempt].is_offered, "a task waits for a worker that nobody offered");
         }
         for (id, timer) in self.execution.timers() {
             ensure!(
@@ -361,6 +374,7 @@ impl<'a> Run<'a> {
                 nonce: call.nonce,
                 outlives_call: resource.outlives_call(),
                 calls: 0,
+                is_offered: false,
                 deadline: None,
             });
         }

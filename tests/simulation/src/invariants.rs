@@ -111,11 +111,23 @@ impl Sim {
                     format!("3: the META of {arn} ended twice")
                 })?;
             } else {
+                holds(execution.timers().next().is_none(), || {
+                    format!("5: {arn} is at rest with a timer set: {execution:?}")
+                })?;
+                for (_, call) in execution.calls().filter(|(_, call)| call.untaken_activity().is_some()) {
+                    let offered = self.world.activities.tasks().iter().any(|task| {
+                        task.execution == *arn && task.run == meta.run && task.attempt == call.attempt
+                    });
+                    holds(offered, || {
+                        format!("10: {:?} of {arn} waits for a worker, and none knows", call.attempt)
+                    })?;
+                }
                 let waits = execution.calls().any(|(_, call)| call.claimant().is_none());
                 holds(waits, || format!("5: {arn} is at rest and has not ended: {execution:?}"))?;
             }
         }
         self.check_parents(&metas)?;
+        self.check_given()?;
         for (token, _) in self.callbacks().iter().filter(|(_, answer)| answer.is_ok()) {
             self.check_callback(token)?;
         }
@@ -137,6 +149,25 @@ impl Sim {
                 None => false,
             };
             holds(!waits, || format!("5: {execution_arn} was not told that {} ended", meta.execution_arn))?;
+        }
+        Ok(())
+    }
+
+    /// Every task was given to one worker, and the journal says so.
+    fn check_given(&self) -> Result<(), Broken> {
+        let given = self.given();
+        let different: BTreeSet<_> = given.iter().collect();
+        holds(different.len() == given.len(), || format!("11: two workers got one task: {given:?}"))?;
+        for token in &given {
+            let token = token::decode(token).ok_or_else(|| Broken("11: a token that is none".into()))?;
+            let starts = |record: &Record| match record {
+                Record::Event(Event { body: EventBody::Started { attempt, .. }, .. }) => {
+                    *attempt == token.attempt
+                }
+                _ => false,
+            };
+            let times = self.records(&token.execution_arn)?.into_iter().filter(starts).count();
+            holds(times == 1, || format!("11: {token:?} was given out, and started {times} times"))?;
         }
         Ok(())
     }

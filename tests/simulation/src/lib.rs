@@ -42,6 +42,8 @@ pub struct Sim {
     executor: Executor,
     /// Who drives which message, on which process.
     drivers: BTreeMap<TaskId, usize>,
+    /// Workers that wait for tasks, on which process.
+    polls: BTreeMap<TaskId, usize>,
     acknowledged: Rc<RefCell<Acknowledged>>,
     /// How often, in a thousand steps, a message is delivered though it is hidden.
     pub redeliver: u32,
@@ -58,6 +60,8 @@ struct Acknowledged {
     refused: Vec<String>,
     stopped: Vec<(Arc<str>, Timestamp)>,
     callbacks: Vec<(Arc<str>, Result<(), String>)>,
+    /// The tokens of the tasks that workers got.
+    given: Vec<Arc<str>>,
 }
 
 fn request(machine: &Arc<StateMachine>, name: &str, input: &str) -> StartRequest {
@@ -90,6 +94,7 @@ impl Sim {
             settings: settings.clone(),
             executor: Executor::default(),
             drivers: BTreeMap::new(),
+            polls: BTreeMap::new(),
             acknowledged: Rc::default(),
             redeliver: 0,
             may_call_again: false,
@@ -189,6 +194,37 @@ impl Sim {
         });
     }
 
+    /// A worker asks for a task of `activity`, and perhaps ends what it gets.
+    pub fn poll(&mut self, activity: &str, worker: &str, result: Option<Callback>) {
+        let process = self.random.below(2);
+        let (engine, told, clock) =
+            (self.engines[process].clone(), self.acknowledged.clone(), self.world.clock.clone());
+        let (activity, worker) = (Arc::<str>::from(activity), Arc::from(worker));
+        let task = self.executor.spawn(async move {
+            // A worker that is refused asks again another time.
+            let Ok(Some(task)) = engine.activity_task(&activity, Some(worker)).await else { return };
+            told.borrow_mut().given.push(task.token.clone());
+            let Some(result) = result else { return };
+            while let Err(CallbackError::Unavailable(_)) =
+                engine.send_task_result(&task.token, result.clone()).await
+            {
+                clock.sleep(Duration::from_secs(1)).await;
+            }
+        });
+        self.polls.insert(task, process);
+    }
+
+    /// The tokens of the tasks that workers got.
+    pub fn given(&self) -> Vec<Arc<str>> {
+        self.acknowledged.borrow().given.clone()
+    }
+
+    /// The executions that have not ended.
+    pub fn unfinished(&self) -> Vec<Arc<str>> {
+        let metas = self.world.journal.metas();
+        metas.iter().filter(|meta| meta.end.is_none()).map(|meta| meta.execution_arn.clone()).collect()
+    }
+
     /// A worker shows that it lives.
     pub fn heartbeat(&mut self, token: &Arc<str>) {
         let (engine, token) = (self.engine(), token.clone());
@@ -218,7 +254,10 @@ impl Sim {
         let at = self.random.below(2);
         let ports = self.world.skewed_ports(if at == 0 { 0 } else { self.skew });
         self.engines[at] = Engine::new(ports, self.settings.clone());
-        for (task, _) in self.drivers.extract_if(.., |_, process| *process == at).collect::<Vec<_>>() {
+        let dead = |running: &mut BTreeMap<TaskId, usize>| {
+            running.extract_if(.., |_, process| *process == at).map(|(task, _)| task).collect::<Vec<_>>()
+        };
+        for task in dead(&mut self.drivers).into_iter().chain(dead(&mut self.polls)) {
             self.executor.kill(task);
         }
     }
@@ -253,6 +292,7 @@ impl Sim {
         }
         let alive = self.executor.ids();
         self.drivers.retain(|task, _| alive.binary_search(task).is_ok());
+        self.polls.retain(|task, _| alive.binary_search(task).is_ok());
         self.check()?;
         Ok(polled.is_some() || self.pass_time())
     }

@@ -3,6 +3,7 @@
 //!
 //! It knows the ports and nothing of any store, queue or service behind them.
 
+mod activities;
 mod clock;
 mod executor;
 mod faults;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepwell_engine::Ports;
 
+pub use activities::{MemoryActivities, activity};
 pub use clock::{SimClock, SkewedClock};
 pub use executor::{Executor, TaskId};
 pub use faults::{Faults, Rates};
@@ -37,6 +39,8 @@ pub struct World {
     pub queue: Arc<MemoryQueue>,
     /// State machines.
     pub registry: Arc<MemoryRegistry>,
+    /// Activities.
+    pub activities: Arc<MemoryActivities>,
     /// Calls.
     pub tasks: Arc<ScriptedTasks>,
     /// What goes wrong.
@@ -52,6 +56,7 @@ impl World {
             journal: Arc::new(MemoryJournal::new(faults.clone(), seed.is_multiple_of(2))),
             queue: Arc::new(MemoryQueue::new(clock.clone(), faults.clone())),
             registry: Arc::new(MemoryRegistry::default()),
+            activities: Arc::new(MemoryActivities::new(faults.clone())),
             tasks: Arc::new(ScriptedTasks::new(clock.clone())),
             clock,
             faults,
@@ -72,6 +77,7 @@ impl World {
             scheduler: self.queue.clone(),
             tasks: self.tasks.clone(),
             registry: self.registry.clone(),
+            activities: self.activities.clone(),
             clock: self.clock.clone(),
         }
     }

@@ -28,6 +28,18 @@ fn registry() {
     run(async move { suite::registry(&*world.registry).await });
 }
 
+#[test]
+fn activities() {
+    let world = World::new(1);
+    run(async move { suite::activities(&*world.activities).await });
+}
+
+#[test]
+fn waiting_tasks() {
+    let world = World::new(1);
+    run(async move { suite::waiting_tasks(&*world.activities, async || {}).await });
+}
+
 struct Memory(World, Mutex<Random>);
 
 #[async_trait]

@@ -1,5 +1,6 @@
-//! The six ports, declared by the side that calls them.
+//! The seven ports, declared by the side that calls them.
 
+mod activities;
 mod clock;
 mod journal;
 mod queue;
@@ -9,6 +10,7 @@ mod tasks;
 
 use std::sync::Arc;
 
+pub use activities::{Activities, ActivitiesError, Activity, WaitingTask};
 pub use clock::Clock;
 pub use journal::{
     AppendError, FinishError, Journal, JournalError, ListQuery, Listed, Loaded, Page, PutMetaError, Seq,
@@ -32,6 +34,8 @@ pub struct Ports {
     pub tasks: Arc<dyn Tasks>,
     /// State machines.
     pub registry: Arc<dyn Registry>,
+    /// Activities, and the tasks that wait for their workers.
+    pub activities: Arc<dyn Activities>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
 }

@@ -8,7 +8,7 @@ use stepwell_interpreter::Timestamp;
 
 use super::BoxError;
 
-/// The state machines of one account and region.
+/// State machines. Their ARNs say whose they are: one account's, in one region, stand together in the order of ARNs.
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// Puts a machine that was not there.

@@ -106,7 +106,7 @@ impl Decider<'_> {
         next: Option<StateName>,
     ) {
         let Leaving { output, assigned } = leaving;
-        self.note_left(branch, &output, &assigned, next.as_ref());
+        self.note_left(&output, &assigned, next.as_ref());
         let (assigned, values): (Vec<Arc<str>>, Vec<Payload>) = assigned.into_iter().unzip();
         let ends = next.is_none().then(|| output.clone());
         self.cancel_timers(branch);

@@ -11,7 +11,7 @@ use crate::execution::{Call, Phase, Progress, Step, TimerPurpose};
 use crate::failure::Fault;
 use crate::io::handed_on;
 use crate::record::{AttemptId, BranchId, EventBody};
-use crate::{Resource, token};
+use crate::{Effect, Resource, token};
 
 impl Decider<'_> {
     pub(super) fn task(
@@ -46,6 +46,11 @@ impl Decider<'_> {
         let parameters = handed_on(parameters, &selected)?;
         let credentials = self.credentials(branch, task.credentials.as_ref(), &selected)?;
 
+        if let Resource::Activity { arn } = &resource
+            && self.missing_activities.contains(arn)
+        {
+            return Err(Fault::runtime(format!("The activity {arn} does not exist.")));
+        }
         let family = resource.family(info.as_ref().map_or("", |info| info.region()));
         self.event(
             branch,
@@ -59,8 +64,9 @@ impl Decider<'_> {
                 credentials,
             },
         );
-        if matches!(resource, Resource::Activity { .. }) {
+        if let Resource::Activity { arn: activity } = resource {
             // Both clocks start when a worker takes the task: an unclaimed one waits without limit.
+            self.effect(Effect::OfferTask { attempt, activity });
             return Ok(());
         }
         let claimant = self.claimant.cloned();

@@ -28,7 +28,7 @@ const OPERATIONS: [&str; 20] = [
     "TestState",
 ];
 
-const MEMBERS: [&str; 24] = [
+const MEMBERS: [&str; 29] = [
     "stateMachineArn",
     "executionArn",
     "resourceArn",
@@ -53,6 +53,11 @@ const MEMBERS: [&str; 24] = [
     "traceHeader",
     "taskToken",
     "statusFilter",
+    "stateName",
+    "variables",
+    "context",
+    "mock",
+    "stateConfiguration",
 ];
 
 fn value() -> impl Strategy<Value = String> {

@@ -1,8 +1,11 @@
 //! The API over an engine whose ports are in memory: every operation, and every exception that it documents.
 
+mod accounts;
+mod activities;
 mod executions;
 mod histories;
 mod hostile;
 mod machines;
 mod site;
 mod tasks;
+mod test_state;

@@ -17,6 +17,8 @@ use stepwell_wire::{Api, Settings};
 pub(crate) const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:";
 /// What every ARN of an execution begins with.
 pub(crate) const EXECUTION: &str = "arn:aws:states:us-east-1:123456789012:execution:";
+/// What every ARN of an activity begins with.
+pub(crate) const ACTIVITY: &str = "arn:aws:states:us-east-1:123456789012:activity:";
 /// A machine of one Pass state.
 pub(crate) const PASS: &str =
     r#"{"StartAt":"P","States":{"P":{"Type":"Pass","Result":{"done":true},"End":true}}}"#;
@@ -48,6 +50,20 @@ impl Site {
         let reply = self.wait_for(async move { api.call(&target, &body).await });
         let text = std::str::from_utf8(&reply.body).expect("a body is UTF-8");
         (reply.status, parse(text).unwrap_or_else(|error| panic!("{error}: {text}")))
+    }
+
+    /// Begins to call `operation`; the answer comes while [`Site::settle`] lets things happen.
+    pub(crate) fn begin(&mut self, operation: &str, body: impl AsRef<[u8]>) -> Rc<RefCell<Option<Value>>> {
+        let (api, body) = (self.api.clone(), body.as_ref().to_vec());
+        let target = format!("AWSStepFunctions.{operation}");
+        let slot = Rc::new(RefCell::new(None));
+        let filled = slot.clone();
+        self.executor.spawn(async move {
+            let reply = api.call(&target, &body).await;
+            let text = std::str::from_utf8(&reply.body).expect("a body is UTF-8");
+            *filled.borrow_mut() = Some(parse(text).expect("a body is JSON"));
+        });
+        slot
     }
 
     /// Calls `operation`, which succeeds.
@@ -93,6 +109,7 @@ impl Site {
     pub(crate) fn settle(&mut self, duration: Duration) {
         let until = Timestamp(self.world.clock.now().0 + duration.as_millis() as i64);
         while self.step(until) {}
+        self.world.clock.advance_to(until);
     }
 
     fn wait_for<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {

@@ -88,22 +88,23 @@ impl Calls {
             return if call.optional { Ok(()) } else { Err(skipped) };
         }
         let params = fill::fill(&call.params, self)?;
-        self.call(at, &call.op, &params).await;
+        self.call(at, call, &params).await;
         if !call.poll {
             return Ok(());
         }
         let until = self.deadline.min(self.client.clock().monotonic() + POLL);
         while !self.is_right(at, expect) && self.client.clock().monotonic() < until {
             self.sleep(POLL_GAP).await;
-            self.call(at, &call.op, &params).await;
+            self.call(at, call, &params).await;
         }
         Ok(())
     }
 
-    async fn call(&mut self, at: usize, operation: &str, params: &Value) {
+    async fn call(&mut self, at: usize, call: &Call, params: &Value) {
         self.answers.remove(&at);
         self.errors.remove(&at);
-        match self.client.call(operation, params).await {
+        let account = call.access_key.as_deref().unwrap_or(ACCOUNT);
+        match self.client.call_in(account, &call.op, params).await {
             Ok(answer) => drop(self.answers.insert(at, answer)),
             Err(error) => drop(self.errors.insert(at, error)),
         }

@@ -87,6 +87,8 @@ pub(crate) struct Call {
     pub(crate) service: String,
     pub(crate) op: String,
     pub(crate) params: Value,
+    /// The access key, which is the number of the account where it is not the usual one.
+    pub(crate) access_key: Option<String>,
     /// To be made again until the answer is right.
     #[serde(default)]
     pub(crate) poll: bool,

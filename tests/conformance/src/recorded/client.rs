@@ -99,18 +99,33 @@ impl Client {
         Client { api, random: RefCell::new(random) }
     }
 
-    /// Calls an operation.
+    /// Calls an operation in the usual account.
     ///
     /// # Errors
     ///
     /// As boto3 raises.
     pub(crate) async fn call(&self, operation: &str, params: &Value) -> Result<Value, CallError> {
+        self.call_in(&self.api.settings().account, operation, params).await
+    }
+
+    /// Calls an operation in an account.
+    ///
+    /// # Errors
+    ///
+    /// As boto3 raises.
+    pub(crate) async fn call_in(
+        &self,
+        account: &str,
+        operation: &str,
+        params: &Value,
+    ) -> Result<Value, CallError> {
         if let Some(faults) = parameters::faults(operation, params) {
             return Err(CallError::Parameters(faults));
         }
         self.take_a_moment().await;
         let body = serde_json::to_vec(params).expect("a value can be written");
-        let reply = self.api.call(&format!("AWSStepFunctions.{operation}"), &body).await;
+        let api = self.api.in_account(account);
+        let reply = api.call(&format!("AWSStepFunctions.{operation}"), &body).await;
         self.take_a_moment().await;
         let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         let metadata = json!({"HTTPStatusCode": reply.status});

@@ -3,6 +3,7 @@
 //! Each runs against ports over an empty store. What only a broken store brings about (`Unknown`, `Unavailable`) an adapter's own
 //! tests provoke.
 
+mod activities;
 mod journal;
 mod queue;
 mod registry;
@@ -13,6 +14,7 @@ use stepwell_engine::meta::{End, Meta, RunId};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Timestamp};
 
+pub use activities::{activities, waiting_tasks};
 pub use journal::journal;
 pub use queue::{Consumer, queue};
 pub use registry::registry;
