@@ -73,23 +73,23 @@ struct Test<'e> {
 
 impl Test<'_> {
     /// Takes in what arrived, and does everything that is then ready.
-    fn go_on(&mut self, mut arrived: Vec<Trigger>) {
+    fn go_on(&mut self, arrived: Vec<Trigger>) {
+        self.take_in(arrived);
+        let ends = self.mocked();
+        self.take_in(ends);
+    }
+
+    fn take_in(&mut self, arrived: Vec<Trigger>) {
         let clock = self.engine.inner.ports.clock.clone();
-        loop {
-            for trigger in arrived.drain(..) {
-                self.execution =
-                    apply(&self.definition, &self.execution, &trigger, clock.decision()).execution;
-            }
-            while !self.test.is_over() && self.execution.is_ready() {
-                let (execution, now) = (&self.execution, clock.decision());
-                let decision = advance_tested(&self.definition, execution, &self.claimant, &self.test, now);
-                self.execution = decision.execution;
-                self.perform(decision.effects);
-            }
-            arrived = self.mocked();
-            if arrived.is_empty() || self.test.is_over() {
-                return;
-            }
+        for trigger in arrived {
+            let now = clock.decision();
+            self.execution = apply(&self.definition, &self.execution, &trigger, now).execution;
+        }
+        while !self.test.is_over() && self.execution.is_ready() {
+            let (execution, now) = (&self.execution, clock.decision());
+            let decision = advance_tested(&self.definition, execution, &self.claimant, &self.test, now);
+            self.execution = decision.execution;
+            self.perform(decision.effects);
         }
     }
 
