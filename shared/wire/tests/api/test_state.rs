@@ -405,3 +405,14 @@ fn requests_that_make_no_sense_are_refused() {
         refused(definition, &members, expected);
     }
 }
+
+#[test]
+fn the_readmes_test_is_answered() {
+    let example =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/order-processing/order-processing.asl.json");
+    let definition = std::fs::read_to_string(example).unwrap();
+    let mock = r#"{"errorOutput":{"error":"GatewayBusy"}}"#;
+    let variables = r#"{"order":{"orderId":"o-1","total":5,"currency":"EUR","cardToken":"t"}}"#;
+    let members = [("stateName", "\"Process payment\""), ("mock", mock), ("variables", variables)];
+    check(&definition, &members, r#"{"error":"GatewayBusy","status":"RETRIABLE"}"#);
+}
