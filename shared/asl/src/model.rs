@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stepwell_expr::jsonata::Expression;
 use stepwell_expr::jsonpath::ReferencePath;
-use stepwell_expr::{Number, PathExpression, QueryLanguage, Template, Value};
+use stepwell_expr::{Number, PathExpression, QueryLanguage, Template, Value, uuid_of};
 
 use crate::ErrorName;
 
@@ -19,8 +19,9 @@ pub struct Definition {
     pub(crate) comment: Option<String>,
     pub(crate) query_language: QueryLanguage,
     pub(crate) timeout_seconds: Option<u64>,
-    pub(crate) blocks: Vec<Block>,
-    pub(crate) states: BTreeMap<StateName, State>,
+    pub(crate) root: BlockId,
+    pub(crate) blocks: Arc<Vec<Block>>,
+    pub(crate) states: Arc<BTreeMap<StateName, State>>,
 }
 
 /// A `States` block: the state machine's own, a branch of a Parallel, or the `ItemProcessor` of a Map.
@@ -59,7 +60,7 @@ impl Definition {
 
     /// The top-level block.
     pub fn root(&self) -> BlockId {
-        BlockId(0)
+        self.root
     }
 
     /// A block.
@@ -76,6 +77,44 @@ impl Definition {
     pub fn states(&self) -> impl Iterator<Item = &State> {
         self.states.values()
     }
+
+    /// The distributed Map state whose label ([`State::label`]) this is.
+    pub fn labelled(&self, label: &str) -> Option<&State> {
+        self.states().find(|state| state.label().is_some_and(|known| *known == *label))
+    }
+
+    /// What the Map state `map` runs for each item, as a state machine of its own, which shares everything with this one.
+    /// Its text is that of the processor.
+    pub fn processor(&self, map: &State) -> Option<Definition> {
+        let StateKind::Map(kind) = &map.kind else { return None };
+        Some(Definition {
+            text: self.processor_text(map)?,
+            comment: None,
+            query_language: self.query_language,
+            timeout_seconds: None,
+            root: kind.processor,
+            blocks: self.blocks.clone(),
+            states: self.states.clone(),
+        })
+    }
+
+    fn processor_text(&self, map: &State) -> Option<Arc<str>> {
+        let machine = stepwell_expr::json::parse(&self.text).ok()?;
+        let state = state_in(&machine, &map.name)?;
+        let processor = state.get("ItemProcessor").or_else(|| state.get("Iterator"))?;
+        Some(processor.to_json().into())
+    }
+}
+
+/// The state `name` in `block` or in one within it.
+fn state_in<'v>(block: &'v Value, name: &str) -> Option<&'v Value> {
+    let states = block.get("States")?.as_object()?;
+    let inner = |state: &'v Value| {
+        let branches = state.get("Branches").and_then(Value::as_array).into_iter().flatten();
+        let processor = ["ItemProcessor", "Iterator"].into_iter().filter_map(|field| state.get(field));
+        branches.chain(processor).find_map(|block| state_in(block, name))
+    };
+    states.get(name).or_else(|| states.values().find_map(inner))
 }
 
 /// A state (ASL: States).
@@ -93,6 +132,16 @@ pub struct State {
     pub pointer: String,
     /// What it does.
     pub kind: StateKind,
+}
+
+impl State {
+    /// Names a distributed Map state in the ARNs of its Map Runs and of their executions: its `Label`, or a text made from
+    /// its name. `None` for every other state.
+    pub fn label(&self) -> Option<Arc<str>> {
+        let StateKind::Map(map) = &self.kind else { return None };
+        let ProcessorMode::Distributed { .. } = map.mode else { return None };
+        Some(map.label.as_deref().map_or_else(|| uuid_of(&self.name).into(), Arc::from))
+    }
 }
 
 /// The eight types of state.
@@ -523,4 +572,39 @@ pub struct Catcher {
     pub output: Option<Template>,
     /// `Assign`
     pub assign: Option<Template>,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Format, MachineType, parse};
+
+    #[test]
+    fn a_processor_is_a_machine_of_its_own() {
+        let processor = |within: &str| {
+            format!(
+                r#"{{"ProcessorConfig":{{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"}},"StartAt":"{within}","States":{{"#
+            )
+        };
+        let inner = format!(r#"{}"P":{{"Type":"Pass","End":true}}}}}}"#, processor("P"));
+        let outer = format!(
+            r#"{}"M":{{"Type":"Map","Label":"in","ItemProcessor":{inner},"End":true}}}}}}"#,
+            processor("M")
+        );
+        let text = format!(
+            r#"{{"StartAt":"Q","TimeoutSeconds":9,"States":{{"Q":{{"Type":"Parallel","End":true,"Branches":[
+                {{"StartAt":"N","States":{{"N":{{"Type":"Map","ItemProcessor":{outer},"End":true}}}}}}]}}}}}}"#
+        );
+        let whole = parse(&text, Format::Json, MachineType::Standard).definition.expect("it is right");
+        let map = whole.state("N").expect("it is there");
+        let first = whole.processor(map).expect("it has one");
+        assert_eq!((&**first.text(), &*first.block(first.root()).start_at), (&*outer, "M"));
+        assert_eq!(first.timeout_seconds(), None);
+        let second = first.processor(first.labelled("in").expect("the label of M")).expect("it has one");
+        assert_eq!((&**second.text(), &*second.block(second.root()).start_at), (&*inner, "P"));
+
+        let label = map.label().expect("made from its name");
+        assert_eq!(whole.labelled(&label).expect("the same").name, map.name);
+        assert!(whole.state("Q").expect("it is there").label().is_none());
+        assert!(whole.labelled("other").is_none());
+    }
 }

@@ -57,18 +57,33 @@ impl Entropy {
 
     /// A version 4 UUID as text.
     pub fn uuid(&self) -> String {
-        let (a, b) = (self.bits(), self.bits());
-        let a = (a & !0xF000) | 0x4000;
-        let b = (b & !(0b11 << 62)) | (0b10 << 62);
-        format!(
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            a >> 32,
-            (a >> 16) & 0xFFFF,
-            a & 0xFFFF,
-            b >> 48,
-            b & 0xFFFF_FFFF_FFFF
-        )
+        uuid_text(self.bits(), self.bits())
     }
+}
+
+/// A text of a version 4 UUID's form that is always the same for `name`: for what needs a name that nobody draws.
+/// Nobody is kept from finding two names with the same one.
+pub fn uuid_of(name: &str) -> String {
+    // FNV-1a of 128 bits, whose halves are then mixed.
+    const START: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let hash = name.bytes().fold(START, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+    let (high, low) = ((hash >> 64) as u64, hash as u64);
+    let (high, low) = (Entropy::new(high, 0).bits(), Entropy::new(low, 0).bits());
+    uuid_text(high ^ low.rotate_left(32), low)
+}
+
+fn uuid_text(a: u64, b: u64) -> String {
+    let a = (a & !0xF000) | 0x4000;
+    let b = (b & !(0b11 << 62)) | (0b10 << 62);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        a >> 32,
+        (a >> 16) & 0xFFFF,
+        a & 0xFFFF,
+        b >> 48,
+        b & 0xFFFF_FFFF_FFFF
+    )
 }
 
 #[cfg(test)]
@@ -82,5 +97,13 @@ mod tests {
         assert_ne!(a.uuid(), Entropy::new(8, 0).uuid());
         assert_eq!(&a.uuid()[14..15], "4");
         assert!((0.0..1.0).contains(&a.unit()));
+    }
+
+    #[test]
+    fn a_name_has_one_uuid_and_no_other_name_has_it() {
+        let all: std::collections::BTreeSet<_> = (0..10_000).map(|n| uuid_of(&format!("run:{n}"))).collect();
+        assert_eq!(all.len(), 10_000);
+        // Stored executions are found by it: it never changes.
+        assert_eq!(uuid_of("MapState"), "4efb201a-e194-4c82-9b32-21693b7ed1ef");
     }
 }

@@ -19,7 +19,7 @@ mod evaluator;
 mod java;
 mod template;
 
-pub use environment::{Entropy, Environment};
+pub use environment::{Entropy, Environment, uuid_of};
 pub use error::EvalError;
 pub use evaluator::{CompileError, PathExpression, QueryLanguage};
 pub use json::{Map, Number, Payload, Value};

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use stepwell_expr::json::{JsonError, JsonErrorKind};
 
-use crate::{Code, Definition, Diagnostic, Severity};
+use crate::{BlockId, Code, Definition, Diagnostic, Severity};
 use checker::Checker;
 use source::{Lines, Node};
 
@@ -77,8 +77,9 @@ pub fn parse(text: &str, format: Format, machine_type: MachineType) -> Parsed {
             comment: top.comment,
             query_language: checker.language,
             timeout_seconds: top.timeout_seconds,
-            blocks: std::mem::take(&mut checker.blocks),
-            states: std::mem::take(&mut checker.states),
+            root: BlockId(0),
+            blocks: std::mem::take(&mut checker.blocks).into(),
+            states: std::mem::take(&mut checker.states).into(),
         }),
         _ => None,
     };
@@ -103,8 +104,9 @@ pub fn parse_state(text: &str, machine_type: MachineType) -> Parsed {
         comment: None,
         query_language: checker.language,
         timeout_seconds: None,
-        blocks: std::mem::take(&mut checker.blocks),
-        states: std::mem::take(&mut checker.states),
+        root: BlockId(0),
+        blocks: std::mem::take(&mut checker.blocks).into(),
+        states: std::mem::take(&mut checker.states).into(),
     });
     Parsed { definition, diagnostics: checker.diagnostics }
 }

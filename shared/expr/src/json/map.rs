@@ -88,6 +88,11 @@ impl Map {
         Some(value)
     }
 
+    /// Member number `at`, from 0, in the order of the text.
+    pub fn member(&self, at: usize) -> Option<(&Arc<str>, &Value)> {
+        self.members.get(at).map(|(key, value)| (key, value))
+    }
+
     /// The members in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Value)> + DoubleEndedIterator {
         self.members.iter().map(|(k, v)| (k, v))
