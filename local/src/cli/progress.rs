@@ -152,7 +152,11 @@ impl Progress {
                 row.error = None;
                 None
             }
-            EventBody::Failed(_, _, error) | EventBody::EvaluationFailed { error, .. } => {
+            EventBody::MapRunStarted { map_run_arn, .. } => Some(format!("map run {map_run_arn}")),
+            EventBody::MapRunAborted(_) => Some("map run aborted".into()),
+            EventBody::Failed(_, _, error)
+            | EventBody::MapRunFailed(_, error)
+            | EventBody::EvaluationFailed { error, .. } => {
                 row.error = Some(error.error.clone().unwrap_or_else(|| "an error".into()));
                 Some(format!("failed: {}", shown(error)))
             }

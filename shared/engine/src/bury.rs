@@ -36,6 +36,10 @@ impl Driver<'_> {
             for (attempt, activity) in run.offers_of(&message) {
                 self.offer(&run, attempt, activity).await?;
             }
+            for attempt in run.map_runs_of(&message) {
+                self.begin_map_run(&run, attempt).await?;
+            }
+            self.stop_abandoned(&run, 0).await?;
             if run.execution.is_ready() {
                 self.send(&run, MessageBody::Continue { after: run.seq.0, bury: None }, None).await?;
             }

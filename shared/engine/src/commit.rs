@@ -10,7 +10,7 @@ use stepwell_interpreter::{Decision, Effect, Execution, Record, Timestamp};
 use crate::Engine;
 use crate::driver::DriveError;
 use crate::engine::Committed;
-use crate::message::{Message, MessageBody};
+use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{End, Meta, Parent, PayloadPlace};
 use crate::port::{AppendError, FinishError, Page, Seq, Writer};
 use crate::run::Run;
@@ -87,7 +87,8 @@ impl Engine {
         let page = Page { writer: writer.clone(), bytes };
         // Whoever is a part of something, or has begun something, settles that first, once it has ended: see `finish`.
         let alone = proposal.execution.as_ref();
-        let alone = alone.filter(|x| run.meta.parent.is_none() && x.abandoned().is_empty());
+        let is_alone = |x: &&Execution| x.abandoned().is_empty() && x.abandoned_map_runs().is_empty();
+        let alone = alone.filter(|x| run.meta.parent.is_none() && is_alone(x));
         let end = alone.and_then(|execution| run.end_of(execution, &stored));
         let (journal, arn, id) = (&ports.journal, &run.meta.execution_arn, run.meta.run);
         let mut backoff = self.backoff();
@@ -154,13 +155,16 @@ impl Engine {
         }
     }
 
-    /// Stops the jobs that a run leaves, tells its parent of its end and then writes that into META, if the run has
+    /// Stops the jobs and Map Runs that a run leaves, tells its parent of its end and then writes that into META, if the run has
     /// ended and META does not say so (PROTOCOL §5, `finish`).
     pub(crate) async fn finish(&self, run: &Run) -> Result<(), DriveError> {
         let Some(end) = run.end().filter(|_| run.meta.end.is_none()) else { return Ok(()) };
         let (journal, meta) = (&self.inner.ports.journal, &run.meta);
         for job in run.execution.abandoned() {
             self.inner.ports.tasks.cancel(&meta.info, job).await;
+        }
+        for map_run in run.execution.abandoned_map_runs() {
+            self.send_to_map_run(map_run, MapRunMessage::Stop).await?;
         }
         if let Some(parent) = &meta.parent {
             self.tell(parent, meta, &end).await?;
@@ -176,9 +180,14 @@ impl Engine {
     /// Tells `parent` that its child `meta` has ended.
     async fn tell(&self, parent: &Parent, meta: &Meta, end: &End) -> Result<(), DriveError> {
         let sent_at = self.inner.ports.clock.now();
+        let child = Meta { end: Some(end.clone()), ..meta.clone() };
         let message = match parent {
+            Parent::MapRun { map_run_arn, index, items } => {
+                let (index, items, child) = (*index, *items, Arc::new(child));
+                let body = MapRunMessage::ChildFinished { index, items, child };
+                return self.send_to_map_run(map_run_arn, body).await;
+            }
             Parent::Task { execution_arn, run, epoch, attempt, resource } => {
-                let child = Meta { end: Some(end.clone()), ..meta.clone() };
                 let outcome = self.inner.ports.tasks.child_outcome(resource, &child);
                 let body = MessageBody::ChildFinished { attempt: *attempt, outcome };
                 Message { execution: execution_arn.clone(), run: *run, epoch: *epoch, sent_at, body }

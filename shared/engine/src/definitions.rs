@@ -63,17 +63,25 @@ impl Engine {
         names
     }
 
-    /// The definition that a run started with.
+    /// The definition that a run started with. That of a Map Run's execution is a part of its machine's, which the label in
+    /// its machine's ARN names.
     pub(crate) async fn definition_of(&self, meta: &Meta) -> Result<Arc<Definition>, DriveError> {
         let arn = &meta.info.state_machine_arn;
         if let Some(definition) = self.inner.definitions.copy(&(arn.clone(), meta.revision.clone())) {
             return Ok(definition);
         }
         let missing = || DriveError::Definition(format!("revision {} of {arn} is missing", meta.revision));
-        let machine = self.inner.ports.registry.revision(arn, &meta.revision).await?.ok_or_else(missing)?;
-        self.definition(&machine).map_err(|diagnostics| {
+        let (whole, label) = arn.split_once('/').map_or((&**arn, None), |(arn, label)| (arn, Some(label)));
+        let machine = self.inner.ports.registry.revision(whole, &meta.revision).await?.ok_or_else(missing)?;
+        let definition = self.definition(&machine).map_err(|diagnostics| {
             let first = diagnostics.first().map_or("no reason given", |diagnostic| &diagnostic.message);
             DriveError::Definition(format!("revision {} of {arn} cannot be read: {first}", meta.revision))
-        })
+        })?;
+        let Some(label) = label else { return Ok(definition) };
+        let map = definition.labelled(label).ok_or_else(missing)?;
+        let processor = Arc::new(definition.processor(map).ok_or_else(missing)?);
+        let key = (arn.clone(), meta.revision.clone());
+        self.inner.definitions.put(key, processor.clone(), |_, _| false);
+        Ok(processor)
     }
 }

@@ -12,11 +12,11 @@ use stepwell_interpreter::{
 use crate::Engine;
 use crate::commit::{Append, Proposal};
 use crate::engine::{Driven, Settings};
-use crate::message::{Message, MessageBody};
+use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{Meta, Parent, Parked};
 use crate::port::{
-    ActivitiesError, BoxError, JournalError, Ports, PutMetaError, QueueError, RegistryError, Seq, TaskCall,
-    Writer,
+    ActivitiesError, BoxError, JournalError, MapRunsError, Ports, PutMetaError, QueueError, RegistryError,
+    Seq, TaskCall, Writer,
 };
 use crate::run::Run;
 use crate::stored::StoredError;
@@ -50,6 +50,10 @@ pub(crate) enum DriveError {
     Stored(#[from] StoredError),
     #[error("{0}")]
     Definition(String),
+    #[error(transparent)]
+    MapRuns(#[from] MapRunsError),
+    #[error("an execution of a map run: {0}")]
+    Child(BoxError),
     #[error("no answer to the append of page {}: {source}", seq.0)]
     Append { seq: Seq, source: BoxError },
     /// The run is gone: nothing is left to drive.
@@ -68,7 +72,11 @@ impl Engine {
     /// Dropping the future is what a crash is: the message is delivered again, and what was under way is buried.
     pub async fn drive(&self, message: Message, claimant: Claimant, receives: u32) -> Driven {
         let execution = message.execution.clone();
-        match Driver::new(self, message, claimant).drive(receives).await {
+        let driven = match &message.body {
+            MessageBody::MapRun(body) => self.drive_map_run(&execution, body).await,
+            _ => Driver::new(self, message, claimant).drive(receives).await,
+        };
+        match driven {
             Ok(driven) => driven,
             Err(DriveError::Gone) => Driven::Done,
             Err(error) => {
@@ -319,7 +327,9 @@ impl<'e> Driver<'e> {
             MessageBody::ChildFinished { attempt, outcome } => {
                 Trigger::ChildFinished { attempt: *attempt, outcome: outcome.outcome() }
             }
-            MessageBody::Continue { .. } | MessageBody::ActivityStarted { .. } => return None,
+            MessageBody::Continue { .. } | MessageBody::ActivityStarted { .. } | MessageBody::MapRun(_) => {
+                return None;
+            }
         })
     }
 
@@ -342,6 +352,7 @@ impl<'e> Driver<'e> {
                 let Proposal { records, effects, execution } = proposal;
                 let execution = execution.expect("a decision with records has an execution");
                 let ends = execution.status().is_terminal();
+                let abandoned = run.execution.abandoned_map_runs().len();
                 let void =
                     if ends { run.execution.timers().map(|(timer, _)| timer).collect() } else { vec![] };
                 run.committed(&writer, appended, &records, execution);
@@ -354,6 +365,7 @@ impl<'e> Driver<'e> {
                     self.cancel_timers(run, void).await;
                     return Ok(());
                 }
+                self.stop_abandoned(run, abandoned).await?;
                 self.perform(run, effects, began).await
             }
         }
@@ -374,6 +386,7 @@ impl<'e> Driver<'e> {
                 }
                 Effect::OfferTask { attempt, activity } => self.offer(run, attempt, activity).await?,
                 Effect::CallTask(call) => calls.push(call),
+                Effect::StartMapRun { attempt } => self.begin_map_run(run, attempt).await?,
             }
         }
         if calls.is_empty() {
@@ -394,6 +407,22 @@ impl<'e> Driver<'e> {
                 resource: call.resource.to_string().into(),
             });
             self.work.call(self.ports(), TaskCall { info: meta.info.clone(), call, token, parent });
+        }
+        Ok(())
+    }
+
+    /// Begins the Map Run of `attempt`, if it is still waited for.
+    pub(crate) async fn begin_map_run(&mut self, run: &Run, attempt: AttemptId) -> Result<(), DriveError> {
+        let Some((_, map_run)) = run.execution.map_run(attempt) else { return Ok(()) };
+        let (execution, id) = (run.meta.execution_arn.clone(), run.meta.run);
+        let body = MapRunMessage::Begin { execution, run: id, attempt };
+        self.work.during(self.engine.send_to_map_run(&map_run.arn, body)).await
+    }
+
+    /// Stops the Map Runs that nobody waits for any more, but for the first `known` of them.
+    pub(crate) async fn stop_abandoned(&mut self, run: &Run, known: usize) -> Result<(), DriveError> {
+        for arn in run.execution.abandoned_map_runs().iter().skip(known) {
+            self.work.during(self.engine.send_to_map_run(arn, MapRunMessage::Stop)).await?;
         }
         Ok(())
     }

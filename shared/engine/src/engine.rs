@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use crate::cache::Cache;
 use crate::definitions::{ActivityNames, Definitions, activity_names, definitions};
 use crate::line::Lines;
+use crate::map_run::{Plan, Turns};
 use crate::meta::Parent;
 use crate::port::{BoxError, Ports, StateMachine};
 use crate::run::Run;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub patience: Duration,
     /// Executions whose fold is kept at hand.
     pub cached_runs: usize,
+    /// Executions of one Map Run at a time at the most, whatever it asks for.
+    pub map_run_children_max: u64,
 }
 
 impl Default for Settings {
@@ -45,6 +48,7 @@ impl Default for Settings {
             receives_max: None,
             patience: Duration::from_secs(30),
             cached_runs: 128,
+            map_run_children_max: 1_000,
         }
     }
 }
@@ -76,7 +80,14 @@ pub(crate) struct Inner {
     pub(crate) activity_names: ActivityNames,
     /// Workers that wait for tasks.
     pub(crate) lines: Lines,
+    /// What Map Runs under way are made from, by their ARN.
+    pub(crate) plans: Cache<Arc<str>, Arc<Plan>>,
+    /// Who drives which Map Run.
+    pub(crate) turns: Turns,
 }
+
+/// Map Runs under way whose [`Plan`] is kept at hand.
+const PLANS_MAX: usize = 64;
 
 /// What is started, and how.
 #[derive(Debug, Clone)]
@@ -148,6 +159,20 @@ pub enum StopError {
     Unavailable(#[source] BoxError),
 }
 
+/// Why a Map Run was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateMapRunError {
+    /// There is none of this ARN (API: ResourceNotFound).
+    #[error("map run {0} does not exist")]
+    DoesNotExist(Arc<str>),
+    /// It is over, or its end is decided.
+    #[error("map run {0} is over")]
+    Completed(Arc<str>),
+    /// A port did not answer.
+    #[error("the map run could not be changed: {0}")]
+    Unavailable(#[source] BoxError),
+}
+
 /// Why a callback was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
@@ -192,7 +217,9 @@ impl Engine {
         let (committed, _) = broadcast::channel(1024);
         let (runs, definitions) = (Cache::new(settings.cached_runs), definitions());
         let (activity_names, lines) = (activity_names(), Lines::default());
-        let inner = Inner { ports, settings, committed, runs, definitions, activity_names, lines };
+        let (plans, turns) = (Cache::new(PLANS_MAX), Turns::default());
+        let inner =
+            Inner { ports, settings, committed, runs, definitions, activity_names, lines, plans, turns };
         Engine { inner: Arc::new(inner) }
     }
 

@@ -110,6 +110,8 @@ impl Express<'_> {
                 Effect::CancelTask { attempt, .. } => self.work.abort_call(attempt),
                 // No activity may stand in an Express workflow.
                 Effect::OfferTask { .. } => {}
+                // No Express machine has a distributed Map: `asl::parse` refuses it.
+                Effect::StartMapRun { .. } => {}
                 Effect::CallTask(call) => {
                     let token = token::encode(&info.execution_arn, call.attempt, call.nonce).into();
                     let token = call.resource.has_token().then_some(token);

@@ -13,6 +13,7 @@ mod driver;
 mod engine;
 mod express;
 mod line;
+pub mod map_run;
 pub mod message;
 pub mod meta;
 pub mod port;
@@ -28,7 +29,7 @@ mod work;
 pub use activity::{ActivityTask, ActivityTaskError};
 pub use engine::{
     CallbackError, Committed, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, Started,
-    StopError, WeakEngine,
+    StopError, UpdateMapRunError, WeakEngine,
 };
 pub use line::POLLERS_MAX;
 pub use port::Ports;

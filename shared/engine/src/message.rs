@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, TimerId, Timestamp, Trigger};
 
+use crate::map_run::LimitsUpdate;
 use crate::meta::{Meta, RunId};
 
 /// A wake-up. It carries its own trigger: whoever receives it first applies that, for everyone else it is a no-op.
@@ -75,6 +76,42 @@ pub enum MessageBody {
         /// The last page that the sender saw.
         after: u64,
     },
+    /// Something for a Map Run, whose ARN stands in place of an execution's.
+    MapRun(MapRunMessage),
+}
+
+/// What a message says to a Map Run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum MapRunMessage {
+    /// Begin it.
+    Begin {
+        /// The execution that waits for it.
+        execution: Arc<str>,
+        /// Which start of that name.
+        run: RunId,
+        /// The attempt that its end ends.
+        attempt: AttemptId,
+    },
+    /// One of its executions has ended.
+    ChildFinished {
+        /// Its place among them.
+        index: u64,
+        /// How many items it had.
+        items: u64,
+        /// The execution, with its end and the output in it.
+        child: Arc<Meta>,
+    },
+    /// Its limits change.
+    Update {
+        /// How many such changes were before.
+        after: u64,
+        /// What is new.
+        update: LimitsUpdate,
+    },
+    /// Nobody waits for it any more.
+    Stop,
+    /// Something is left to do for it that the sender could not do.
+    Continue,
 }
 
 /// What SendTaskSuccess or SendTaskFailure said, or the end of what a task waits for.

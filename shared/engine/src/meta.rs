@@ -52,6 +52,15 @@ pub enum Parent {
         /// Its Resource, which decides how the attempt ends by this execution's end.
         resource: Arc<str>,
     },
+    /// A Map Run, which this is an execution of.
+    MapRun {
+        /// The Map Run's ARN.
+        map_run_arn: Arc<str>,
+        /// Its place among the Map Run's executions, from 0.
+        index: u64,
+        /// How many items it has: more than one where they come in batches.
+        items: u64,
+    },
 }
 
 /// How an execution ended.
@@ -109,6 +118,19 @@ impl End {
 }
 
 impl Meta {
+    /// The Map Run that it is an execution of.
+    pub fn map_run_arn(&self) -> Option<&Arc<str>> {
+        match &self.parent {
+            Some(Parent::MapRun { map_run_arn, .. }) => Some(map_run_arn),
+            Some(Parent::Task { .. }) | None => None,
+        }
+    }
+
+    /// The ARN that it is listed under: its Map Run's or else its state machine's.
+    pub fn listed_under(&self) -> &Arc<str> {
+        self.map_run_arn().unwrap_or(&self.info.state_machine_arn)
+    }
+
     /// The API's word for how far it is.
     pub fn status(&self) -> &'static str {
         self.end.as_ref().map_or("RUNNING", |end| end.status)

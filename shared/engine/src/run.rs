@@ -34,6 +34,8 @@ pub(crate) struct Run {
     timers: HashMap<TimerId, Arc<str>>,
     /// The message that owes each activity's task to its workers.
     offers: HashMap<AttemptId, Arc<str>>,
+    /// The message that owes the beginning of each Map Run that was under way lately.
+    map_runs: Vec<(AttemptId, Arc<str>)>,
     /// Attempts that a callback's fact ended and that no driver page follows.
     undriven: Vec<AttemptId>,
     /// The last page of a driver, but for burials: what is ready has been that driver's since.
@@ -78,6 +80,7 @@ impl Run {
             drivers: HashMap::new(),
             timers: HashMap::new(),
             offers: HashMap::new(),
+            map_runs: Vec::new(),
             undriven: Vec::new(),
             last_driver: Seq(0),
             tokens: HashMap::new(),
@@ -172,6 +175,14 @@ impl Run {
 
     fn note_event(&mut self, writer: &Writer, body: &EventBody) {
         let (attempt, ended_by) = match body {
+            EventBody::MapRunStarted { attempt, .. } => {
+                if let Writer::Driver(claimant) = writer {
+                    let open: Vec<_> = self.execution.map_runs().map(|(_, run)| run.attempt).collect();
+                    self.map_runs.retain(|(attempt, _)| open.contains(attempt));
+                    self.map_runs.push((*attempt, claimant.message.clone()));
+                }
+                return;
+            }
             EventBody::Scheduled { family, attempt, nonce, .. } => {
                 if has_token(family) {
                     self.tokens.insert(*attempt, TokenTask { nonce: *nonce, ended_by: None });
@@ -230,6 +241,14 @@ impl Run {
         let mine = |attempt: &AttemptId| self.offers.get(attempt).is_some_and(|owner| **owner == *message);
         let untaken = self.execution.calls().filter(|(_, call)| mine(&call.attempt));
         untaken.filter_map(|(_, call)| Some((call.attempt, call.untaken_activity()?.clone()))).collect()
+    }
+
+    /// The Map Runs under way whose beginning `message` owes.
+    pub(crate) fn map_runs_of(&self, message: &str) -> Vec<AttemptId> {
+        let owed = self.map_runs.iter().filter(|(_, owner)| **owner == *message);
+        owed.map(|(attempt, _)| *attempt)
+            .filter(|attempt| self.execution.map_run(*attempt).is_some())
+            .collect()
     }
 
     /// What a token of this attempt and nonce finds; `callback` tells a repeated request.

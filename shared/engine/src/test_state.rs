@@ -108,6 +108,8 @@ impl Test<'_> {
             match effect {
                 Effect::SetTimer { timer, due } => self.work.wait(ports.clock.clone(), timer, due),
                 Effect::CancelTimer { timer } => self.work.abort_timer(timer),
+                // A Map's result is mocked.
+                Effect::StartMapRun { .. } => {}
                 Effect::CancelTask { attempt, .. } => self.work.abort_call(attempt),
                 // Without a mock no worker comes for it.
                 Effect::OfferTask { .. } => {}

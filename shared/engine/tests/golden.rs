@@ -7,16 +7,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stepwell_engine::message::{Callback, Message, MessageBody};
+use stepwell_engine::map_run::{Count, Cursor, Ended, Ending, LimitsUpdate, MapRun, Transformation};
+use stepwell_engine::message::{Callback, MapRunMessage, Message, MessageBody};
 use stepwell_engine::meta::{End, Meta, Parent, Parked, PayloadPlace, RunId};
 use stepwell_engine::stored::{
-    PayloadIndex, StoredError, decode_end, decode_message, decode_meta, decode_page, encode_end,
-    encode_message, encode_meta, encode_page,
+    PayloadIndex, StoredError, decode_end, decode_map_run, decode_message, decode_meta, decode_page,
+    encode_end, encode_map_run, encode_message, encode_meta, encode_page,
 };
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
     AttemptId, BranchId, Claimant, ErrorOutput, Event, EventBody, EventId, ExecutionInfo, Family, MapItem,
-    Record, StateType, TimerId, TimerPurpose, Timestamp,
+    MapRunLimits, Record, StateType, TimerId, TimerPurpose, Timestamp,
 };
 
 const AT: Timestamp = Timestamp(1_767_225_600_123);
@@ -74,6 +75,26 @@ fn families() -> [Family; 3] {
 
 /// One record of every kind.
 fn records() -> Vec<Record> {
+    let attempt = AttemptId(5);
+    let bodies = vec![
+        EventBody::MapRunStarted {
+            attempt,
+            map_run_arn: map_run().arn,
+            limits: map_run().limits,
+            items: large("input "),
+            batch_input: Payload::parse("[1]").unwrap(),
+            has_batch_input: true,
+        },
+        EventBody::MapRunSucceeded { attempt, output: large("result "), exits_behind_start: true },
+        EventBody::MapRunFailed(attempt, ErrorOutput::new("Error", "cause")),
+        EventBody::MapRunAborted(attempt),
+    ];
+    let event = |body| Record::Event(Event { at: AT, branch: BranchId(2), previous: EventId(40), body });
+    first_records().into_iter().chain(bodies.into_iter().map(event)).collect()
+}
+
+/// One record of every kind that the first version had.
+fn first_records() -> Vec<Record> {
     let small = Payload::parse(r#"{"n": 1.50}"#).unwrap();
     let name: Arc<str> = "State".into();
     let error = ErrorOutput::new("Error", "cause");
@@ -192,6 +213,52 @@ fn child() -> Meta {
     Meta { parent: Some(parent), ..meta() }
 }
 
+fn map_run_parent() -> Parent {
+    Parent::MapRun { map_run_arn: map_run().arn, index: 300, items: 2 }
+}
+
+fn limits_update() -> LimitsUpdate {
+    LimitsUpdate {
+        max_concurrency: Some(7),
+        tolerated_failure_count: None,
+        tolerated_failure_percentage: Some(12.5),
+    }
+}
+
+fn map_run() -> MapRun {
+    MapRun {
+        arn: "arn:aws:states:us-east-1:123456789012:mapRun:M/label:4efb201a-e194-4c82-9b32-21693b7ed1ef"
+            .into(),
+        execution_arn: info().execution_arn.clone(),
+        run: RunId(7),
+        epoch: 1,
+        attempt: AttemptId(5),
+        state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:M/label".into(),
+        express: true,
+        started_at: AT,
+        items: 1000,
+        limits: MapRunLimits {
+            max_concurrency: 5,
+            tolerated_failure_count: Some(6),
+            tolerated_failure_percentage: Some(1.5),
+            max_items_per_batch: Some(2),
+            max_input_bytes_per_batch: Some(1000),
+        },
+        updates: 2,
+        transformation: Transformation::Flatten,
+        cursor: Cursor { items: 600, children: 300 },
+        ended: Ended {
+            succeeded: Count { children: 200, items: 400 },
+            failed: Count { children: 3, items: 6 },
+            timed_out: Count { children: 2, items: 4 },
+            aborted: Count { children: 1, items: 2 },
+        },
+        result_bytes: 123_456,
+        ending: Some(Ending::Failed(ErrorOutput::new("Error", "cause"))),
+        closed_at: Some(AT),
+    }
+}
+
 fn messages() -> Vec<Message> {
     let body = [
         MessageBody::Start(Some(Arc::new(meta()))),
@@ -209,6 +276,19 @@ fn messages() -> Vec<Message> {
         MessageBody::Start(Some(Arc::new(child()))),
         MessageBody::ChildFinished { attempt: AttemptId(3), outcome: Callback::Success(large("ok ")) },
         MessageBody::ActivityStarted { attempt: AttemptId(3), after: 12 },
+        MessageBody::MapRun(MapRunMessage::Begin {
+            execution: info().execution_arn.clone(),
+            run: RunId(7),
+            attempt: AttemptId(3),
+        }),
+        MessageBody::MapRun(MapRunMessage::ChildFinished {
+            index: 300,
+            items: 2,
+            child: Arc::new(Meta { parent: Some(map_run_parent()), ..meta() }),
+        }),
+        MessageBody::MapRun(MapRunMessage::Update { after: 2, update: limits_update() }),
+        MessageBody::MapRun(MapRunMessage::Stop),
+        MessageBody::MapRun(MapRunMessage::Continue),
     ];
     let message = |body| Message {
         execution: info().execution_arn.clone(),
@@ -236,12 +316,18 @@ fn index() -> (PayloadIndex, impl Fn(PayloadPlace) -> Option<Payload>) {
 #[test]
 fn pages() {
     let (index, find) = index();
-    let golden = check("page-v1.bin", &encode_page(2, AT, &records(), &index).bytes);
+    let golden = check("page-v2.bin", &encode_page(2, AT, &records(), &index).bytes);
     let decoded = decode_page(2, &golden, &find).unwrap();
     assert_eq!(decoded.records, records());
     assert_eq!(decoded.at, AT);
     let missing = decode_page(2, &golden, |at| find(at).filter(|_| at == PayloadPlace::Input));
     assert_eq!(missing.unwrap_err(), StoredError::Elsewhere { seq: 1, index: 5 });
+    for (name, expected) in
+        [("page-v1.bin", first_records()), ("page-v1-plain.bin", vec![records().remove(0)])]
+    {
+        let find = |place| find(place).or_else(|| Some(large("input ")));
+        assert_eq!(decode_page(2, &old(name), find).unwrap().records, expected, "{name}");
+    }
 }
 
 #[test]
@@ -253,7 +339,7 @@ fn a_page_of_no_more_than_it_needs() {
         nothing_known.add(&payload, place);
     }
     let again = encode_page(2, AT, &records, &nothing_known);
-    check("page-v1-plain.bin", &again.bytes);
+    check("page-v2-plain.bin", &again.bytes);
     assert!(again.stored.is_empty());
     assert!(again.bytes.len() < 400, "{}", again.bytes.len());
 }
@@ -263,6 +349,12 @@ fn metas() {
     let golden = check("meta-v2.bin", &encode_meta(&child()));
     assert_eq!(decode_meta(&golden).unwrap(), child());
     assert_eq!(decode_meta(&old("meta-v1.bin")).unwrap(), meta());
+}
+
+#[test]
+fn map_runs() {
+    let golden = check("map-run-v1.bin", &encode_map_run(&map_run()));
+    assert_eq!(decode_map_run(&golden).unwrap(), map_run());
 }
 
 #[test]
@@ -302,8 +394,9 @@ fn damage_is_found_or_harmless() {
         let _ = decode_meta(bytes);
         let _ = decode_end(bytes);
         let _ = decode_message(bytes);
+        let _ = decode_map_run(bytes);
     };
-    for good in [page, plain, message, encode_meta(&meta())] {
+    for good in [page, plain, message, encode_meta(&meta()), encode_map_run(&map_run())] {
         for at in 0..good.len() {
             assert!(decode_page(2, &good[..at], &find).is_err());
             read(&good[..at]);

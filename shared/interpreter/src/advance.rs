@@ -87,7 +87,7 @@ impl<'a> Decider<'a> {
                     self.call_task(branch, state, &call);
                 }
             }
-            Step::Waiting | Step::Backoff | Step::Forked(_) => {}
+            Step::Waiting | Step::Backoff | Step::Forked(_) | Step::MapRun(_) => {}
         }
     }
 

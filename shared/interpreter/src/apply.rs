@@ -30,7 +30,9 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
         }
         Trigger::TaskResult { attempt, nonce, outcome } => decider.task_result(*attempt, *nonce, outcome),
         Trigger::ChildFinished { attempt, outcome } => {
-            if decider.execution.awaits_child(*attempt)
+            if let Some((branch, _)) = decider.execution.map_run(*attempt) {
+                decider.map_run_ended(branch, *attempt, outcome);
+            } else if decider.execution.awaits_child(*attempt)
                 && let Some((_, call)) = decider.open(*attempt)
             {
                 decider.task_result(*attempt, call.nonce, outcome);
@@ -58,6 +60,7 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
         Trigger::TimerFired { timer } => decider.timer_fired(*timer),
         Trigger::Stop(error) if *execution.status() == Status::Running => {
             decider.cancel_below(BranchId(0));
+            decider.abort_map_runs();
             decider.event_after(BranchId(0), EventId(0), EventBody::ExecutionAborted(error.cut()));
         }
         Trigger::DriverLost { claimant, callable_again } => decider.driver_lost(claimant, callable_again),
@@ -124,6 +127,7 @@ impl Decider<'_> {
             TimerPurpose::Wait | TimerPurpose::Retry => self.record(Record::TimerClosed { timer }),
             TimerPurpose::Execution => {
                 self.cancel_below(BranchId(0));
+                self.abort_map_runs();
                 let error = ErrorOutput { error: Some(ErrorName::TIMEOUT.into()), cause: None };
                 self.event_after(BranchId(0), EventId(0), EventBody::ExecutionTimedOut(error));
             }

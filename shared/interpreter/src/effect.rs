@@ -26,6 +26,11 @@ pub enum Effect {
         /// When.
         due: Timestamp,
     },
+    /// Begin the Map Run of an attempt; doing so again is harmless.
+    StartMapRun {
+        /// Which.
+        attempt: AttemptId,
+    },
     /// A timer is no longer wanted. Not doing this does no harm.
     CancelTimer {
         /// Which.

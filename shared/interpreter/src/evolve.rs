@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepwell_expr::Payload;
 
 use crate::execution::{
-    Branch, Call, Execution, Fork, Job, Phase, Progress, Status, Step, Timer, TimerPurpose,
+    Branch, Call, Execution, Fork, MapRun, Phase, Progress, Status, Step, Timer, TimerPurpose,
 };
 use crate::record::{AttemptId, BranchId, Event, EventBody, EventId, Record, Timestamp};
 
@@ -154,8 +154,40 @@ impl Execution {
                     self.with_fork(branch, |fork| fork.begin(child, index));
                 }
             }
+            EventBody::MapStateStarted { concurrency: 0, .. } => {}
             EventBody::MapStateStarted { length, items, concurrency } => {
                 self.fork(branch, id, *length, *concurrency, items.clone());
+            }
+            EventBody::MapRunStarted {
+                attempt,
+                map_run_arn,
+                limits,
+                items,
+                batch_input,
+                has_batch_input,
+            } => {
+                self.attempts_made = self.attempts_made.max(attempt.0 + 1);
+                let map_run = MapRun {
+                    attempt: *attempt,
+                    arn: map_run_arn.clone(),
+                    limits: *limits,
+                    items: items.clone(),
+                    batch_input: has_batch_input.then(|| batch_input.clone()),
+                };
+                self.set_step(branch, Step::MapRun(Box::new(map_run)));
+            }
+            EventBody::MapRunSucceeded { output, exits_behind_start, .. } => {
+                self.set_step(branch, Step::Returned { result: output.clone() });
+                if *exits_behind_start {
+                    return;
+                }
+            }
+            EventBody::MapRunFailed(_, error) => {
+                self.set_step(branch, Step::Erred { error: error.clone(), heartbeat: false });
+            }
+            EventBody::MapRunAborted(_) => {
+                self.abandon(branch);
+                self.set_step(branch, Step::Waiting);
             }
             EventBody::MapIterationStarted { item, input, start_at, .. } => {
                 // The event stands in the iteration's own branch, which it makes; `branch` is the Map's.
@@ -173,7 +205,12 @@ impl Execution {
                 self.join(branch, event.previous);
                 return;
             }
-            EventBody::MapStateSucceeded => return self.join(branch, event.previous),
+            EventBody::MapStateSucceeded => {
+                if self.is_forked(branch) {
+                    self.join(branch, event.previous);
+                }
+                return;
+            }
             EventBody::ParallelStateFailed | EventBody::MapStateFailed => self.drop_forked(branch),
             EventBody::EvaluationFailed { .. }
             | EventBody::StateAborted { .. }
@@ -183,17 +220,24 @@ impl Execution {
         self.with_branch(branch, |branch| branch.previous = id);
     }
 
+    fn is_forked(&self, branch: BranchId) -> bool {
+        let phase = self.branches.get(&branch).map(|branch| &branch.phase);
+        matches!(phase, Some(Phase::In { step: Step::Forked(_), .. }))
+    }
+
     fn end(&mut self, status: Status) {
+        let open: Vec<_> = self.branches.keys().copied().collect();
+        open.into_iter().for_each(|branch| self.abandon(branch));
         self.status = status;
-        let jobs: Vec<Job> = self.calls().filter_map(|(_, call)| call.job()).collect();
-        self.abandoned.extend(jobs);
         self.branches.clear();
         self.timers.clear();
     }
 
-    /// Nobody waits any more for the job that `branch` waits for.
+    /// Nobody waits any more for the job or Map Run that `branch` waits for.
     fn abandon(&mut self, branch: BranchId) {
-        let job = self.branches.get(&branch).and_then(|branch| branch.call()?.job());
+        let Some(branch) = self.branches.get(&branch) else { return };
+        let (job, map_run) = (branch.call().and_then(Call::job), branch.map_run());
+        self.abandoned_map_runs.extend(map_run.map(|map_run| map_run.arn.clone()));
         self.abandoned.extend(job);
     }
 

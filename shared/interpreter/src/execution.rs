@@ -9,8 +9,8 @@ use stepwell_expr::Payload;
 
 use crate::Pattern;
 use crate::record::{
-    AttemptId, BranchId, Claimant, ErrorOutput, EventId, ExecutionInfo, Family, MapItem, StateType, TimerId,
-    Timestamp,
+    AttemptId, BranchId, Claimant, ErrorOutput, EventId, ExecutionInfo, Family, MapItem, MapRunLimits,
+    StateType, TimerId, Timestamp,
 };
 
 /// An execution: a tree of branches, and what is open in it. Only [`crate::evolve()`] changes one.
@@ -29,6 +29,7 @@ pub struct Execution {
     pub(crate) timers_made: u32,
     pub(crate) lost: Vec<Claimant>,
     pub(crate) abandoned: Vec<Job>,
+    pub(crate) abandoned_map_runs: Vec<Arc<str>>,
 }
 
 /// How far an execution is.
@@ -189,6 +190,33 @@ pub enum Step {
     },
     /// Branches or iterations are under way.
     Forked(Fork),
+    /// A Map Run is under way.
+    MapRun(Box<MapRun>),
+}
+
+/// A Map Run as the execution sees it that waits for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapRun {
+    /// The attempt that its end ends.
+    pub attempt: AttemptId,
+    /// Its ARN.
+    pub arn: Arc<str>,
+    /// What it keeps to, to begin with.
+    pub limits: MapRunLimits,
+    /// Its items: an array, or an object whose members are iterated.
+    pub items: Payload,
+    /// `BatchInput`, evaluated.
+    pub batch_input: Option<Payload>,
+}
+
+impl MapRun {
+    /// How many items it has.
+    pub fn length(&self) -> u64 {
+        match self.items.value() {
+            stepwell_expr::Value::Object(members) => members.len() as u64,
+            items => items.as_array().map_or(0, |items| items.len() as u64),
+        }
+    }
 }
 
 /// An attempt of a task that is open.
@@ -313,6 +341,22 @@ impl Execution {
         self.call(attempt).is_some_and(|(_, call)| call.progress == Progress::Submitted)
     }
 
+    /// The Map Runs that are under way.
+    pub fn map_runs(&self) -> impl Iterator<Item = (BranchId, &MapRun)> {
+        self.branches().filter_map(|(id, branch)| Some((id, branch.map_run()?)))
+    }
+
+    /// The Map Run under way whose end ends `attempt`.
+    pub fn map_run(&self, attempt: AttemptId) -> Option<(BranchId, &MapRun)> {
+        self.map_runs().find(|(_, map_run)| map_run.attempt == attempt)
+    }
+
+    /// The ARNs of the Map Runs that nobody waits for any more though they were under way, in the order that this came
+    /// about. They are to be stopped.
+    pub fn abandoned_map_runs(&self) -> &[Arc<str>] {
+        &self.abandoned_map_runs
+    }
+
     /// The open attempts that `claimant` has claimed and whose call has not been accepted.
     pub fn claims<'a>(&'a self, claimant: &'a Claimant) -> impl Iterator<Item = AttemptId> + 'a {
         self.calls().filter(move |(_, call)| call.claimant() == Some(claimant)).map(|(_, call)| call.attempt)
@@ -419,6 +463,14 @@ impl Branch {
         }
     }
 
+    /// The Map Run that is under way here.
+    pub fn map_run(&self) -> Option<&MapRun> {
+        match &self.phase {
+            Phase::In { step: Step::MapRun(map_run), .. } => Some(map_run),
+            _ => None,
+        }
+    }
+
     /// Whether pure logic can go on here.
     pub fn is_ready(&self) -> bool {
         match &self.phase {
@@ -426,7 +478,7 @@ impl Branch {
             Phase::In { step, .. } => match step {
                 Step::Ready | Step::Waited | Step::Returned { .. } | Step::Erred { .. } => true,
                 Step::Calling(call) => call.is_released(),
-                Step::Waiting | Step::Backoff | Step::Forked(_) => false,
+                Step::Waiting | Step::Backoff | Step::Forked(_) | Step::MapRun(_) => false,
             },
             Phase::Done { .. } => false,
         }

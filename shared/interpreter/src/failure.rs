@@ -34,6 +34,11 @@ impl Fault {
         Fault::of(ErrorName::DATA_LIMIT_EXCEEDED, "")
     }
 
+    /// Whether it is [`Fault::too_large`].
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.error == ErrorName::DATA_LIMIT_EXCEEDED
+    }
+
     /// A JSONata result that is not what the field takes.
     pub(crate) fn query(message: impl Into<String>, location: impl Into<String>) -> Self {
         Fault { location: Some(location.into()), ..Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message) }
@@ -127,7 +132,11 @@ impl Decider<'_> {
     }
 
     fn is_forked(&self, branch: BranchId, failure: &Failure) -> bool {
-        let forked = matches!(&self.execution.branch(branch).phase, Phase::In { step: Step::Forked(_), .. });
+        // A Map's Map Run has failed where the step says so.
+        let forked = matches!(
+            &self.execution.branch(branch).phase,
+            Phase::In { step: Step::Forked(_) | Step::Erred { .. }, .. }
+        );
         // Recorded: a Map whose Items don't evaluate has failed as a Map; one whose paths don't, has not.
         forked || failure.from_fork.is_some() || failure.is_evaluation
     }
@@ -188,6 +197,17 @@ impl Decider<'_> {
 
     /// The error that a fault is for Retriers and Catchers. One of JSONata is told by an event behind `previous`.
     fn worded(&mut self, branch: BranchId, state: &State, fault: &Fault, previous: EventId) -> ErrorOutput {
+        let error = self.error_output(branch, state, fault);
+        if fault.error == ErrorName::QUERY_EVALUATION_ERROR {
+            let (error, location) = (error.clone(), fault.location.as_deref().map(Arc::from));
+            let body = EventBody::EvaluationFailed { error, location, state: state.name.clone() };
+            self.event_after(branch, previous, body);
+        }
+        error
+    }
+
+    /// A fault in AWS's words.
+    pub(crate) fn error_output(&self, branch: BranchId, state: &State, fault: &Fault) -> ErrorOutput {
         let entered = match &self.execution.branch(branch).phase {
             Phase::In { entered, .. } => entered.0,
             _ => 0,
@@ -201,13 +221,7 @@ impl Decider<'_> {
                 "An error occurred while executing the state '{name}' (entered at the event id #{entered}). {message}"
             )
         };
-        let error = ErrorOutput::new(fault.error, cause).cut();
-        if fault.error == ErrorName::QUERY_EVALUATION_ERROR {
-            let (error, location) = (error.clone(), fault.location.as_deref().map(Arc::from));
-            let body = EventBody::EvaluationFailed { error, location, state: state.name.clone() };
-            self.event_after(branch, previous, body);
-        }
-        error
+        ErrorOutput::new(fault.error, cause).cut()
     }
 
     fn caught(
@@ -308,6 +322,9 @@ impl Decider<'_> {
             StateKind::Map(_) => StateType::Map,
             _ => return,
         };
+        if let Some(attempt) = self.execution.branch(branch).map_run().map(|map_run| map_run.attempt) {
+            self.event_after(branch, cause, EventBody::MapRunAborted(attempt));
+        }
         self.event_after(branch, cause, EventBody::StateAborted { state_type });
     }
 
@@ -334,7 +351,7 @@ impl Decider<'_> {
 }
 
 /// What a task's result, or a state's output, of more than 256 KiB fails with.
-pub(crate) fn data_limit_exceeded(state: &str) -> ErrorOutput {
+pub fn data_limit_exceeded(state: &str) -> ErrorOutput {
     ErrorOutput::new(
         ErrorName::DATA_LIMIT_EXCEEDED,
         format!(

@@ -249,6 +249,16 @@ impl EventBody {
             }
             EventBody::MapStateSucceeded => ("MapStateSucceeded", None, vec![]),
             EventBody::MapStateFailed => ("MapStateFailed", None, vec![]),
+            EventBody::MapRunStarted { map_run_arn, .. } => (
+                "MapRunStarted",
+                Some("mapRunStartedEventDetails"),
+                vec![("mapRunArn", Detail::Text(map_run_arn.clone()))],
+            ),
+            EventBody::MapRunSucceeded { .. } => ("MapRunSucceeded", None, vec![]),
+            EventBody::MapRunFailed(_, error) => {
+                ("MapRunFailed", Some("mapRunFailedEventDetails"), failure(error))
+            }
+            EventBody::MapRunAborted(_) => ("MapRunAborted", None, vec![]),
             EventBody::EvaluationFailed { error, location, state } => {
                 let mut details = failure(error);
                 text(&mut details, "location", location.as_ref());

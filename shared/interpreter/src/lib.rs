@@ -17,6 +17,7 @@ mod execution;
 mod failure;
 mod history;
 mod io;
+mod map_run;
 mod record;
 mod resource;
 mod state;
@@ -31,12 +32,14 @@ pub use apply::apply;
 pub use decision::{Decision, Now, RECORDS_MAX};
 pub use effect::Effect;
 pub use evolve::evolve;
-pub use execution::{Branch, Call, Execution, Fork, Job, Phase, Status, Step, Timer, TimerPurpose};
+pub use execution::{Branch, Call, Execution, Fork, Job, MapRun, Phase, Status, Step, Timer, TimerPurpose};
+pub use failure::data_limit_exceeded;
 pub use history::{Detail, HistoryEvent, history};
+pub use map_run::{ChildInput, child_inputs};
 pub use record::EventBody;
 pub use record::{
-    AttemptId, BranchId, Claimant, ErrorOutput, Event, EventId, ExecutionInfo, Family, MapItem, Record,
-    StateType, TimerId, Timestamp,
+    AttemptId, BranchId, Claimant, ErrorOutput, Event, EventId, ExecutionInfo, Family, MapItem, MapRunLimits,
+    Record, StateType, TimerId, Timestamp,
 };
 pub use resource::{Pattern, Resource};
 pub use tested::{Inspection, StateTest, TestEnd, TestSetup, advance_tested, before_state};

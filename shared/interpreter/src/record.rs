@@ -224,6 +224,21 @@ pub struct MapItem {
     pub value: Payload,
 }
 
+/// What a Map Run keeps to (ASL: Map State in Distributed mode; API: UpdateMapRun).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
+pub struct MapRunLimits {
+    /// `MaxConcurrency`; 0 is the ceiling.
+    pub max_concurrency: u32,
+    /// `ToleratedFailureCount`, in items.
+    pub tolerated_failure_count: Option<u64>,
+    /// `ToleratedFailurePercentage`, from 0 to 100.
+    pub tolerated_failure_percentage: Option<f64>,
+    /// `MaxItemsPerBatch`
+    pub max_items_per_batch: Option<u64>,
+    /// `MaxInputBytesPerBatch`, of a child execution's whole input.
+    pub max_input_bytes_per_batch: Option<u64>,
+}
+
 /// An event's type and details.
 ///
 /// Fields that the public history does not show say what [`crate::evolve()`] needs: where the branch goes next, which
@@ -374,7 +389,7 @@ pub enum EventBody {
         /// The items: an array, or an object whose members are iterated.
         #[serde(skip)]
         items: Payload,
-        /// How many iterations run at once.
+        /// How many iterations run at once; 0 where a Map Run will do the work, which holds the items.
         concurrency: u32,
     },
     /// `MapIterationStarted`
@@ -423,6 +438,37 @@ pub enum EventBody {
         /// `state`
         state: StateName,
     },
+    /// `MapRunStarted`: the Map Run is begun by the page's effect.
+    MapRunStarted {
+        /// The attempt that is open until the Map Run has ended.
+        attempt: AttemptId,
+        /// `mapRunArn`
+        map_run_arn: Arc<str>,
+        /// What it keeps to.
+        limits: MapRunLimits,
+        /// The items: an array, or an object whose members are iterated.
+        #[serde(skip)]
+        items: Payload,
+        /// `BatchInput`, evaluated; absent where `has_batch_input` is not set.
+        #[serde(skip)]
+        batch_input: Payload,
+        /// Whether each batch has a `BatchInput`.
+        has_batch_input: bool,
+    },
+    /// `MapRunSucceeded`
+    MapRunSucceeded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The state's result, which the public history shows as its output.
+        #[serde(skip)]
+        output: Payload,
+        /// Whether the state's Exited event follows `MapRunStarted` and not this one.
+        exits_behind_start: bool,
+    },
+    /// `MapRunFailed`
+    MapRunFailed(AttemptId, ErrorOutput),
+    /// `MapRunAborted`: nobody waits for it any more.
+    MapRunAborted(AttemptId),
 }
 
 impl Record {
@@ -435,10 +481,15 @@ impl Record {
             | EventBody::ParallelStateStarted { input, .. } => visit(input),
             EventBody::ExecutionSucceeded { output }
             | EventBody::Submitted { output, .. }
-            | EventBody::Succeeded { output, .. } => visit(output),
+            | EventBody::Succeeded { output, .. }
+            | EventBody::MapRunSucceeded { output, .. } => visit(output),
             EventBody::StateExited { output, values, .. } => {
                 visit(output);
                 values.iter().for_each(visit);
+            }
+            EventBody::MapRunStarted { items, batch_input, .. } => {
+                visit(items);
+                visit(batch_input);
             }
             EventBody::Scheduled { parameters, .. } => visit(parameters),
             EventBody::MapStateStarted { items, .. } => visit(items),
@@ -461,7 +512,12 @@ impl Record {
             | EventBody::ParallelStateStarted { input, .. } => visit(input),
             EventBody::ExecutionSucceeded { output }
             | EventBody::Submitted { output, .. }
-            | EventBody::Succeeded { output, .. } => visit(output),
+            | EventBody::Succeeded { output, .. }
+            | EventBody::MapRunSucceeded { output, .. } => visit(output),
+            EventBody::MapRunStarted { items, batch_input, .. } => {
+                visit(items);
+                visit(batch_input);
+            }
             EventBody::StateExited { output, assigned, values, .. } => {
                 visit(output);
                 values.resize_with(assigned.len(), Payload::default);

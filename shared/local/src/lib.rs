@@ -16,6 +16,7 @@ mod executions;
 mod hot;
 mod journal;
 mod machines;
+mod map_runs;
 mod queue;
 mod read;
 mod registry;

@@ -98,7 +98,7 @@ INSERT INTO store VALUES (0);
 ";
 
 /// What each version after the first has more.
-const ADDED: [&str; 1] = [ACTIVITIES];
+const ADDED: [&str; 2] = [ACTIVITIES, MAP_RUNS];
 
 // A waiting task is found by its activity's hash, and told from others by a hash of what names it.
 const ACTIVITIES: &str = "
@@ -119,6 +119,25 @@ CREATE TABLE waiting (
 );
 CREATE INDEX waiting_place ON waiting (place);
 CREATE INDEX waiting_activity ON waiting (activity);
+";
+
+// An outcome is found by its Map Run's number and its own.
+const MAP_RUNS: &str = "
+CREATE TABLE map_run (
+    id INTEGER PRIMARY KEY,
+    arn_hash INTEGER NOT NULL,
+    arn TEXT NOT NULL,
+    execution INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX map_run_arn ON map_run (arn_hash);
+CREATE INDEX map_run_execution ON map_run (execution);
+CREATE TABLE outcome (
+    map_run INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    result BLOB,
+    PRIMARY KEY (map_run, place)
+) WITHOUT ROWID;
 ";
 
 /// What a file was found to be.

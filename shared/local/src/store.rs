@@ -18,6 +18,7 @@ use crate::clock::SystemClock;
 use crate::dispatch::{self, Dispatching, Drive, Post};
 use crate::error::OpenError;
 use crate::journal::{Leases, LocalJournal};
+use crate::map_runs::LocalMapRuns;
 use crate::queue::{LocalQueue, MessageIds};
 use crate::read::Readers;
 use crate::registry::LocalRegistry;
@@ -99,6 +100,7 @@ impl LocalStore {
                 hot: self.committed.hot.clone(),
                 leases: self.leases.clone(),
             }),
+            map_runs: Arc::new(LocalMapRuns { writer: self.writer.clone(), readers: self.readers.clone() }),
             queue: queue.clone(),
             scheduler: queue,
             tasks,

@@ -37,6 +37,11 @@ async fn journal() {
 }
 
 #[tokio::test]
+async fn map_runs() {
+    suite::map_runs(&*fixture().ports.map_runs).await;
+}
+
+#[tokio::test]
 async fn registry() {
     suite::registry(&*fixture().ports.registry).await;
 }

@@ -337,6 +337,10 @@ impl<'a> Run<'a> {
                     let Some(attempt) = self.attempts.get_mut(attempt) else { continue };
                     attempt.is_offered = true;
                 }
+                Effect::StartMapRun { attempt } => {
+                    let is_open = self.execution.map_run(*attempt).is_some();
+                    ensure!(is_open, "a map run is begun that nobody waits for");
+                }
                 Effect::SetTimer { timer, due } => {
                     self.timers_asked.insert(*timer, *due);
                 }

@@ -2,12 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use stepwell_engine::map_run::{Count, MapRun};
 use stepwell_engine::meta::{Meta, Parent, PayloadPlace};
 use stepwell_engine::port::Loaded;
 use stepwell_engine::stored::decode_page;
 use stepwell_interpreter::{Event, EventBody, Execution, Record, evolve, token};
 
 use crate::Sim;
+
+/// What a Map Run that succeeded has counted.
+fn map_run_total(map_run: &MapRun, children: usize) -> Count {
+    Count { children: children as u64, items: map_run.items }
+}
 
 /// What does not hold.
 #[derive(Debug)]
@@ -100,6 +106,7 @@ impl Sim {
             holds(known.contains(&arn), || format!("4: {arn} was acknowledged and is not there"))?;
         }
         holds(self.world.queue.is_empty(), || "a message is left at rest".to_owned())?;
+        self.check_map_runs(&metas)?;
         for meta in &metas {
             let execution = self.folded(meta)?;
             let arn = &meta.execution_arn;
@@ -135,6 +142,33 @@ impl Sim {
             let meta = metas.iter().find(|meta| meta.execution_arn == *arn);
             let end = meta.and_then(|meta| meta.end.as_ref());
             holds(end.is_some_and(|end| end.at == *at), || format!("4: {arn} was said to be stopped"))?;
+        }
+        Ok(())
+    }
+
+    /// Every Map Run is over, and nothing waits for it. None of its executions runs, and of one that succeeded each
+    /// execution counts once and its result is one of the results.
+    fn check_map_runs(&self, metas: &[std::sync::Arc<Meta>]) -> Result<(), Broken> {
+        for map_run in self.world.map_runs.all() {
+            let arn = &map_run.arn;
+            holds(map_run.closed_at.is_some(), || format!("map run at rest and not over: {map_run:#?}"))?;
+            let children: Vec<_> = metas.iter().filter(|meta| meta.map_run_arn() == Some(arn)).collect();
+            let running = children.iter().find(|meta| meta.end.is_none());
+            holds(running.is_none(), || format!("an execution of {arn} outlives it: {running:?}"))?;
+            let ended = map_run.ended.all();
+            holds(ended.children >= map_run.cursor.children, || {
+                format!("outcomes are missing: {map_run:#?}")
+            })?;
+            let parent = metas.iter().find(|meta| meta.execution_arn == map_run.execution_arn);
+            let waits = match parent {
+                Some(parent) => self.folded(parent)?.map_run(map_run.attempt).is_some(),
+                None => false,
+            };
+            holds(!waits, || format!("{} was not told that {arn} ended", map_run.execution_arn))?;
+            if map_run.status() == "SUCCEEDED" {
+                let is_whole = ended == map_run_total(&map_run, children.len());
+                holds(is_whole, || format!("{} executions of {map_run:#?}", children.len()))?;
+            }
         }
         Ok(())
     }

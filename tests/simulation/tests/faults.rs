@@ -96,6 +96,29 @@ fn machines() -> Vec<Arc<StateMachine>> {
                 chain("A", 2)
             ),
         ),
+        ("Distributed", distributed("D", &chain("A", 2), r#""MaxConcurrency":2,"ToleratedFailureCount":1"#)),
+        (
+            "Batches",
+            format!(
+                r#"{{"StartAt":"P","States":{{"P":{{"Type":"Parallel","End":true,
+            "Catch":[{{"ErrorEquals":["States.ALL"],"Next":"F"}}],"Branches":[{},{}]}},
+            "F":{{"Type":"Wait","Seconds":1,"End":true}}}}}}"#,
+                distributed(
+                    "D",
+                    &chain("A", 1),
+                    r#""ItemBatcher":{"MaxItemsPerBatch":2},"Retry":[{"ErrorEquals":["States.ALL"],"MaxAttempts":1}]"#
+                ),
+                chain("B", 3)
+            ),
+        ),
+        (
+            "Nested",
+            distributed(
+                "D",
+                &distributed("E", &chain("A", 1), r#""ToleratedFailurePercentage":50"#),
+                r#""ItemSelector":{"items.$":"$.items"},"ToleratedFailureCount":2"#,
+            ),
+        ),
         (
             "Loop",
             format!(
@@ -107,6 +130,19 @@ fn machines() -> Vec<Arc<StateMachine>> {
         ),
     ];
     definitions.into_iter().map(|(name, definition)| Arc::new(machine(name, &definition))).collect()
+}
+
+/// A distributed Map state `name` with the members `more`, which is a machine of its own.
+fn distributed(name: &str, processor: &str, more: &str) -> String {
+    let processor = processor.replacen(
+        '{',
+        r#"{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},"#,
+        1,
+    );
+    format!(
+        r#"{{"StartAt":"{name}","States":{{"{name}":{{"Type":"Map","End":true,"ItemsPath":"$.items",{more},
+            "ItemProcessor":{processor}}}}}}}"#
+    )
 }
 
 fn chain(name: &str, tasks: usize) -> String {
@@ -169,8 +205,9 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     sim.world.faults.set(plan.rates);
     sim.redeliver = plan.redeliver;
     sim.may_call_again = plan.express;
-    // Express workflows know no callbacks and wait for no jobs.
-    let outlives_call = |definition: &str| definition.contains(TOKEN) || definition.contains(JOB);
+    // Express workflows know no callbacks, wait for no jobs and have no Map Runs.
+    let outlives_call =
+        |definition: &str| [TOKEN, JOB, "DISTRIBUTED"].iter().any(|text| definition.contains(text));
     let is_wanted = |machine: &Arc<StateMachine>| !plan.express || !outlives_call(&machine.definition);
     let machines: Vec<_> =
         machines().into_iter().filter(is_wanted).map(|machine| of_type(plan, machine)).collect();
@@ -201,7 +238,7 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
 fn jobs(sim: &mut Sim, machines: &[Arc<StateMachine>]) -> bool {
     let jobs = sim.world.tasks.take_jobs();
     for parent in &jobs {
-        let Parent::Task { run, attempt, .. } = parent;
+        let Parent::Task { run, attempt, .. } = parent else { continue };
         // Some succeed, some fail, and none asks for another.
         let machine = &machines[[0, 2][attempt.0 as usize % 2]];
         sim.start_child(machine, &format!("{:x}-{}", run.0, attempt.0), INPUT, Some(parent.clone()));

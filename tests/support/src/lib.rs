@@ -8,6 +8,7 @@ mod clock;
 mod executor;
 mod faults;
 mod journal;
+mod map_runs;
 mod queue;
 mod random;
 mod registry;
@@ -23,6 +24,7 @@ pub use clock::{SimClock, SkewedClock};
 pub use executor::{Executor, TaskId};
 pub use faults::{Faults, Rates};
 pub use journal::MemoryJournal;
+pub use map_runs::MemoryMapRuns;
 pub use queue::{Delivery, MemoryQueue};
 pub use random::Random;
 pub use registry::{MemoryRegistry, machine};
@@ -35,6 +37,8 @@ pub struct World {
     pub clock: Arc<SimClock>,
     /// Executions.
     pub journal: Arc<MemoryJournal>,
+    /// Map Runs.
+    pub map_runs: Arc<MemoryMapRuns>,
     /// Wake-ups, near and far.
     pub queue: Arc<MemoryQueue>,
     /// State machines.
@@ -54,6 +58,7 @@ impl World {
         let faults = Arc::new(Faults::new(seed, clock.clone()));
         World {
             journal: Arc::new(MemoryJournal::new(faults.clone(), seed.is_multiple_of(2))),
+            map_runs: Arc::new(MemoryMapRuns::new(faults.clone())),
             queue: Arc::new(MemoryQueue::new(clock.clone(), faults.clone())),
             registry: Arc::new(MemoryRegistry::default()),
             activities: Arc::new(MemoryActivities::new(faults.clone())),
@@ -73,6 +78,7 @@ impl World {
     pub fn ports(&self) -> Ports {
         Ports {
             journal: self.journal.clone(),
+            map_runs: self.map_runs.clone(),
             queue: self.queue.clone(),
             scheduler: self.queue.clone(),
             tasks: self.tasks.clone(),

@@ -130,7 +130,7 @@ pub trait Journal: Send + Sync {
 /// Which executions are listed (API: ListExecutions).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListQuery {
-    /// The state machine's ARN.
+    /// The ARN of a state machine, or of a Map Run: its executions are listed under that ([`Meta::listed_under`]).
     pub state_machine_arn: Arc<str>,
     /// Only those of this status, such as `RUNNING`.
     pub status: Option<&'static str>,
@@ -138,6 +138,13 @@ pub struct ListQuery {
     pub limit: usize,
     /// Where the page before ended.
     pub after: Option<String>,
+}
+
+impl ListQuery {
+    /// Those under `arn` that run.
+    pub(crate) fn running(arn: Arc<str>, limit: usize) -> Self {
+        ListQuery { state_machine_arn: arn, status: Some("RUNNING"), limit, after: None }
+    }
 }
 
 /// A page of a listing.

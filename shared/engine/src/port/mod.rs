@@ -3,6 +3,7 @@
 mod activities;
 mod clock;
 mod journal;
+mod map_runs;
 mod queue;
 mod registry;
 mod scheduler;
@@ -16,6 +17,7 @@ pub use journal::{
     AppendError, FinishError, Journal, JournalError, ListQuery, Listed, Loaded, Page, PutMetaError, Seq,
     Writer,
 };
+pub use map_runs::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 pub use queue::{Queue, QueueError};
 pub use registry::{MachineStatus, Registry, RegistryError, StateMachine};
 pub use scheduler::Scheduler;
@@ -26,6 +28,8 @@ pub use tasks::{TaskAnswer, TaskCall, Tasks};
 pub struct Ports {
     /// Executions.
     pub journal: Arc<dyn Journal>,
+    /// Map Runs.
+    pub map_runs: Arc<dyn MapRuns>,
     /// Wake-ups.
     pub queue: Arc<dyn Queue>,
     /// Wake-ups that are far off.

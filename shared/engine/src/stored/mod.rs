@@ -13,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use page::{Decoded, EncodedPage, decode_page, encode_page};
 pub use payloads::PayloadIndex;
 
+use crate::map_run::MapRun;
 use crate::message::Message;
 use crate::meta::{End, Meta};
 
@@ -22,7 +23,7 @@ pub enum StoredError {
     /// Written by a version that this one does not know.
     #[error("stored {what} of unknown version {version}")]
     Version {
-        /// `page`, `meta`, `end` or `message`.
+        /// `page`, `meta`, `end`, `message` or `map run`.
         what: &'static str,
         /// Its first byte.
         version: u8,
@@ -30,7 +31,7 @@ pub enum StoredError {
     /// Damaged.
     #[error("stored {what} is damaged: {why}")]
     Damaged {
-        /// `page`, `meta`, `end` or `message`.
+        /// `page`, `meta`, `end`, `message` or `map run`.
         what: &'static str,
         /// How that showed.
         why: String,
@@ -48,6 +49,7 @@ pub enum StoredError {
 const META_VERSION: u8 = 2;
 const END_VERSION: u8 = 1;
 const MESSAGE_VERSION: u8 = 2;
+const MAP_RUN_VERSION: u8 = 1;
 
 /// The version of METAs and messages whose METAs have no parent. It is their last member, so that what was written then
 /// lacks one byte at its end, which says that there is none.
@@ -80,6 +82,19 @@ pub fn encode_end(end: &End) -> Bytes {
 /// [`StoredError`].
 pub fn decode_end(bytes: &[u8]) -> Result<End, StoredError> {
     decode("end", END_VERSION, bytes)
+}
+
+/// A Map Run with everything in it.
+pub fn encode_map_run(map_run: &MapRun) -> Bytes {
+    encode(MAP_RUN_VERSION, map_run)
+}
+
+/// Reads what [`encode_map_run`] wrote.
+///
+/// # Errors
+/// [`StoredError`].
+pub fn decode_map_run(bytes: &[u8]) -> Result<MapRun, StoredError> {
+    decode("map run", MAP_RUN_VERSION, bytes)
 }
 
 /// A message with everything in it.

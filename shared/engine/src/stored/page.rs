@@ -11,7 +11,9 @@ use super::StoredError;
 use super::payloads::{PayloadIndex, REFERRED_BYTES_MIN, sample};
 use crate::meta::PayloadPlace;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before Map Runs: its records are a part of today's.
+const BEFORE_MAP_RUNS: u8 = 1;
 
 /// Second byte of a page whose body follows as it is.
 const PLAIN: u8 = 0;
@@ -166,8 +168,8 @@ pub fn decode_page(
 ) -> Result<Decoded, StoredError> {
     let plain;
     let body = match bytes {
-        [VERSION, PLAIN, body @ ..] => body,
-        [VERSION, LZ4, body @ ..] => {
+        [VERSION | BEFORE_MAP_RUNS, PLAIN, body @ ..] => body,
+        [VERSION | BEFORE_MAP_RUNS, LZ4, body @ ..] => {
             plain = decompressed(body)?;
             &plain
         }

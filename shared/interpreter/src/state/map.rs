@@ -1,4 +1,4 @@
-//! Map, with its iterations in this execution's history.
+//! Map, with its iterations in this execution's history. With a Map Run: `map_run.rs`.
 
 use stepwell_asl::{Dynamic, ErrorName, Items, Map, ProcessorMode, State};
 use stepwell_expr::{PathExpression, Payload, QueryLanguage, Template, Value};
@@ -24,15 +24,16 @@ impl Decider<'_> {
         if self.test.is_some() {
             return self.map_under_test(branch, state, map, input);
         }
-        if matches!(map.mode, ProcessorMode::Distributed { .. }) || map.item_reader.is_some() {
-            return Err(Fault::runtime(
-                "Distributed Map states are not supported by this version of Stepwell.",
-            ));
-        }
         let selected = self.selected_input(branch, &map.io, input)?;
+        if matches!(map.mode, ProcessorMode::Distributed { .. }) {
+            return self.distributed(branch, state, map, &selected);
+        }
         let items = self.items(branch, map, &selected)?;
         let length = count(state, map, &items)?;
-        let concurrency = self.max_concurrency(branch, map, &selected)?;
+        let concurrency = match self.max_concurrency(branch, map, &selected)? {
+            0 => CONCURRENCY_MAX as u32,
+            asked => asked.min(CONCURRENCY_MAX) as u32,
+        };
         let body = EventBody::MapStateStarted { length: length as u32, items, concurrency };
         let started = self.event(branch, body);
         if length == 0 {
@@ -77,7 +78,7 @@ impl Decider<'_> {
     }
 
     /// What `ItemSelector` makes of `item`.
-    pub(super) fn item_selected(
+    pub(crate) fn item_selected(
         &mut self,
         branch: BranchId,
         map: &Map,
@@ -138,11 +139,15 @@ impl Decider<'_> {
         }
     }
 
-    fn max_concurrency(&mut self, branch: BranchId, map: &Map, selected: &Payload) -> Result<u32, Fault> {
+    /// `MaxConcurrency`; 0 where it is not given.
+    pub(super) fn max_concurrency(
+        &mut self,
+        branch: BranchId,
+        map: &Map,
+        selected: &Payload,
+    ) -> Result<u64, Fault> {
         let asked = self.map_number(branch, map.max_concurrency.as_ref(), "MaxConcurrency", selected)?;
-        let asked = asked.unwrap_or(0);
-        let limited = if asked == 0 { CONCURRENCY_MAX } else { asked.min(CONCURRENCY_MAX) };
-        Ok(limited as u32)
+        Ok(asked.unwrap_or(0))
     }
 
     /// A Map's `MaxConcurrency`, or another of its fields that hold a whole number.
@@ -171,8 +176,11 @@ impl Decider<'_> {
     }
 }
 
+/// Recorded: digits in a text are a number, too.
 fn path_integer(path: &PathExpression, field: &str, value: &Value) -> Result<u64, Fault> {
-    let number = value.as_number().and_then(|n| n.as_integral()).and_then(|n| u64::try_from(n).ok());
+    let number = value.as_number().and_then(|number| number.as_integral());
+    let number = number.or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    let number = number.and_then(|number| u64::try_from(number).ok());
     number.ok_or_else(|| super::not_an_integer(field, path.text(), value, "integer"))
 }
 
@@ -205,10 +213,10 @@ fn not_iterable(state: &State, items: &Items, value: &Value) -> Fault {
 }
 
 /// Item number `index` of an array or of an object's members.
-pub(super) fn nth(items: &Value, index: u32) -> MapItem {
+pub(crate) fn nth(items: &Value, index: u32) -> MapItem {
     let at = index as usize;
     let (key, value) = match items {
-        Value::Object(map) => map.iter().nth(at).map(|(key, value)| (Some(key.clone()), value.clone())),
+        Value::Object(map) => map.member(at).map(|(key, value)| (Some(key.clone()), value.clone())),
         other => other.as_array().and_then(|items| items.get(at)).map(|value| (None, value.clone())),
     }
     .unwrap_or((None, Value::Null));

@@ -1,12 +1,11 @@
 //! A Map state under test: everything that its fields say is evaluated, and a mock stands for the iterations.
 
-use stepwell_asl::{Dynamic, ErrorName, Io, Map, State};
+use stepwell_asl::{ErrorName, Io, Map, State};
 use stepwell_expr::json::parse;
 use stepwell_expr::{Payload, Value};
 
 use super::map::{count, nth};
 use crate::Outcome;
-use crate::choice::unexpected_type;
 use crate::decision::Decider;
 use crate::failure::Fault;
 use crate::record::{BranchId, ErrorOutput};
@@ -101,24 +100,7 @@ impl Decider<'_> {
         let field = "ToleratedFailureCount";
         let count = self.map_number(branch, map.tolerated_failure_count.as_ref(), field, selected)?;
         self.note(|seen| seen.tolerated_failure_count = count);
-        let percentage = match &map.tolerated_failure_percentage {
-            None => None,
-            Some(Dynamic::Fixed(percentage)) => Some(*percentage),
-            Some(Dynamic::Path(path)) => {
-                let entropy = self.entropy();
-                let value = path.select(&self.scope(branch, entropy, selected.value()))?;
-                let field = "ToleratedFailurePercentagePath";
-                let number = value.as_number().map(|number| number.as_f64());
-                Some(number.ok_or_else(|| super::not_an_integer(field, path.text(), &value, "number"))?)
-            }
-            Some(Dynamic::Expression(expression)) => {
-                let entropy = self.entropy();
-                let field = "ToleratedFailurePercentage";
-                let value = expression.evaluate(&self.scope(branch, entropy, selected.value()), field)?;
-                let number = value.as_number().map(|number| number.as_f64());
-                Some(number.ok_or_else(|| unexpected_type(expression.text(), field, "number", &value))?)
-            }
-        };
+        let percentage = self.map_percentage(branch, map, selected)?;
         self.note(|seen| seen.tolerated_failure_percentage = percentage);
         Ok(Tolerated { count, percentage })
     }

@@ -3,7 +3,8 @@
 mod choice;
 mod fail;
 mod fork;
-mod map;
+pub(crate) mod map;
+mod map_run;
 mod map_test;
 mod parallel;
 mod pass;

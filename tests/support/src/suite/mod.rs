@@ -5,6 +5,7 @@
 
 mod activities;
 mod journal;
+mod map_runs;
 mod queue;
 mod registry;
 
@@ -16,6 +17,7 @@ use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Timestamp};
 
 pub use activities::{activities, waiting_tasks};
 pub use journal::journal;
+pub use map_runs::map_runs;
 pub use queue::{Consumer, queue};
 pub use registry::registry;
 

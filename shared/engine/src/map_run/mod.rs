@@ -1,0 +1,297 @@
+//! Map Runs: what is kept of one, and how it changes (DESIGN §5).
+//!
+//! A Map Run is an item of its own. The execution that began it waits with an open attempt and knows its public events
+//! alone. What happens to it are [`Change`]s, each with its condition, so that a message that comes twice counts once. It
+//! holds counters and a cursor, and nothing for each of its executions: those have their own META, and an
+//! outcome of a few bytes by their index. So each finished execution costs the same, however many there are.
+
+mod children;
+mod drive;
+mod results;
+mod turns;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{AttemptId, ErrorOutput, MapRunLimits, Timestamp};
+
+pub(crate) use children::Plan;
+pub(crate) use turns::Turns;
+
+use crate::meta::{RunId, StatusName};
+
+/// Bytes of results that are kept: more is more than a state's output can be.
+const RESULT_BYTES_KEPT: u64 = 2 * stepwell_interpreter::PAYLOAD_BYTES_MAX as u64;
+
+/// A Map Run (API: DescribeMapRun). Its stored form is in [`crate::stored`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MapRun {
+    /// `mapRunArn`
+    pub arn: Arc<str>,
+    /// `executionArn`: the execution that waits for it.
+    pub execution_arn: Arc<str>,
+    /// Which start of that name.
+    pub run: RunId,
+    /// Which redrive of that run.
+    pub epoch: u32,
+    /// The attempt that its end ends.
+    pub attempt: AttemptId,
+    /// `stateMachineArn`: the machine's, with the label of the Map state.
+    pub state_machine_arn: Arc<str>,
+    /// Whether its executions are Express ones.
+    pub express: bool,
+    /// `startDate`
+    pub started_at: Timestamp,
+    /// How many items it has.
+    pub items: u64,
+    /// What it keeps to.
+    pub limits: MapRunLimits,
+    /// How often its limits were changed.
+    pub updates: u64,
+    /// What of its executions becomes the state's result.
+    pub transformation: Transformation,
+    /// How far its executions are started.
+    pub cursor: Cursor,
+    /// Those of them that have ended.
+    pub ended: Ended,
+    /// Bytes of the results so far.
+    pub result_bytes: u64,
+    /// How it ends, once that is decided: no more executions are started.
+    pub ending: Option<Ending>,
+    /// `stopDate`: all its executions have ended.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// `Transformation` of a `WriterConfig`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub enum Transformation {
+    /// `NONE`: outputs with what is known of their executions.
+    None,
+    /// `COMPACT`: the outputs.
+    #[default]
+    Compact,
+    /// `FLATTEN`: the outputs; of those that are arrays, the elements.
+    Flatten,
+}
+
+/// How far a Map Run's executions are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Cursor {
+    /// The next item.
+    pub items: u64,
+    /// The index of the next execution.
+    pub children: u64,
+}
+
+/// A number of executions, and of their items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Count {
+    /// Executions.
+    pub children: u64,
+    /// Items.
+    pub items: u64,
+}
+
+/// Executions that have ended, by their status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Ended {
+    /// `succeeded`
+    pub succeeded: Count,
+    /// `failed`
+    pub failed: Count,
+    /// `timedOut`
+    pub timed_out: Count,
+    /// `aborted`
+    pub aborted: Count,
+}
+
+/// How a Map Run ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// `SUCCEEDED`
+    Succeeded,
+    /// `FAILED`
+    Failed(ErrorOutput),
+    /// `ABORTED`: nobody waits for it any more.
+    Aborted,
+}
+
+/// Something that happens to a Map Run, where its condition holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// An execution has ended whose outcome is not known yet.
+    Outcome(Outcome),
+    /// Executions were started, while the cursor was at `from` and no end was decided.
+    Advance {
+        /// Where the cursor was.
+        from: Cursor,
+        /// Where it is now.
+        to: Cursor,
+    },
+    /// Its limits were changed, after `after` such changes, while no end was decided.
+    Limits {
+        /// How many changes were before.
+        after: u64,
+        /// What is new.
+        update: LimitsUpdate,
+    },
+    /// How it ends is decided, where it was not yet.
+    End(Ending),
+    /// It is over, where it was not, and no other end was decided.
+    Close {
+        /// How it ended.
+        ending: Ending,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// How an execution of a Map Run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Its place among the Map Run's executions.
+    pub index: u64,
+    /// How many items it had.
+    pub items: u64,
+    /// Its status.
+    pub status: StatusName,
+    /// What it adds to the results.
+    pub result: Payload,
+}
+
+/// What UpdateMapRun changes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
+pub struct LimitsUpdate {
+    /// `maxConcurrency`
+    pub max_concurrency: Option<u32>,
+    /// `toleratedFailureCount`
+    pub tolerated_failure_count: Option<u64>,
+    /// `toleratedFailurePercentage`
+    pub tolerated_failure_percentage: Option<f64>,
+}
+
+impl MapRun {
+    /// The Map Run after `change`; `None` where its condition does not hold. That the outcome of an
+    /// [`Change::Outcome`] is not known yet is for the store to see.
+    pub fn changed(&self, change: &Change) -> Option<MapRun> {
+        let mut next = self.clone();
+        let is_open = self.ending.is_none() && self.closed_at.is_none();
+        match change {
+            Change::Outcome(_) if self.closed_at.is_some() => return None,
+            Change::Outcome(outcome) => {
+                let count = match outcome.status {
+                    "SUCCEEDED" => &mut next.ended.succeeded,
+                    "TIMED_OUT" => &mut next.ended.timed_out,
+                    "ABORTED" => &mut next.ended.aborted,
+                    _ => &mut next.ended.failed,
+                };
+                count.children += 1;
+                count.items += outcome.items;
+                next.result_bytes += outcome.result.bytes() as u64 + 1;
+            }
+            Change::Advance { from, to } => {
+                if !is_open || self.cursor != *from {
+                    return None;
+                }
+                next.cursor = *to;
+            }
+            Change::Limits { after, update } => {
+                if !is_open || self.updates != *after {
+                    return None;
+                }
+                next.updates += 1;
+                update.apply(&mut next.limits);
+            }
+            Change::End(ending) => {
+                if !is_open {
+                    return None;
+                }
+                next.ending = Some(ending.clone());
+            }
+            Change::Close { ending, at } => {
+                let other = self.ending.as_ref().is_some_and(|known| known != ending);
+                if self.closed_at.is_some() || other {
+                    return None;
+                }
+                next.ending = Some(ending.clone());
+                next.closed_at = Some(*at);
+            }
+        }
+        Some(next)
+    }
+
+    /// Whether the result of one more execution is kept: what is too much for the state's output anyhow is not.
+    pub fn keeps_results(&self) -> bool {
+        self.result_bytes <= RESULT_BYTES_KEPT
+    }
+
+    /// `status`
+    pub fn status(&self) -> StatusName {
+        match &self.ending {
+            _ if self.closed_at.is_none() => "RUNNING",
+            Some(Ending::Failed(_)) => "FAILED",
+            Some(Ending::Aborted) => "ABORTED",
+            Some(Ending::Succeeded) | None => "SUCCEEDED",
+        }
+    }
+
+    /// Executions and items that are under way.
+    pub fn running(&self) -> Count {
+        let ended = self.ended.all();
+        Count {
+            children: self.cursor.children.saturating_sub(ended.children),
+            items: self.cursor.items.saturating_sub(ended.items),
+        }
+    }
+
+    /// Executions and items whose turn has not come. How many executions batches of limited size will make is not known
+    /// before.
+    pub fn pending(&self) -> Count {
+        let items = self.items.saturating_sub(self.cursor.items);
+        let per_batch = self.limits.max_items_per_batch.unwrap_or(1);
+        let batched =
+            self.limits.max_items_per_batch.is_some() || self.limits.max_input_bytes_per_batch.is_none();
+        Count { children: if batched { items.div_ceil(per_batch.max(1)) } else { items.min(1) }, items }
+    }
+
+    /// Whether all items have had their turn and every execution has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        self.cursor.items >= self.items && self.ended.all().children == self.cursor.children
+    }
+
+    /// Whether more items failed than are tolerated.
+    pub(crate) fn fails(&self) -> bool {
+        // One that somebody stopped has not done what it was to do, either.
+        let Ended { failed, timed_out, aborted, .. } = self.ended;
+        let failed = failed.items + timed_out.items + aborted.items;
+        let MapRunLimits { tolerated_failure_count, tolerated_failure_percentage, .. } = self.limits;
+        let percentage = failed as f64 * 100.0 / self.items.max(1) as f64;
+        match (tolerated_failure_count, tolerated_failure_percentage) {
+            (None, None) => failed > 0,
+            (count, most) => {
+                count.is_some_and(|count| failed > count) || most.is_some_and(|most| percentage > most)
+            }
+        }
+    }
+}
+
+impl Ended {
+    /// All of them.
+    pub fn all(&self) -> Count {
+        let counts = [self.succeeded, self.failed, self.timed_out, self.aborted];
+        counts.into_iter().fold(Count::default(), |sum, count| Count {
+            children: sum.children + count.children,
+            items: sum.items + count.items,
+        })
+    }
+}
+
+impl LimitsUpdate {
+    fn apply(&self, limits: &mut MapRunLimits) {
+        limits.max_concurrency = self.max_concurrency.unwrap_or(limits.max_concurrency);
+        limits.tolerated_failure_count = self.tolerated_failure_count.or(limits.tolerated_failure_count);
+        limits.tolerated_failure_percentage =
+            self.tolerated_failure_percentage.or(limits.tolerated_failure_percentage);
+    }
+}

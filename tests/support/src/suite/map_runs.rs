@@ -1,0 +1,157 @@
+//! What every store of Map Runs does.
+
+use std::sync::Arc;
+
+use stepwell_engine::map_run::{
+    Change, Cursor, Ended, Ending, LimitsUpdate, MapRun, Outcome, Transformation,
+};
+use stepwell_engine::meta::RunId;
+use stepwell_engine::port::{MapRuns, MapRunsQuery};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{AttemptId, MapRunLimits, Timestamp};
+
+use super::{MACHINE, arn};
+
+/// What every store of Map Runs does.
+pub async fn map_runs(map_runs: &dyn MapRuns) {
+    creation(map_runs).await;
+    outcomes(map_runs).await;
+    conditions(map_runs).await;
+    listing(map_runs).await;
+}
+
+async fn creation(map_runs: &dyn MapRuns) {
+    let one = map_run("one", "e", 1);
+    assert!(found(map_runs, &one).await.is_none());
+    let absent = map_runs.change(&one.arn, Change::End(Ending::Aborted)).await.expect("the store answers");
+    assert!(absent.is_none());
+    assert_eq!(map_runs.create(one.clone()).await.expect("created"), one);
+    let other = Arc::new(MapRun { items: 99, ..MapRun::clone(&one) });
+    assert_eq!(map_runs.create(other).await.expect("there is one"), one);
+    assert_eq!(found(map_runs, &one).await, Some(one));
+}
+
+async fn outcomes(map_runs: &dyn MapRuns) {
+    let run = map_run("outcomes", "e", 2);
+    map_runs.create(run.clone()).await.expect("created");
+    let large = "x".repeat(200_000);
+    for (index, status, result) in [
+        (3, "SUCCEEDED", format!("\"{large}\"")),
+        (0, "FAILED", r#"{ "Error": "ö" }"#.to_owned()),
+        (3, "ABORTED", "1".to_owned()),
+        (1, "TIMED_OUT", format!("\"{large}\"")),
+        (2, "ABORTED", format!("\"{large}\"")),
+        (5, "SUCCEEDED", "\"not kept\"".to_owned()),
+        (u64::from(u32::MAX), "SUCCEEDED", "\"not kept\"".to_owned()),
+    ] {
+        let result = Payload::parse(result).expect("it is JSON");
+        let change = Change::Outcome(Outcome { index, items: 2, status, result });
+        let again = change.clone();
+        let changed = applied(map_runs, &run, change).await;
+        assert_eq!(changed, status != "ABORTED" || index == 2, "{index} {status}");
+        assert!(!applied(map_runs, &run, again).await, "{index} {status} counts once");
+    }
+    let now = found(map_runs, &run).await.expect("it is there");
+    let Ended { succeeded, failed, timed_out, aborted } = now.ended;
+    let counts = [succeeded, failed, timed_out, aborted].map(|count| (count.children, count.items));
+    assert_eq!(counts, [(3, 6), (1, 2), (1, 2), (1, 2)]);
+    for (from, limit, expected) in
+        [(0, 10, vec![0, 1, 2, 3]), (0, 2, vec![0, 1]), (2, 10, vec![2, 3]), (4, 10, vec![])]
+    {
+        let results = map_runs.results(&run.arn, from, limit).await.expect("the store answers");
+        assert_eq!(results.iter().map(|(index, _)| *index).collect::<Vec<_>>(), expected);
+    }
+    let first = map_runs.results(&run.arn, 0, 1).await.expect("the store answers");
+    assert_eq!(&**first[0].1.text(), r#"{ "Error": "ö" }"#);
+    assert!(map_runs.results("nobody's", 0, 10).await.expect("the store answers").is_empty());
+}
+
+async fn conditions(map_runs: &dyn MapRuns) {
+    let run = map_run("conditions", "e", 3);
+    map_runs.create(run.clone()).await.expect("created");
+    let at = |items, children| Cursor { items, children };
+    let advance = |from, to| Change::Advance { from, to };
+    assert!(applied(map_runs, &run, advance(at(0, 0), at(4, 2))).await);
+    assert!(!applied(map_runs, &run, advance(at(0, 0), at(6, 3))).await);
+    let update = LimitsUpdate { tolerated_failure_percentage: Some(12.5), ..LimitsUpdate::default() };
+    assert!(applied(map_runs, &run, Change::Limits { after: 0, update }).await);
+    assert!(!applied(map_runs, &run, Change::Limits { after: 0, update }).await);
+    let limits = found(map_runs, &run).await.expect("it is there").limits;
+    let expected = MapRunLimits { tolerated_failure_percentage: Some(12.5), ..run.limits };
+    assert_eq!(limits, expected);
+
+    assert!(applied(map_runs, &run, Change::End(Ending::Aborted)).await);
+    for late in [
+        advance(at(4, 2), at(6, 3)),
+        Change::Limits { after: 1, update },
+        Change::End(Ending::Succeeded),
+        Change::Close { ending: Ending::Succeeded, at: Timestamp(9) },
+    ] {
+        assert!(!applied(map_runs, &run, late.clone()).await, "{late:?}");
+    }
+    let outcome =
+        |index| Change::Outcome(Outcome { index, items: 1, status: "ABORTED", result: Payload::default() });
+    assert!(applied(map_runs, &run, outcome(1)).await);
+    let close = Change::Close { ending: Ending::Aborted, at: Timestamp(9) };
+    assert!(applied(map_runs, &run, close.clone()).await);
+    assert!(!applied(map_runs, &run, close).await);
+    assert!(!applied(map_runs, &run, outcome(0)).await);
+    let now = found(map_runs, &run).await.expect("it is there");
+    assert_eq!((now.status(), now.closed_at, now.cursor), ("ABORTED", Some(Timestamp(9)), at(4, 2)));
+}
+
+async fn listing(map_runs: &dyn MapRuns) {
+    for n in 0..5 {
+        map_runs.create(map_run(&format!("listed-{n}"), "listing", 100 + n)).await.expect("created");
+    }
+    let (mut names, mut after) = (vec![], None);
+    loop {
+        let query = MapRunsQuery { execution_arn: arn("listing").into(), limit: 2, after };
+        let listed = map_runs.list(query).await.expect("the store answers");
+        assert!(listed.map_runs.len() <= 2);
+        names.extend(listed.map_runs.iter().map(|run| run.arn.rsplit(':').next().unwrap_or("").to_owned()));
+        after = listed.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(names, ["listed-4", "listed-3", "listed-2", "listed-1", "listed-0"]);
+}
+
+async fn applied(map_runs: &dyn MapRuns, run: &MapRun, change: Change) -> bool {
+    let changed = map_runs.change(&run.arn, change).await.expect("the store answers").expect("it is there");
+    assert_eq!(found(map_runs, run).await.as_ref(), Some(&changed.map_run));
+    changed.applied
+}
+
+async fn found(map_runs: &dyn MapRuns, run: &MapRun) -> Option<Arc<MapRun>> {
+    map_runs.map_run(&run.arn).await.expect("the store answers")
+}
+
+fn map_run(name: &str, execution: &str, started_at: i64) -> Arc<MapRun> {
+    Arc::new(MapRun {
+        arn: format!("arn:aws:states:us-east-1:123456789012:mapRun:Suite/label:{name}").into(),
+        execution_arn: arn(execution).into(),
+        run: RunId(7),
+        epoch: 1,
+        attempt: AttemptId(3),
+        state_machine_arn: format!("{MACHINE}/label").into(),
+        express: true,
+        started_at: Timestamp(started_at),
+        items: 12,
+        limits: MapRunLimits {
+            max_concurrency: 5,
+            tolerated_failure_count: Some(6),
+            tolerated_failure_percentage: None,
+            max_items_per_batch: Some(2),
+            max_input_bytes_per_batch: Some(1000),
+        },
+        updates: 0,
+        transformation: Transformation::Flatten,
+        cursor: Cursor::default(),
+        ended: Ended::default(),
+        result_bytes: 0,
+        ending: None,
+        closed_at: None,
+    })
+}
