@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stepwell_asl::{Catcher, ErrorName, JitterStrategy, Retrier, State, StateKind};
-use stepwell_expr::{EvalError, Map, Payload, QueryLanguage, Value};
+use stepwell_expr::{EvalError, Payload, QueryLanguage, Value};
 
 use crate::Effect;
 use crate::decision::Decider;
@@ -360,15 +360,15 @@ pub fn data_limit_exceeded(state: &str) -> ErrorOutput {
     )
 }
 
-/// The error output that Catchers see: `Cause` is missing where none was given.
+/// The error output that Catchers see. What was not given is null, as recorded of a SendTaskFailure that says nothing. Only
+/// a timeout's cause is empty, as users' executions show it, though its event has none.
 fn error_output(error: &ErrorOutput) -> Payload {
-    let mut object = Map::with_capacity(2);
-    for (name, text) in [("Error", &error.error), ("Cause", &error.cause)] {
-        if let Some(text) = text {
-            object.insert(name, Value::from(text.clone()));
-        }
-    }
-    Payload::of(object.into())
+    let (name, cause) = (error.error.clone(), error.cause.clone());
+    let cause = match (&name, cause) {
+        (Some(name), None) if **name == *ErrorName::TIMEOUT => Value::from(""),
+        (_, cause) => cause.map_or(Value::Null, Value::from),
+    };
+    Payload::of(Value::from([("Error", name.map_or(Value::Null, Value::from)), ("Cause", cause)]))
 }
 
 /// Whether an `ErrorEquals` takes the failure (ASL: Errors).
