@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `STEPWELL_CASES` | picks cases by a regular expression over their ids; the first difference of each is shown |
 //! | `STEPWELL_SEEDS` | in how many worlds each case is run, which must agree; 1 |
-//! | `UPDATE_EXPECTED=1` | takes cases that pass off `expected-failures.txt` |
+//! | `UPDATE_EXPECTED=1` | takes cases that pass off the lists of expected failures |
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,8 +30,9 @@ fn main() -> ExitCode {
         eprintln!("the cases recorded on AWS are not here (../shared/conformance): SKIPPED");
         return libtest_mimic::run(&arguments, vec![]).exit_code();
     }
-    let list = here.join("expected-failures.txt");
-    let expected = Arc::new(ExpectedFailures::read(&list).unwrap());
+    // What boto3 finds as well, and what is run here alone.
+    let lists = ["expected-failures.txt", "expected-failures-in-memory.txt"].map(|name| here.join(name));
+    let expected = Arc::new(ExpectedFailures::read(&lists).unwrap());
     let verdicts = Verdicts::default();
     let updates = std::env::var_os("UPDATE_EXPECTED").is_some_and(|value| value == "1");
     let picked = std::env::var("STEPWELL_CASES").ok().map(|pattern| Regex::new(&pattern).unwrap());
@@ -41,13 +42,10 @@ fn main() -> ExitCode {
     let judge = (!updates).then(|| expected.clone());
     let mut trials: Vec<_> =
         cases.into_iter().map(|case| trial(case, judge.clone(), verdicts.clone())).collect();
-    trials.push(Trial::test(
-        "expected-failures.txt names cases",
-        move || match &expected.unknown(&ids)[..] {
-            [] => Ok(()),
-            unknown => Err(format!("there are no such cases: {}", unknown.join(", ")).into()),
-        },
-    ));
+    trials.push(Trial::test("the expected failures are cases", move || match &expected.unknown(&ids)[..] {
+        [] => Ok(()),
+        unknown => Err(format!("there are no such cases: {}", unknown.join(", ")).into()),
+    }));
     let in_detail = picked.is_some() || arguments.filter.is_some();
     // Hundreds of lines that say `ok` hide the one that does not.
     arguments.quiet |= !in_detail && !arguments.list && arguments.format.is_none();
@@ -58,8 +56,10 @@ fn main() -> ExitCode {
     let verdicts = verdicts.lock().unwrap();
     summary(&verdicts, in_detail);
     if updates {
-        let taken = take_off(&list, |id| verdicts.get(id) == Some(&Verdict::Exact)).unwrap();
-        println!("{taken} cases taken off {}", list.display());
+        for list in &lists {
+            let taken = take_off(list, |id| verdicts.get(id) == Some(&Verdict::Exact)).unwrap();
+            println!("{taken} cases taken off {}", list.display());
+        }
     }
     conclusion.exit_code()
 }

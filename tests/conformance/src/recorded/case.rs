@@ -106,7 +106,7 @@ pub(crate) struct Expectation {
 }
 
 /// What this world has. A case that needs anything else is skipped.
-const AT_HAND: [&str; 6] = ["none", "loggroup", "lambda", "activity", "nested-sfn", "iam-credentials"];
+const AT_HAND: [&str; 7] = ["none", "loggroup", "lambda", "activity", "nested-sfn", "iam-credentials", "sqs"];
 
 impl Case {
     /// The first service that it needs and that is not here.
@@ -165,7 +165,7 @@ mod tests {
         };
         check(&["none"], None);
         check(&["lambda:id", "nested-sfn"], None);
-        check(&["activity", "sqs"], Some("sqs"));
+        check(&["sqs", "sns"], Some("sns"));
     }
 
     #[test]

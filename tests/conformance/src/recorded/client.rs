@@ -1,6 +1,7 @@
 //! Calls of the API as boto3 makes them: what it checks first, and what it makes of the answer.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -9,7 +10,9 @@ use stepwell_interpreter::Timestamp;
 use stepwell_test_support::Random;
 use stepwell_wire::Api;
 
+use super::case::Call;
 use super::parameters;
+use super::queues::Queues;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,13 +93,32 @@ impl CallError {
 
 /// A client, which takes a moment for each call: as long as a seed says.
 pub(crate) struct Client {
-    pub(crate) api: Api,
+    api: Api,
+    queues: Arc<Queues>,
     random: RefCell<Random>,
 }
 
 impl Client {
-    pub(crate) fn new(api: Api, random: Random) -> Self {
-        Client { api, random: RefCell::new(random) }
+    pub(crate) fn new(api: Api, queues: Arc<Queues>, random: Random) -> Self {
+        Client { api, queues, random: RefCell::new(random) }
+    }
+
+    /// Makes a call of a case; `None` where its service is not here.
+    pub(crate) async fn call_service(&self, call: &Call, params: &Value) -> Option<Result<Value, CallError>> {
+        let settings = self.api.settings();
+        let account = call.access_key.as_deref().unwrap_or(&settings.account);
+        match call.service.as_str() {
+            "stepfunctions" => Some(self.call_in(account, &call.op, params).await),
+            "sqs" => {
+                self.take_a_moment().await;
+                let refused = |why: String| {
+                    let answer = json!({"__type": "AWS.SimpleQueueService.NonExistentQueue", "message": why});
+                    CallError::Refused(call.op.clone(), refusal(&answer, json!({"HTTPStatusCode": 400})))
+                };
+                Some(self.queues.call(&call.op, params).map_err(refused))
+            }
+            _ => None,
+        }
     }
 
     /// Calls an operation in the usual account.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -13,14 +13,18 @@ use super::run::Verdict;
 pub struct ExpectedFailures(BTreeMap<String, String>);
 
 impl ExpectedFailures {
-    /// Reads a list: a reason on a line that begins with `#`, then the ids it holds for.
+    /// Reads lists: a reason on a line that begins with `#`, then the ids it holds for.
     ///
     /// # Errors
     ///
-    /// It cannot be read.
-    pub fn read(file: &Path) -> Result<Self> {
-        let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-        Ok(Self::parse(&text))
+    /// One cannot be read.
+    pub fn read(files: &[PathBuf]) -> Result<Self> {
+        let mut listed = BTreeMap::new();
+        for file in files {
+            let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            listed.extend(Self::parse(&text).0);
+        }
+        Ok(ExpectedFailures(listed))
     }
 
     fn parse(text: &str) -> Self {
@@ -47,9 +51,9 @@ impl ExpectedFailures {
     /// A case fails that is not listed, or one is exact that is.
     pub fn judge(&self, id: &str, verdict: &Verdict) -> Result<(), String> {
         match (self.0.get(id), verdict) {
-            (Some(reason), Verdict::Exact) => {
-                Err(format!("it passes now: take it off expected-failures.txt (it stands under: {reason})"))
-            }
+            (Some(reason), Verdict::Exact) => Err(format!(
+                "it passes now: take it off the list of expected failures (it stands under: {reason})"
+            )),
             (None, Verdict::Failed(_)) => Err(verdict.to_string()),
             _ => Ok(()),
         }

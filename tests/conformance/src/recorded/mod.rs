@@ -2,7 +2,7 @@
 //!
 //! The API's operations are called as boto3 calls them (`client.rs`, `parameters.rs`), over an engine whose ports are in
 //! memory and whose clock jumps to whatever is due next (`world.rs`). Functions are handlers of our own
-//! (`functions.rs`). What came is compared with what AWS answered (`compare/`). The same cases go through boto3 and HTTP
+//! (`functions.rs`), and queues are in memory (`queues.rs`). What came is compared with what AWS answered (`compare/`). The same cases go through boto3 and HTTP
 //! against the program by `cargo xtask conformance`, and the same list says which of them may differ.
 //!
 //! Nothing here knows what a state machine means.
@@ -17,6 +17,7 @@ mod fill;
 mod functions;
 mod parameters;
 mod python;
+mod queues;
 mod run;
 mod wait;
 mod world;

@@ -185,7 +185,7 @@ mod tests {
         check(|case| case["input"]["b"] = json!(1.0), "loose");
         check(|case| case["input"]["b"] = json!(2), "history.events[0].executionStartedEventDetails.input.b");
         check(|case| case["definition"]["States"]["Rest"]["Seconds"] = json!(31), "fail");
-        check(|case| case["needs"] = json!(["sqs"]), "skipped");
+        check(|case| case["needs"] = json!(["sns"]), "skipped");
         check(|case| case["expect"] = json!({}), "fail");
         check(|case| case["definition"] = json!({}), "fail");
         check(

@@ -15,6 +15,7 @@ use stepwell_wire::{Api, TaskCalls};
 
 use super::client::Client;
 use super::functions::Functions;
+use super::queues::{QueueTasks, Queues};
 
 /// Whose state machines a case's are.
 pub(crate) const ACCOUNT: &str = "123456789012";
@@ -56,6 +57,7 @@ pub(crate) struct World {
     engine: Engine,
     api: Api,
     functions: Arc<Functions>,
+    queues: Arc<Queues>,
     executor: Executor,
     random: Random,
     /// The message that each driver is at.
@@ -75,7 +77,8 @@ impl World {
         }
         let functions = Arc::new(Functions::new(ports.clock.clone(), ACCOUNT.into(), REGION.into()));
         let task_calls = Arc::new(TaskCalls::default());
-        let tasks = integrations(functions.clone(), task_calls.clone());
+        let queues = Arc::new(Queues::new(ports.clock.clone()));
+        let tasks = integrations(functions.clone(), queues.clone(), task_calls.clone());
         let engine = Engine::new(Ports { tasks, ..ports.ports() }, Settings::default());
         let settings = stepwell_wire::Settings { account: ACCOUNT.into(), region: REGION.into() };
         let api = Api::new(engine.clone(), settings);
@@ -86,6 +89,7 @@ impl World {
             engine,
             api,
             functions,
+            queues,
             executor: Executor::default(),
             random: Random::new(seed ^ 0xCA5E),
             drivers: BTreeMap::new(),
@@ -106,7 +110,7 @@ impl World {
 
     /// A client of the API.
     pub(crate) fn client(&mut self) -> Client {
-        Client::new(self.api.clone(), Random::new(self.random.bits()))
+        Client::new(self.api.clone(), self.queues.clone(), Random::new(self.random.bits()))
     }
 
     /// Runs a future to its end, and the world with it.
@@ -192,9 +196,16 @@ impl World {
 }
 
 /// The services that tasks may call here, as `local/src/services.rs` has them for the program.
-fn integrations(functions: Arc<Functions>, step_functions: Arc<dyn StepFunctions>) -> Arc<dyn Tasks> {
+fn integrations(
+    functions: Arc<Functions>,
+    queues: Arc<Queues>,
+    step_functions: Arc<dyn StepFunctions>,
+) -> Arc<dyn Tasks> {
+    let queues = Arc::new(QueueTasks(queues));
     let integrations = Integrations::builder()
         .register("lambda", Arc::new(Lambda::new().hosted_by(functions)))
+        .register("sqs", queues.clone())
+        .register("aws-sdk:sqs", queues)
         .register("states", Arc::new(States::new(step_functions.clone())))
         .register("aws-sdk:sfn", Arc::new(Sfn::new(step_functions)))
         .build();
