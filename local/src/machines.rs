@@ -115,7 +115,7 @@ impl Machine {
         let mut machine = self.revised(engine, local);
         let known = registry.machine(&machine.arn).await?;
         match known {
-            None => match registry.create(Arc::new(machine.clone())).await {
+            None => match registry.create(Arc::new(machine.clone()), None).await {
                 Err(RegistryError::Exists(_)) => bail!("{} was created meanwhile", self.name),
                 done => done?,
             },
@@ -126,9 +126,10 @@ impl Machine {
                 return Ok(known);
             }
             Some(known) => {
-                machine = StateMachine { created_at: known.created_at, is_updated: true, ..machine };
+                let (created_at, edition) = (known.created_at, known.edition + 1);
+                machine = StateMachine { created_at, edition, is_updated: true, ..machine };
                 registry
-                    .update(Arc::new(machine.clone()), &known.revision)
+                    .update(Arc::new(machine.clone()), &known)
                     .await
                     .with_context(|| format!("updating {}", self.name))?;
             }
@@ -154,6 +155,7 @@ impl Machine {
             tracing: None,
             encryption: None,
             tags: Vec::new(),
+            edition: 0,
         }
     }
 }

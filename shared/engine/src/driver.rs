@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use stepwell_asl::Definition;
 use stepwell_interpreter::{
-    AttemptId, Claimant, Effect, TimerId, Timestamp, Trigger, advance_without, apply, token,
+    AttemptId, Claimant, Decision, Effect, Event, EventBody, Record, TimerId, Timestamp, Trigger,
+    advance_without, apply, token,
 };
 
 use crate::Engine;
@@ -74,6 +75,9 @@ impl Engine {
         let execution = message.execution.clone();
         let driven = match &message.body {
             MessageBody::MapRun(body) => self.drive_map_run(&execution, body).await,
+            MessageBody::DeleteMachine { revision } => {
+                return self.drive_deletion(&execution, revision, receives).await;
+            }
             _ => Driver::new(self, message, claimant).drive(receives).await,
         };
         match driven {
@@ -256,9 +260,10 @@ impl<'e> Driver<'e> {
         if !self.activities.is_empty() {
             self.missing_activities = self.missing_activities(&self.activities.clone()).await?;
         }
+        let deleting = self.work.during(self.engine.is_deleting(&run.meta)).await?;
         // Nothing is awaited from here to the decision: what arrived meanwhile would be taken for nothing.
         self.results.append(&mut self.work.take_arrived());
-        let proposal = self.decide(run, definition);
+        let proposal = self.decide(run, definition, deleting);
         if !proposal.records.is_empty() {
             self.commit(run, proposal).await?;
             return Ok(true);
@@ -278,7 +283,7 @@ impl<'e> Driver<'e> {
     }
 
     /// Lines 8 and 9.
-    fn decide(&self, run: &Run, definition: &Definition) -> Proposal {
+    fn decide(&self, run: &Run, definition: &Definition, deleting: bool) -> Proposal {
         let mut proposal = Proposal::default();
         let mut mine = run.first_driver(&self.me.message).is_some();
         let clock = &self.ports().clock;
@@ -302,7 +307,13 @@ impl<'e> Driver<'e> {
             let execution = proposal.execution_or(&run.execution);
             if execution.is_ready() {
                 let (missing, now) = (&self.missing_activities, clock.decision());
-                proposal.add(advance_without(definition, execution, &self.me, now, missing));
+                let decision = advance_without(definition, execution, &self.me, now, missing);
+                if deleting && enters_state(&decision) {
+                    // API: DeleteStateMachine. On the next state transition, the executions are terminated.
+                    proposal.add(apply(definition, execution, &Trigger::MachineDeleted, now));
+                } else {
+                    proposal.add(decision);
+                }
             }
         }
         proposal
@@ -327,9 +338,10 @@ impl<'e> Driver<'e> {
             MessageBody::ChildFinished { attempt, outcome } => {
                 Trigger::ChildFinished { attempt: *attempt, outcome: outcome.outcome() }
             }
-            MessageBody::Continue { .. } | MessageBody::ActivityStarted { .. } | MessageBody::MapRun(_) => {
-                return None;
-            }
+            MessageBody::Continue { .. }
+            | MessageBody::ActivityStarted { .. }
+            | MessageBody::DeleteMachine { .. }
+            | MessageBody::MapRun(_) => return None,
         })
     }
 
@@ -509,6 +521,12 @@ impl<'e> Driver<'e> {
         let (_, set) = run.execution.timers().find(|(id, _)| id == timer)?;
         Some(time_until(set.due, self.ports().clock.now())).filter(|left| !left.is_zero())
     }
+}
+
+fn enters_state(decision: &Decision) -> bool {
+    let enters =
+        |record: &Record| matches!(record, Record::Event(Event { body: EventBody::StateEntered { .. }, .. }));
+    decision.records.iter().any(enters)
 }
 
 fn open_attempts(run: &Run) -> BTreeSet<AttemptId> {

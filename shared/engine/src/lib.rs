@@ -9,6 +9,7 @@ mod cache;
 mod callback;
 mod commit;
 mod definitions;
+mod delete;
 mod driver;
 mod engine;
 mod express;

@@ -78,6 +78,11 @@ pub enum MessageBody {
     },
     /// Something for a Map Run, whose ARN stands in place of an execution's.
     MapRun(MapRunMessage),
+    /// Delete the state machine whose ARN stands in the place of the execution's.
+    DeleteMachine {
+        /// Its newest revision: a later machine of its name has another.
+        revision: Arc<str>,
+    },
 }
 
 /// What a message says to a Map Run.

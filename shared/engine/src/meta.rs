@@ -126,9 +126,15 @@ impl Meta {
         }
     }
 
-    /// The ARN that it is listed under: its Map Run's or else its state machine's.
-    pub fn listed_under(&self) -> &Arc<str> {
-        self.map_run_arn().unwrap_or(&self.info.state_machine_arn)
+    /// The ARNs that it is listed under: its Map Run's, or else those of its state machine, and of the version and the alias that
+    /// were started.
+    pub fn listed_under(&self) -> impl Iterator<Item = &Arc<str>> {
+        let info = &self.info;
+        let all = match self.map_run_arn() {
+            Some(map_run) => [Some(map_run), None, None],
+            None => [Some(&info.state_machine_arn), info.version_arn.as_ref(), info.alias_arn.as_ref()],
+        };
+        all.into_iter().flatten()
     }
 
     /// The API's word for how far it is.

@@ -382,6 +382,21 @@ fn messages_of_every_kind() {
     }
 }
 
+#[test]
+fn the_deletion_of_a_machine() {
+    let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:m".into();
+    let body = MessageBody::DeleteMachine { revision: "0c4b8a1e-1f2a-4d3b-8c5d-6e7f80910111".into() };
+    let message = Message {
+        execution: arn,
+        run: RunId::default(),
+        epoch: 0,
+        sent_at: Timestamp(1_700_000_000_123),
+        body,
+    };
+    let golden = check("message-v2-delete.bin", &encode_message(&message));
+    assert_eq!(decode_message(&golden).unwrap(), message);
+}
+
 /// Every cut and every changed byte gives an error or something else, and never a panic.
 #[test]
 fn damage_is_found_or_harmless() {

@@ -63,8 +63,17 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             decider.abort_map_runs();
             decider.event_after(BranchId(0), EventId(0), EventBody::ExecutionAborted(error.cut()));
         }
+        Trigger::MachineDeleted if *execution.status() == Status::Running => {
+            decider.cancel_below(BranchId(0));
+            let name = execution.info().map_or("", |info| &info.state_machine_name);
+            // One of a Map Run has a label behind it.
+            let name = name.split('/').next().unwrap_or_default();
+            let cause = format!("State machine {name} has been deleted.");
+            let error = ErrorOutput::new(ErrorName::RUNTIME, cause);
+            decider.event(BranchId(0), EventBody::ExecutionFailed(error));
+        }
         Trigger::DriverLost { claimant, callable_again } => decider.driver_lost(claimant, callable_again),
-        Trigger::Start { .. } | Trigger::Stop(_) => {}
+        Trigger::Start { .. } | Trigger::Stop(_) | Trigger::MachineDeleted => {}
     }
     decider.finish()
 }

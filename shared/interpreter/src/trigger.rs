@@ -61,6 +61,8 @@ pub enum Trigger {
     },
     /// StopExecution. Applies while the execution runs.
     Stop(ErrorOutput),
+    /// The state machine is being deleted, and the execution is about to enter a state. Applies while the execution runs.
+    MachineDeleted,
     /// A driver died (PROTOCOL, line 25). Applies unless it is buried already.
     DriverLost {
         /// Who.

@@ -353,7 +353,7 @@ mod tests {
             for _ in 0..50 {
                 tokio::task::yield_now().await;
             }
-            fixture.ports.registry.delete("none").await.expect("written");
+            fixture.ports.registry.delete("none", "").await.expect("written");
         }
     }
 

@@ -82,9 +82,12 @@ pub(crate) fn put(
 }
 
 fn list(batch: &Batch<'_>, meta: &Meta, status: i64, id: i64) -> Result<(), StoreError> {
-    batch
-        .statement("INSERT INTO listing (machine, status, started_at, id) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((hash(meta.listed_under()), status, meta.info.started_at.0, id))?;
+    let mut insert = batch.statement(
+        "INSERT OR IGNORE INTO listing (machine, status, started_at, id) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for arn in meta.listed_under() {
+        insert.execute((hash(arn), status, meta.info.started_at.0, id))?;
+    }
     Ok(())
 }
 
@@ -176,9 +179,11 @@ pub(crate) fn finish(
     }
     let id = hot.id;
     let meta = revise(batch, execution, hot, |meta| meta.end = Some(end.clone()))?;
-    batch
-        .statement("DELETE FROM listing WHERE machine = ?1 AND status = 0 AND started_at = ?2 AND id = ?3")?
-        .execute((hash(meta.listed_under()), meta.info.started_at.0, id))?;
+    let mut delete = batch
+        .statement("DELETE FROM listing WHERE machine = ?1 AND status = 0 AND started_at = ?2 AND id = ?3")?;
+    for arn in meta.listed_under() {
+        delete.execute((hash(arn), meta.info.started_at.0, id))?;
+    }
     list(batch, &meta, status_number(meta.status()).unwrap_or_default(), id)?;
     Ok(Finished::Done)
 }

@@ -193,7 +193,7 @@ fn list(connection: &Connection, query: &ListQuery) -> Result<Listed, StoreError
     for (_, id) in found {
         // Two ARNs may share a hash.
         let meta = executions::read_summary(&snapshot, id)?;
-        metas.extend(meta.filter(|meta| *meta.listed_under() == query.state_machine_arn).map(Arc::new));
+        metas.extend(meta.filter(|meta| query.names(meta)).map(Arc::new));
     }
     Ok(Listed { metas, next })
 }

@@ -22,6 +22,7 @@ mod read;
 mod registry;
 mod schema;
 mod store;
+mod versions;
 mod writer;
 
 pub use clock::SystemClock;

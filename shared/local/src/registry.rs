@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use stepwell_asl::MachineType;
-use stepwell_engine::port::{MachineStatus, Registry, RegistryError, StateMachine};
+use stepwell_engine::port::{
+    Alias, MachineStatus, Publication, Registry, RegistryError, StateMachine, Version,
+};
 use stepwell_expr::{Value, json};
 use stepwell_interpreter::Timestamp;
 
@@ -13,6 +15,7 @@ use crate::batch::Batch;
 use crate::error::StoreError;
 use crate::machines::{Change, HotMachines, Name};
 use crate::read::Readers;
+use crate::versions;
 use crate::writer::Writer;
 
 /// State machines in the store.
@@ -22,30 +25,40 @@ pub(crate) struct LocalRegistry {
     pub(crate) hot: Arc<HotMachines>,
 }
 
-enum Written {
-    Done,
-    Exists(StateMachine),
-    Missing,
-}
+/// A write that came to its end, or whose condition did not hold.
+pub(crate) type Written<T> = Result<Result<T, RegistryError>, StoreError>;
 
 #[async_trait]
 impl Registry for LocalRegistry {
-    async fn create(&self, machine: Arc<StateMachine>) -> Result<(), RegistryError> {
-        let arn = machine.arn.clone();
-        self.put(arn, move |batch| match current(batch.connection, &machine.arn)? {
-            Some(known) => Ok(Written::Exists(known)),
-            None => put(batch, &machine),
+    async fn create(
+        &self,
+        machine: Arc<StateMachine>,
+        version: Option<Publication>,
+    ) -> Result<(), RegistryError> {
+        self.write(move |batch| {
+            if let Some(known) = current(batch.connection, &machine.arn)? {
+                return Ok(Err(RegistryError::Exists(Arc::new(known))));
+            }
+            put(batch, &machine)?;
+            match &version {
+                None => Ok(Ok(())),
+                Some(version) => Ok(versions::publish(batch, &machine, version)?.map(drop)),
+            }
         })
         .await
     }
 
-    async fn update(&self, machine: Arc<StateMachine>, expected: &str) -> Result<(), RegistryError> {
-        let expected = Box::<str>::from(expected);
-        let arn = machine.arn.clone();
-        self.put(arn, move |batch| match current(batch.connection, &machine.arn)? {
-            None => Ok(Written::Missing),
-            Some(known) if *known.revision != *expected => Ok(Written::Exists(known)),
-            Some(_) => put(batch, &machine),
+    async fn update(&self, machine: Arc<StateMachine>, expected: &StateMachine) -> Result<(), RegistryError> {
+        let (revision, edition) = (expected.revision.clone(), expected.edition);
+        self.write(move |batch| {
+            let known = match open(batch.connection, &machine.arn)? {
+                Ok(known) => known,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            if known.revision != revision || known.edition != edition {
+                return Ok(Err(RegistryError::Exists(Arc::new(known))));
+            }
+            put(batch, &machine).map(Ok)
         })
         .await
     }
@@ -64,28 +77,107 @@ impl Registry for LocalRegistry {
         listed.map_err(unavailable)
     }
 
-    async fn delete(&self, arn: &str) -> Result<(), RegistryError> {
-        let arn = Arc::<str>::from(arn);
-        let deleted = self.writer.write(move |batch| {
-            batch.statement("DELETE FROM machine WHERE arn = ?1")?.execute([&*arn])?;
-            batch.set_machine(Change::Deleted(arn.clone()));
-            Ok(())
-        });
-        deleted.await.map_err(unavailable)
+    async fn begin_delete(&self, arn: &str, revision: &str) -> Result<(), RegistryError> {
+        let (arn, revision) = (Box::<str>::from(arn), Box::<str>::from(revision));
+        self.write(move |batch| match current(batch.connection, &arn)? {
+            None => Ok(Err(RegistryError::Missing(arn.to_string()))),
+            Some(known) if *known.revision != *revision => Ok(Err(RegistryError::Exists(Arc::new(known)))),
+            Some(known) => {
+                put(batch, &Arc::new(StateMachine { status: MachineStatus::Deleting, ..known })).map(Ok)
+            }
+        })
+        .await
+    }
+
+    async fn delete(&self, arn: &str, revision: &str) -> Result<(), RegistryError> {
+        let (arn, revision) = (Arc::<str>::from(arn), Box::<str>::from(revision));
+        self.write(move |batch| {
+            let sql = "DELETE FROM machine WHERE arn = ?1 AND revision = ?2";
+            if batch.statement(sql)?.execute((&*arn, &*revision))? > 0 {
+                versions::delete_all(batch, &arn)?;
+                batch.set_machine(Change::Deleted(arn.clone()));
+            }
+            Ok(Ok(()))
+        })
+        .await
+    }
+
+    async fn publish(&self, arn: &str, publication: Publication) -> Result<Arc<Version>, RegistryError> {
+        let arn = Box::<str>::from(arn);
+        self.write(move |batch| match open(batch.connection, &arn)? {
+            Ok(machine) => versions::publish(batch, &Arc::new(machine), &publication),
+            Err(refused) => Ok(Err(refused)),
+        })
+        .await
+    }
+
+    async fn version(&self, arn: &str, number: u64) -> Result<Option<Arc<Version>>, RegistryError> {
+        self.read(|connection| versions::version(connection, arn, number))
+    }
+
+    async fn versions(
+        &self,
+        arn: &str,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Version>>, RegistryError> {
+        self.read(|connection| versions::list(connection, arn, before, limit))
+    }
+
+    async fn delete_version(&self, arn: &str, number: u64) -> Result<(), RegistryError> {
+        let arn = Box::<str>::from(arn);
+        self.write(move |batch| versions::delete(batch, &arn, number)).await
+    }
+
+    async fn create_alias(&self, arn: &str, alias: Arc<Alias>) -> Result<(), RegistryError> {
+        let arn = Box::<str>::from(arn);
+        self.write(move |batch| match open(batch.connection, &arn)? {
+            Ok(_) => versions::create_alias(batch, &arn, &alias),
+            Err(refused) => Ok(Err(refused)),
+        })
+        .await
+    }
+
+    async fn update_alias(&self, arn: &str, alias: Arc<Alias>, expected: u64) -> Result<(), RegistryError> {
+        let arn = Box::<str>::from(arn);
+        self.write(move |batch| match open(batch.connection, &arn)? {
+            Ok(_) => versions::update_alias(batch, &arn, &alias, expected),
+            Err(RegistryError::Missing(_)) => Ok(Err(RegistryError::AliasMissing(alias.name.to_string()))),
+            Err(refused) => Ok(Err(refused)),
+        })
+        .await
+    }
+
+    async fn alias(&self, arn: &str, name: &str) -> Result<Option<Arc<Alias>>, RegistryError> {
+        self.read(|connection| versions::alias(connection, arn, name))
+    }
+
+    async fn aliases(
+        &self,
+        arn: &str,
+        version: Option<u64>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Alias>>, RegistryError> {
+        self.read(|connection| versions::aliases(connection, arn, version, after, limit))
+    }
+
+    async fn delete_alias(&self, arn: &str, name: &str) -> Result<(), RegistryError> {
+        let (arn, name) = (Box::<str>::from(arn), Box::<str>::from(name));
+        self.write(move |batch| versions::delete_alias(batch, &arn, &name).map(Ok)).await
     }
 }
 
 impl LocalRegistry {
-    async fn put(
+    async fn write<T: Send + 'static>(
         &self,
-        arn: Arc<str>,
-        apply: impl FnMut(&mut Batch<'_>) -> Result<Written, StoreError> + Send + 'static,
-    ) -> Result<(), RegistryError> {
-        match self.writer.write(apply).await.map_err(unavailable)? {
-            Written::Done => Ok(()),
-            Written::Exists(known) => Err(RegistryError::Exists(Arc::new(known))),
-            Written::Missing => Err(RegistryError::Missing(arn.to_string())),
-        }
+        apply: impl FnMut(&mut Batch<'_>) -> Written<T> + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        self.writer.write(apply).await.map_err(unavailable)?
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, RegistryError> {
+        self.readers.read(read).map_err(unavailable)
     }
 
     async fn find(&self, name: Name) -> Result<Option<Arc<StateMachine>>, RegistryError> {
@@ -107,7 +199,18 @@ fn unavailable(error: StoreError) -> RegistryError {
     RegistryError::Unavailable(error.boxed())
 }
 
-fn put(batch: &mut Batch<'_>, machine: &Arc<StateMachine>) -> Result<Written, StoreError> {
+/// The machine of this ARN, which takes changes.
+fn open(connection: &Connection, arn: &str) -> Written<StateMachine> {
+    Ok(match current(connection, arn)? {
+        None => Err(RegistryError::Missing(arn.to_owned())),
+        Some(known) if known.status == MachineStatus::Deleting => {
+            Err(RegistryError::Deleting(arn.to_owned()))
+        }
+        Some(known) => Ok(known),
+    })
+}
+
+fn put(batch: &mut Batch<'_>, machine: &Arc<StateMachine>) -> Result<(), StoreError> {
     batch
         .statement(
             "INSERT INTO machine (arn, revision) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET revision = ?2",
@@ -120,11 +223,11 @@ fn put(batch: &mut Batch<'_>, machine: &Arc<StateMachine>) -> Result<Written, St
     batch
         .statement(
             "INSERT INTO revision (arn, revision, name, type, role_arn, is_updated, created_at, updated_at, status,
-                 logging, tracing, encryption, tags, definition)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                 logging, tracing, encryption, tags, definition, edition)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
              ON CONFLICT (arn, revision) DO UPDATE SET name = ?3, type = ?4, role_arn = ?5, is_updated = ?6,
                  created_at = ?7, updated_at = ?8, status = ?9, logging = ?10, tracing = ?11, encryption = ?12,
-                 tags = ?13, definition = ?14",
+                 tags = ?13, definition = ?14, edition = ?15",
         )?
         .execute((
             &*machine.arn,
@@ -141,14 +244,15 @@ fn put(batch: &mut Batch<'_>, machine: &Arc<StateMachine>) -> Result<Written, St
             machine.encryption.as_deref(),
             tags_text(&machine.tags),
             &*machine.definition,
+            machine.edition.cast_signed(),
         ))?;
     batch.set_machine(Change::Put(machine.clone()));
-    Ok(Written::Done)
+    Ok(())
 }
 
 const COLUMNS: &str =
     "SELECT v.number, v.arn, v.revision, v.name, v.type, v.role_arn, v.is_updated, v.created_at,
-    v.updated_at, v.status, v.logging, v.tracing, v.encryption, v.tags, v.definition FROM ";
+    v.updated_at, v.status, v.logging, v.tracing, v.encryption, v.tags, v.definition, v.edition FROM ";
 
 fn current(connection: &Connection, arn: &str) -> Result<Option<StateMachine>, StoreError> {
     let sql = "machine m JOIN revision v ON v.arn = m.arn AND v.revision = m.revision WHERE m.arn = ?1";
@@ -208,6 +312,7 @@ fn read(row: &Row<'_>) -> Result<StateMachine, StoreError> {
         encryption: row.get(12)?,
         tags,
         definition: row.get(14)?,
+        edition: row.get::<_, i64>(15)?.cast_unsigned(),
     })
 }
 
@@ -259,6 +364,7 @@ mod tests {
             tracing: None,
             encryption: None,
             tags: vec![("team".into(), "a \"b\"".into()), ("empty".into(), String::new())],
+            edition: 3,
         }
     }
 
@@ -267,9 +373,9 @@ mod tests {
         let mut fixture = Fixture::new();
         let (one, two) = (machine("m", "1"), machine("m", "2"));
         let registry = &fixture.ports.registry;
-        registry.create(Arc::new(one.clone())).await.expect("created");
-        registry.update(Arc::new(two.clone()), "1").await.expect("updated");
-        registry.create(Arc::new(machine("b", "1"))).await.expect("created");
+        registry.create(Arc::new(one.clone()), None).await.expect("created");
+        registry.update(Arc::new(two.clone()), &one).await.expect("updated");
+        registry.create(Arc::new(machine("b", "1")), None).await.expect("created");
         for _ in 0..2 {
             let registry = &fixture.ports.registry;
             assert_eq!(registry.machine(&one.arn).await.expect("read").as_deref(), Some(&two));
@@ -289,8 +395,8 @@ mod tests {
         assert_eq!(names(None, 1).await, ["b"]);
         assert_eq!(names(Some(&machine("b", "1").arn), 9).await, ["m"]);
 
-        registry.delete(&one.arn).await.expect("deleted");
-        registry.delete(&one.arn).await.expect("it is deleted already");
+        registry.delete(&one.arn, "2").await.expect("deleted");
+        registry.delete(&one.arn, "2").await.expect("it is deleted already");
         assert_eq!(registry.machine(&one.arn).await.expect("read"), None);
         assert_eq!(registry.revision(&one.arn, "2").await.expect("read").as_deref(), Some(&two));
     }
@@ -299,10 +405,11 @@ mod tests {
     async fn a_change_that_came_second_is_refused() {
         let fixture = Fixture::new();
         let registry = &fixture.ports.registry;
-        let update = |revision| registry.update(Arc::new(machine("m", "3")), revision);
+        let update =
+            async |revision| registry.update(Arc::new(machine("m", "3")), &machine("m", revision)).await;
         assert!(matches!(update("1").await, Err(RegistryError::Missing(_))));
-        registry.create(Arc::new(machine("m", "1"))).await.expect("created");
-        let known = registry.create(Arc::new(machine("m", "2"))).await;
+        registry.create(Arc::new(machine("m", "1")), None).await.expect("created");
+        let known = registry.create(Arc::new(machine("m", "2")), None).await;
         assert!(matches!(known, Err(RegistryError::Exists(known)) if &*known.revision == "1"));
         assert!(matches!(update("2").await, Err(RegistryError::Exists(_))));
         update("1").await.expect("updated");

@@ -97,8 +97,8 @@ CREATE TABLE store (
 INSERT INTO store VALUES (0);
 ";
 
-/// What each version after the first has more.
-const ADDED: [&str; 2] = [ACTIVITIES, MAP_RUNS];
+/// What each version after the first has more. They are never changed.
+const ADDED: [&str; 3] = [ACTIVITIES, MAP_RUNS, VERSIONS];
 
 // A waiting task is found by its activity's hash, and told from others by a hash of what names it.
 const ACTIVITIES: &str = "
@@ -137,6 +137,33 @@ CREATE TABLE outcome (
     place INTEGER NOT NULL,
     result BLOB,
     PRIMARY KEY (map_run, place)
+) WITHOUT ROWID;
+";
+
+const VERSIONS: &str = "
+ALTER TABLE machine ADD COLUMN last_version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE revision ADD COLUMN edition INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE version (
+    arn TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    revision TEXT NOT NULL,
+    description TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (arn, number)
+) WITHOUT ROWID;
+CREATE INDEX version_revision ON version (arn, revision);
+CREATE TABLE alias (
+    arn TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    version INTEGER NOT NULL,
+    weight INTEGER NOT NULL,
+    other_version INTEGER,
+    other_weight INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    edition INTEGER NOT NULL,
+    PRIMARY KEY (arn, name)
 ) WITHOUT ROWID;
 ";
 

@@ -56,7 +56,7 @@ async fn waiting_tasks() {
     let fixture = fixture();
     let ports = &fixture.ports;
     // The writer answers in order.
-    let settle = async || ports.registry.delete("none").await.expect("written");
+    let settle = async || ports.registry.delete("none", "").await.expect("written");
     suite::waiting_tasks(&*ports.activities, settle).await;
 }
 
@@ -85,7 +85,7 @@ impl Dispatched {
             for _ in 0..50 {
                 tokio::task::yield_now().await;
             }
-            self.fixture.ports.registry.delete("none").await.expect("written");
+            self.fixture.ports.registry.delete("none", "").await.expect("written");
         }
     }
 

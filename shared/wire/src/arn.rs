@@ -12,6 +12,19 @@ pub struct StateMachineArn {
     is_here: bool,
 }
 
+/// What of a state machine an ARN names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Qualifier<'a> {
+    /// The machine itself.
+    None,
+    /// A version, by its number.
+    Version(u64),
+    /// An alias, by its name.
+    Alias(&'a str),
+    /// A Map state, by its label.
+    Label(&'a str),
+}
+
 /// An ARN that names an execution of a Standard state machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionArn {
@@ -48,9 +61,17 @@ impl StateMachineArn {
         &self.text[..self.name_end]
     }
 
-    /// Whether it names a version, an alias or a label.
-    pub fn is_qualified(&self) -> bool {
-        self.name_end < self.text.len()
+    /// What of the machine it names.
+    pub fn qualifier(&self) -> Qualifier<'_> {
+        let rest = &self.text[self.name_end..];
+        let Some(name) = rest.strip_prefix(':') else {
+            return rest.strip_prefix('/').map_or(Qualifier::None, Qualifier::Label);
+        };
+        match name.parse() {
+            // No version is written in another way than this.
+            Ok(number) if u64::to_string(&number) == name => Qualifier::Version(number),
+            _ => Qualifier::Alias(name),
+        }
     }
 
     /// Whether account and region are those served here. Nothing else can exist here.
@@ -200,24 +221,23 @@ mod tests {
     #[test]
     fn state_machine_arns() {
         let here = "arn:aws:states:us-east-1:123456789012:";
-        for (text, machine, qualified, is_here) in [
-            (format!("{here}stateMachine:orders"), format!("{here}stateMachine:orders"), false, true),
-            (format!("{here}stateMachine:orders:2"), format!("{here}stateMachine:orders"), true, true),
-            (format!("{here}stateMachine:orders/label"), format!("{here}stateMachine:orders"), true, true),
-            (
-                "arn:aws:states:us-east-1:000000000000:stateMachine:o".into(),
-                "arn:aws:states:us-east-1:000000000000:stateMachine:o".into(),
-                false,
-                false,
-            ),
+        for (name, qualifier) in [
+            ("orders", Qualifier::None),
+            ("orders:2", Qualifier::Version(2)),
+            ("orders:02", Qualifier::Alias("02")),
+            ("orders:+2", Qualifier::Alias("+2")),
+            ("orders:99999999999999999999", Qualifier::Alias("99999999999999999999")),
+            ("orders:PROD", Qualifier::Alias("PROD")),
+            ("orders:", Qualifier::Alias("")),
+            ("orders/label", Qualifier::Label("label")),
         ] {
+            let text = format!("{here}stateMachine:{name}");
             let arn = StateMachineArn::parse(&text.as_str().into(), &settings()).unwrap();
-            assert_eq!(
-                (arn.machine(), arn.is_qualified(), arn.is_here()),
-                (&*machine, qualified, is_here),
-                "{text}"
-            );
+            assert_eq!((arn.machine(), arn.qualifier()), (&*format!("{here}stateMachine:orders"), qualifier));
+            assert!(arn.is_here(), "{text}");
         }
+        let elsewhere = "arn:aws:states:us-east-1:000000000000:stateMachine:o".into();
+        assert!(!StateMachineArn::parse(&elsewhere, &settings()).unwrap().is_here());
     }
 
     #[test]

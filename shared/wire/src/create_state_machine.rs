@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use stepwell_asl::{Format, MachineType, invalid_definition};
-use stepwell_engine::port::{MachineStatus, RegistryError, StateMachine};
+use stepwell_engine::port::{MachineStatus, Publication, RegistryError, StateMachine};
 use stepwell_expr::Value;
 
 use crate::answer::Answer;
 use crate::arn::check_name;
 use crate::configuration::{Configurations, ENCRYPTION_DEFAULT, Kept, LOGGING_DEFAULT, TRACING_DEFAULT};
 use crate::request::{Members, Text, Violations};
+use crate::target::{alive, version_arn};
 use crate::{Api, Error, id, tags};
 
 struct Input {
@@ -19,6 +20,7 @@ struct Input {
     machine_type: MachineType,
     kept: Kept,
     tags: Vec<(String, String)>,
+    publish: Publish,
 }
 
 pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
@@ -39,16 +41,33 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
         tracing: input.kept.tracing,
         encryption: input.kept.encryption,
         tags: input.tags,
+        edition: 0,
     });
-    let created = match api.engine().ports().registry.create(machine.clone()).await {
+    let publish = &input.publish;
+    let version = publish.publishes.then(|| Publication {
+        revision: machine.revision.clone(),
+        description: publish.description.clone(),
+        at: now,
+    });
+    let created = match api.engine().ports().registry.create(machine.clone(), version).await {
         Ok(()) => machine,
-        Err(RegistryError::Exists(there)) => same(there, &machine)?,
+        Err(RegistryError::Exists(there)) => {
+            let there = same(there, &machine)?;
+            same_version(api, &there, publish).await?;
+            there
+        }
         Err(error) => return Err(error.into()),
     };
     let mut answer = Answer::new();
     answer.text("stateMachineArn", &created.arn).time("creationDate", created.created_at);
+    if publish.publishes {
+        answer.text("stateMachineVersionArn", &version_arn(&created.arn, FIRST_VERSION));
+    }
     Ok(answer)
 }
+
+/// The number of the version that is published at the creation.
+const FIRST_VERSION: u64 = 1;
 
 impl Input {
     fn read(body: &Value) -> Result<Self, Error> {
@@ -68,21 +87,30 @@ impl Input {
         check_definition(&definition, machine_type)?;
         let kept = configurations.kept()?;
         let tags = tags::merged(&name, &[], tags)?;
-        Ok(Input { name, definition, role_arn, machine_type, kept, tags })
+        Ok(Input { name, definition, role_arn, machine_type, kept, tags, publish })
     }
 }
 
 /// The answer to the same request made again: what is `there`. Role and tags may differ (API: CreateStateMachine).
 fn same(there: Arc<StateMachine>, asked: &StateMachine) -> Result<Arc<StateMachine>, Error> {
-    if there.status == MachineStatus::Deleting {
-        return Err(Error::StateMachineDeleting(there.arn.to_string()));
-    }
+    alive(&there)?;
     let is_same = there.definition == asked.definition
         && there.machine_type == asked.machine_type
         && logging(&there) == logging(asked)
         && tracing(&there) == tracing(asked)
         && encryption(&there) == encryption(asked);
     if is_same { Ok(there) } else { Err(Error::StateMachineAlreadyExists(there.arn.to_string())) }
+}
+
+/// Checks that the machine which is `there` was published at its creation, or not, as `publish` says.
+async fn same_version(api: &Api, there: &StateMachine, publish: &Publish) -> Result<(), Error> {
+    let first = api.engine().ports().registry.version(&there.arn, FIRST_VERSION).await?;
+    let first = first.filter(|first| first.created_at == there.created_at);
+    let is_same = match &first {
+        Some(first) => publish.publishes && first.description == publish.description,
+        None => !publish.publishes,
+    };
+    if is_same { Ok(()) } else { Err(Error::StateMachineAlreadyExists(there.arn.to_string())) }
 }
 
 /// `loggingConfiguration` as JSON.
@@ -102,28 +130,25 @@ pub(crate) fn encryption(machine: &StateMachine) -> &str {
 
 /// `publish` and `versionDescription`
 pub(crate) struct Publish {
-    publishes: bool,
-    is_described: bool,
+    pub(crate) publishes: bool,
+    pub(crate) description: Option<Arc<str>>,
 }
 
 impl Publish {
     pub(crate) fn read(request: &mut Members<'_>) -> Result<Self, Error> {
         Ok(Publish {
             publishes: request.flag("publish")?.unwrap_or(false),
-            is_described: request.text("versionDescription", &Text::VERSION_DESCRIPTION)?.is_some(),
+            description: request.text("versionDescription", &Text::VERSION_DESCRIPTION)?,
         })
     }
 
     /// # Errors
-    /// [`Error::Validation`] for a description of nothing, and for any publishing: versions are not built yet.
+    /// [`Error::Validation`] for a description of nothing.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match (self.publishes, self.is_described) {
-            (false, true) => {
-                Err(Error::validation("Version description can only be set when publish is true"))
-            }
-            (true, _) => Err(Error::validation("Stepwell does not publish state machine versions yet")),
-            (false, false) => Ok(()),
+        if self.description.is_some() && !self.publishes {
+            return Err(Error::validation("Version description can only be set when publish is true"));
         }
+        Ok(())
     }
 }
 

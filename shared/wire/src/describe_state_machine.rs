@@ -8,6 +8,7 @@ use crate::answer::Answer;
 use crate::create_state_machine::{encryption, logging, tracing, type_name};
 use crate::request::{Members, Text, Violations};
 use crate::start_execution::IncludedData;
+use crate::target::largest;
 use crate::update_state_machine::shown_revision;
 use crate::{Api, Error, StateMachineArn};
 
@@ -17,7 +18,10 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let arn = request.required("stateMachineArn", &Text::ARN)?;
     let included = IncludedData::read(&mut request)?;
     violations.check()?;
-    let machine = api.machine(&StateMachineArn::parse(&arn, api.settings())?).await?;
+    let arn = StateMachineArn::parse(&arn, api.settings())?;
+    // An alias is described by the version that most of its executions go to.
+    let target = api.target(&arn, largest).await?;
+    let (machine, version) = (&target.machine, &target.version);
 
     let mut answer = Answer::with_capacity(machine.definition.len() + 1024);
     let status = match machine.status {
@@ -27,8 +31,10 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     answer
         .text("status", status)
         .text("type", type_name(machine.machine_type))
-        .time("creationDate", machine.created_at);
-    write_machine(&mut answer, api, &machine, &machine.role_arn, included);
+        .time("creationDate", version.as_ref().map_or(machine.created_at, |version| version.created_at))
+        .text("stateMachineArn", arn.text())
+        .text_if("description", version.as_ref().and_then(|version| version.description.as_ref()));
+    write_machine(&mut answer, api, machine, &machine.role_arn, included);
     Ok(answer)
 }
 
@@ -41,7 +47,6 @@ pub(crate) fn write_machine(
     included: IncludedData,
 ) {
     answer
-        .text("stateMachineArn", &machine.arn)
         .text("name", &machine.name)
         .text("roleArn", role_arn)
         .text_if("revisionId", shown_revision(machine))

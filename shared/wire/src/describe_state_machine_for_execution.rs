@@ -22,7 +22,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
         .ok_or_else(|| Error::StateMachineDoesNotExist(meta.info.state_machine_arn.to_string()))?;
 
     let mut answer = Answer::with_capacity(machine.definition.len() + 1024);
-    answer.time("updateDate", machine.updated_at);
+    answer.time("updateDate", machine.updated_at).text("stateMachineArn", &machine.arn);
     write_machine(&mut answer, api, &machine, &meta.info.role_arn, included);
     Ok(answer)
 }

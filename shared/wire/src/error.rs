@@ -21,8 +21,13 @@ pub enum Error {
     #[error("{}", violations(.0))]
     Constraints(Vec<String>),
     /// The request makes no sense, though each member may.
-    #[error("{0}")]
-    Validation(String),
+    #[error("{message}")]
+    Validation {
+        /// What is wrong.
+        message: String,
+        /// `reason`, where the API has one.
+        reason: Option<&'static str>,
+    },
     /// `UpdateStateMachine` with nothing to update.
     #[error("{0}")]
     MissingRequiredParameter(&'static str),
@@ -83,12 +88,21 @@ pub enum Error {
     /// There is no such task.
     #[error("Task Does Not Exist: 'Provided task does not exist'")]
     TaskDoesNotExist,
-    /// The resource was changed by somebody else meanwhile.
+    /// The resource was changed by somebody else meanwhile, or is in use, or is not what the request says.
     #[error("{0}")]
-    Conflict(&'static str),
+    Conflict(String),
     /// There is no such resource.
     #[error("Resource not found: '{0}'")]
     ResourceNotFound(String),
+    /// What the request names, an alias or a version, is not there.
+    #[error("Request references a resource that does not exist.")]
+    ReferenceNotFound {
+        /// Its ARN.
+        resource: String,
+    },
+    /// There are as many as there may be.
+    #[error("{0}")]
+    ServiceQuotaExceeded(String),
     /// More tags than a resource may have.
     #[error("Too many tags: a resource has at most {} tags", crate::TAGS_MAX)]
     TooManyTags {
@@ -124,7 +138,12 @@ impl Namespace {
 impl Error {
     /// A [`Error::Validation`].
     pub(crate) fn validation(message: impl Into<String>) -> Self {
-        Error::Validation(message.into())
+        Error::Validation { message: message.into(), reason: None }
+    }
+
+    /// A [`Error::Validation`] with its `reason`.
+    pub(crate) fn validation_for(reason: &'static str, message: impl Into<String>) -> Self {
+        Error::Validation { message: message.into(), reason: Some(reason) }
     }
 
     /// The table.
@@ -135,7 +154,7 @@ impl Error {
             Error::Serialization(_) => (Service, "SerializationException", 400),
             Error::RequestTooLarge => (Service, "RequestEntityTooLargeException", 413),
             Error::Constraints(_) => (Validate, "ValidationException", 400),
-            Error::Validation(_) => (StepFunctions, "ValidationException", 400),
+            Error::Validation { .. } => (StepFunctions, "ValidationException", 400),
             Error::MissingRequiredParameter(_) => (StepFunctions, "MissingRequiredParameter", 400),
             Error::InvalidArn(_) => (StepFunctions, "InvalidArn", 400),
             Error::InvalidName(_) => (StepFunctions, "InvalidName", 400),
@@ -159,7 +178,10 @@ impl Error {
             Error::TaskTimedOut => (StepFunctions, "TaskTimedOut", 400),
             Error::TaskDoesNotExist => (StepFunctions, "TaskDoesNotExist", 400),
             Error::Conflict(_) => (StepFunctions, "ConflictException", 400),
-            Error::ResourceNotFound(_) => (StepFunctions, "ResourceNotFound", 400),
+            Error::ResourceNotFound(_) | Error::ReferenceNotFound { .. } => {
+                (StepFunctions, "ResourceNotFound", 400)
+            }
+            Error::ServiceQuotaExceeded(_) => (StepFunctions, "ServiceQuotaExceededException", 400),
             Error::TooManyTags { .. } => (StepFunctions, "TooManyTags", 400),
             Error::Internal(_) => (Service, "InternalFailure", 500),
         }
@@ -185,8 +207,16 @@ impl Error {
             Namespace::Service => answer.text("Message", &message),
             _ => answer.text("message", &message),
         };
-        if let Error::ResourceNotFound(resource) | Error::TooManyTags { resource } = self {
-            answer.text("resourceName", resource);
+        match self {
+            Error::ResourceNotFound(resource)
+            | Error::ReferenceNotFound { resource }
+            | Error::TooManyTags { resource } => {
+                answer.text("resourceName", resource);
+            }
+            Error::Validation { reason, .. } => {
+                answer.text_if("reason", *reason);
+            }
+            _ => {}
         }
         answer.finish()
     }
@@ -208,6 +238,23 @@ impl From<RegistryError> for Error {
         match error {
             RegistryError::Missing(arn) => Error::StateMachineDoesNotExist(arn),
             RegistryError::Exists(machine) => Error::StateMachineAlreadyExists(machine.arn.to_string()),
+            RegistryError::Deleting(arn) => Error::StateMachineDeleting(arn),
+            RegistryError::AliasMissing(name) => Error::ReferenceNotFound { resource: name },
+            RegistryError::VersionMissing(number) => {
+                Error::ReferenceNotFound { resource: number.to_string() }
+            }
+            RegistryError::AliasExists(alias) => Error::Conflict(format!(
+                "The alias {} was changed by another request at the same time. Try again",
+                alias.name
+            )),
+            RegistryError::VersionInUse(aliases) => Error::Conflict(format!(
+                "Version to be deleted must not be referenced by an alias. Current list of aliases referencing this \
+                 version: [{}]",
+                aliases.join(", ")
+            )),
+            RegistryError::Full(limit) => Error::ServiceQuotaExceeded(format!(
+                "A state machine has at most {limit} of these. Delete some that are no longer used"
+            )),
             RegistryError::Unavailable(cause) => Error::Internal(cause),
         }
     }

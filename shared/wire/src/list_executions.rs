@@ -9,6 +9,7 @@ use crate::describe_execution::write_execution;
 use crate::get_execution_history::page_items;
 use crate::page_token::Binding;
 use crate::request::{Members, Text, Violations};
+use crate::target::{check_unlabelled, largest};
 use crate::{Api, Error, StateMachineArn};
 
 /// `ExecutionStatus`, in the order in which AWS's messages name them.
@@ -35,13 +36,14 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     if redriven.is_some() || status == Some("PENDING_REDRIVE") {
         return Err(Error::validation("Executions can be filtered by their redrive only with mapRunArn"));
     }
-    let machine = api.machine(&arn).await?;
+    check_unlabelled(&arn)?;
+    let machine = api.target(&arn, largest).await?.machine;
     if machine.machine_type == MachineType::Express {
         return Err(Error::StateMachineTypeNotSupported);
     }
     let binding = Binding::of(&["ListExecutions", arn.text(), status.unwrap_or_default()]);
     let after = token.map(|token| binding.open(&token, api.now())).transpose()?;
-    let query = ListQuery { state_machine_arn: machine.arn.clone(), status, limit, after };
+    let query = ListQuery { state_machine_arn: arn.text().clone(), status, limit, after };
     let listed = api.engine().list(query).await?;
 
     let mut answer = Answer::with_capacity(512 * (listed.metas.len() + 1));

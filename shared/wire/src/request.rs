@@ -16,7 +16,35 @@ pub(crate) struct Text {
     min: usize,
     max: Max,
     is_sensitive: bool,
-    is_ascii: bool,
+    pattern: Pattern,
+}
+
+/// What characters a string member may have.
+#[derive(Clone, Copy)]
+enum Pattern {
+    Any,
+    Ascii,
+    /// Letters, digits, `_`, `-` and `.`, and not digits alone.
+    Restricted,
+}
+
+impl Pattern {
+    fn holds(self, text: &str) -> bool {
+        let restricted = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
+        match self {
+            Pattern::Any => true,
+            Pattern::Ascii => text.is_ascii(),
+            Pattern::Restricted => text.bytes().all(restricted) && !text.bytes().all(|c| c.is_ascii_digit()),
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Pattern::Any => "",
+            Pattern::Ascii => r"\p{ASCII}*",
+            Pattern::Restricted => r"^(?=.*[a-zA-Z_\-\.])[a-zA-Z0-9_\-\.]+$",
+        }
+    }
 }
 
 enum Max {
@@ -26,7 +54,9 @@ enum Max {
 }
 
 impl Text {
-    const ANY: Text = Text { min: 0, max: Max::None, is_sensitive: false, is_ascii: false };
+    const ANY: Text = Text { min: 0, max: Max::None, is_sensitive: false, pattern: Pattern::Any };
+    /// `RevisionId`
+    pub(crate) const REVISION_ID: Text = Text::ANY;
     /// `Arn`
     pub(crate) const ARN: Text = Text { min: 1, max: Max::Length(256), ..Text::ANY };
     /// `LongArn`
@@ -43,7 +73,8 @@ impl Text {
         ..Text::ANY
     };
     /// `TraceHeader`
-    pub(crate) const TRACE_HEADER: Text = Text { max: Max::Length(256), is_ascii: true, ..Text::ANY };
+    pub(crate) const TRACE_HEADER: Text =
+        Text { max: Max::Length(256), pattern: Pattern::Ascii, ..Text::ANY };
     /// `SensitiveError`
     pub(crate) const ERROR: Text = Text { max: Max::Length(256), is_sensitive: true, ..Text::ANY };
     /// `SensitiveCause`
@@ -64,6 +95,12 @@ impl Text {
     pub(crate) const TAG_VALUE: Text = Text { max: Max::Length(256), ..Text::ANY };
     /// `KmsKeyId`
     pub(crate) const KMS_KEY_ID: Text = Text { min: 1, max: Max::Length(2048), ..Text::ANY };
+    /// `CharacterRestrictedName`
+    pub(crate) const ALIAS_NAME: Text =
+        Text { min: 1, max: Max::Length(80), pattern: Pattern::Restricted, ..Text::ANY };
+    /// `AliasDescription`
+    pub(crate) const ALIAS_DESCRIPTION: Text =
+        Text { max: Max::Length(256), is_sensitive: true, ..Text::ANY };
     /// `VersionDescription`
     pub(crate) const VERSION_DESCRIPTION: Text =
         Text { max: Max::Length(256), is_sensitive: true, ..Text::ANY };
@@ -86,8 +123,8 @@ impl Text {
         if text.len() < self.min {
             return Some(format!("Member must have length greater than or equal to {}", self.min));
         }
-        let broken = self.is_ascii && !text.is_ascii();
-        broken.then(|| r"Member must satisfy regular expression pattern: \p{ASCII}*".to_owned())
+        let broken = !self.pattern.holds(text);
+        broken.then(|| format!("Member must satisfy regular expression pattern: {}", self.pattern.text()))
     }
 }
 
@@ -268,6 +305,24 @@ impl<'a> Members<'a> {
             all.push(text.clone());
         }
         Ok(Some(all))
+    }
+
+    /// Checks how many items a list member has, each of which AWS's framework shows as `show` does.
+    pub(crate) fn length<T>(
+        &mut self,
+        name: &str,
+        items: &[T],
+        (min, max): (usize, usize),
+        show: impl Fn(&T) -> String,
+    ) {
+        let constraint = match items.len() {
+            count if count > max => format!("Member must have length less than or equal to {max}"),
+            count if count < min => format!("Member must have length greater than or equal to {min}"),
+            _ => return,
+        };
+        let shown: Vec<_> = items.iter().map(show).collect();
+        let path = self.path(name);
+        self.violations.add(Some(&format!("[{}]", shown.join(", "))), &path, &constraint);
     }
 
     /// Notes that `name` must be there, where it is not.

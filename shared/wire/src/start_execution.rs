@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use stepwell_asl::MachineType;
 use stepwell_engine::StartRequest;
-use stepwell_engine::port::{MachineStatus, StateMachine};
+use stepwell_engine::port::StateMachine;
 use stepwell_expr::{Payload, Value};
 
 use crate::answer::Answer;
 use crate::arn::check_name;
 use crate::request::{Members, Text, Violations};
+use crate::target::{Target, check_unlabelled};
 use crate::{Api, Call, Error, StateMachineArn, id};
 
 /// A request to start, of either kind.
@@ -37,8 +38,8 @@ impl IncludedData {
 
 pub(crate) async fn answer(api: &Api, body: &Value, call: Call<'_>) -> Result<Answer, Error> {
     let start = Start::read(api, body, call.trace_header)?;
-    let machine = api.machine(&start.arn).await?;
-    let request = StartRequest { parent: call.parent.cloned(), ..start.request(api, machine)? };
+    let target = start.target(api).await?;
+    let request = StartRequest { parent: call.parent.cloned(), ..start.request(api, target)? };
     let started = api.engine().start(request).await?;
     let mut answer = Answer::new();
     answer.text("executionArn", &started.execution_arn).time("startDate", started.started_at);
@@ -65,8 +66,13 @@ impl Start {
         })
     }
 
-    pub(crate) fn arn(&self) -> &StateMachineArn {
-        &self.arn
+    /// What is to be started.
+    ///
+    /// # Errors
+    /// [`Error::StateMachineDoesNotExist`], [`Error::Validation`].
+    pub(crate) async fn target(&self, api: &Api) -> Result<Target, Error> {
+        check_unlabelled(&self.arn)?;
+        api.target(&self.arn, |alias| alias.pick(api.clock().random())).await
     }
 
     /// What the engine is asked, once the machine is known.
@@ -74,10 +80,10 @@ impl Start {
     /// # Errors
     /// [`Error::StateMachineDeleting`], [`Error::InvalidName`], [`Error::InvalidExecutionInput`]: AWS checks in this
     /// order.
-    pub(crate) fn request(self, api: &Api, machine: Arc<StateMachine>) -> Result<StartRequest, Error> {
-        if machine.status == MachineStatus::Deleting {
-            return Err(Error::StateMachineDeleting(machine.arn.to_string()));
-        }
+    pub(crate) fn request(self, api: &Api, target: Target) -> Result<StartRequest, Error> {
+        let target = target.alive()?;
+        let (version_arn, alias_arn) = (target.version_arn(), target.alias_arn);
+        let machine = target.machine;
         if let Some(name) = &self.name {
             check_name(name)?;
         }
@@ -89,8 +95,8 @@ impl Start {
             name,
             input,
             trace_header: self.trace_header,
-            version_arn: None,
-            alias_arn: None,
+            version_arn,
+            alias_arn,
             parent: None,
         })
     }

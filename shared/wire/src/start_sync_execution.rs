@@ -18,11 +18,11 @@ const BILLED_STEP_MILLIS: u64 = 100;
 pub(crate) async fn answer(api: &Api, body: &Value, trace_header: Option<&str>) -> Result<Answer, Error> {
     let start = Start::read(api, body, trace_header)?;
     let included = start.included_data;
-    let machine = api.machine(start.arn()).await?;
-    if machine.machine_type != MachineType::Express {
+    let target = start.target(api).await?;
+    if target.machine.machine_type != MachineType::Express {
         return Err(Error::StateMachineTypeNotSupported);
     }
-    let request = start.request(api, machine)?;
+    let request = start.request(api, target)?;
     let trace_header = request.trace_header.clone();
     let input = request.input.clone();
     let run = api.engine().start_sync(request).await?;

@@ -97,12 +97,7 @@ impl Tagged {
         } else {
             api.machine(&StateMachineArn::parse(arn, api.settings())?).await.map(Tagged::Machine)
         };
-        found.map_err(|error| match error {
-            Error::StateMachineDoesNotExist(arn) | Error::ActivityDoesNotExist(arn) => {
-                Error::ResourceNotFound(arn)
-            }
-            other => other,
-        })
+        found.map_err(not_found)
     }
 
     fn tags(&self) -> &[Tag] {
@@ -116,20 +111,31 @@ impl Tagged {
         match self {
             _ if self.tags() == tags => {}
             Tagged::Machine(machine) => {
-                let tagged = StateMachine { tags, ..StateMachine::clone(&machine) };
-                put(api, Arc::new(tagged), &machine).await?;
+                let edition = machine.edition + 1;
+                let tagged = StateMachine { tags, edition, ..StateMachine::clone(&machine) };
+                put(api, Arc::new(tagged), &machine).await.map_err(not_found)?;
             }
             Tagged::Activity(activity) => {
                 let tagged = Activity { tags, ..Activity::clone(&activity) };
                 let activities = &api.engine().ports().activities;
                 if !activities.update(Arc::new(tagged), &activity).await? {
                     return Err(Error::Conflict(
-                        "The activity was changed by another request at the same time. Try again",
+                        "The activity was changed by another request at the same time. Try again".to_owned(),
                     ));
                 }
             }
         }
         Ok(Answer::new())
+    }
+}
+
+/// In the words of these operations.
+fn not_found(error: Error) -> Error {
+    match error {
+        Error::StateMachineDoesNotExist(arn)
+        | Error::StateMachineDeleting(arn)
+        | Error::ActivityDoesNotExist(arn) => Error::ResourceNotFound(arn),
+        other => other,
     }
 }
 

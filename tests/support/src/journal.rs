@@ -99,7 +99,7 @@ impl Inner {
 
     fn list(&self, query: &ListQuery) -> Listed {
         let mut metas: Vec<_> = self.metas.values().collect();
-        metas.retain(|meta| *meta.listed_under() == query.state_machine_arn);
+        metas.retain(|meta| query.names(meta));
         metas.retain(|meta| query.status.is_none_or(|status| meta.status() == status));
         metas.sort_by_key(|meta| (std::cmp::Reverse(meta.info.started_at), meta.execution_arn.clone()));
         let skipped = query.after.as_ref().and_then(|after| after.parse().ok()).unwrap_or(0);

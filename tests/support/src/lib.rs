@@ -60,7 +60,7 @@ impl World {
             journal: Arc::new(MemoryJournal::new(faults.clone(), seed.is_multiple_of(2))),
             map_runs: Arc::new(MemoryMapRuns::new(faults.clone())),
             queue: Arc::new(MemoryQueue::new(clock.clone(), faults.clone())),
-            registry: Arc::new(MemoryRegistry::default()),
+            registry: Arc::new(MemoryRegistry::new(faults.clone())),
             activities: Arc::new(MemoryActivities::new(faults.clone())),
             tasks: Arc::new(ScriptedTasks::new(clock.clone())),
             clock,

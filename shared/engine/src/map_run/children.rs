@@ -196,5 +196,6 @@ fn child_machine(parent: &Meta, arn: &Arc<str>, express: bool) -> StateMachine {
         tracing: None,
         encryption: None,
         tags: vec![],
+        edition: 0,
     }
 }

@@ -130,7 +130,8 @@ pub trait Journal: Send + Sync {
 /// Which executions are listed (API: ListExecutions).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListQuery {
-    /// The ARN of a state machine, or of a Map Run: its executions are listed under that ([`Meta::listed_under`]).
+    /// The ARN of a state machine, of a version or alias that was started, or of a Map Run: its executions are listed under that
+    /// ([`Meta::listed_under`]).
     pub state_machine_arn: Arc<str>,
     /// Only those of this status, such as `RUNNING`.
     pub status: Option<&'static str>,
@@ -144,6 +145,11 @@ impl ListQuery {
     /// Those under `arn` that run.
     pub(crate) fn running(arn: Arc<str>, limit: usize) -> Self {
         ListQuery { state_machine_arn: arn, status: Some("RUNNING"), limit, after: None }
+    }
+
+    /// Whether the execution is listed under its ARN.
+    pub fn names(&self, meta: &Meta) -> bool {
+        meta.listed_under().any(|arn| *arn == self.state_machine_arn)
     }
 }
 

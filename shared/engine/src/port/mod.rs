@@ -19,7 +19,10 @@ pub use journal::{
 };
 pub use map_runs::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 pub use queue::{Queue, QueueError};
-pub use registry::{MachineStatus, Registry, RegistryError, StateMachine};
+pub use registry::{
+    ALIASES_MAX, Alias, MachineStatus, Publication, Registry, RegistryError, Route, StateMachine,
+    VERSIONS_MAX, Version,
+};
 pub use scheduler::Scheduler;
 pub use tasks::{TaskAnswer, TaskCall, Tasks};
 

@@ -57,11 +57,6 @@ fn what_cannot_be_created() {
     );
     site.refused(
         "CreateStateMachine",
-        &create("m", PASS, r#","publish":true"#),
-        "ValidationException: Stepwell does not publish state machine versions yet",
-    );
-    site.refused(
-        "CreateStateMachine",
         &create("m", PASS, r#","type":"FAST""#),
         "ValidationException: 1 validation error detected: Value 'FAST' at 'type' failed to satisfy constraint: \
          Member must satisfy enum value set: [STANDARD, EXPRESS]",

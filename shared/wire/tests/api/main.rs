@@ -2,6 +2,8 @@
 
 mod accounts;
 mod activities;
+mod aliases;
+mod deletion;
 mod executions;
 mod histories;
 mod hostile;
@@ -9,3 +11,4 @@ mod machines;
 mod site;
 mod tasks;
 mod test_state;
+mod versions;

@@ -8,7 +8,7 @@ use stepwell_engine::port::{
 };
 use stepwell_interpreter::{Claimant, Timestamp};
 
-use super::{MACHINE, arn, end, meta};
+use super::{MACHINE, arn, both, end, meta};
 
 /// What every Journal does.
 pub async fn journal(journal: &dyn Journal) {
@@ -73,32 +73,6 @@ async fn racing_writers_have_one_winner(journal: &dyn Journal) {
     let (a, b) = both(a, b).await;
     assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
     assert_eq!(loaded(journal, "race", None).await.expect("put").pages.len(), 1);
-}
-
-/// Awaits both at once.
-async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
-    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
-    let (mut ready_a, mut ready_b) = (None, None);
-    std::future::poll_fn(|cx| {
-        if ready_a.is_none()
-            && let std::task::Poll::Ready(value) = a.as_mut().poll(cx)
-        {
-            ready_a = Some(value);
-        }
-        if ready_b.is_none()
-            && let std::task::Poll::Ready(value) = b.as_mut().poll(cx)
-        {
-            ready_b = Some(value);
-        }
-        match (ready_a.take(), ready_b.take()) {
-            (Some(a), Some(b)) => std::task::Poll::Ready((a, b)),
-            (a, b) => {
-                (ready_a, ready_b) = (a, b);
-                std::task::Poll::Pending
-            }
-        }
-    })
-    .await
 }
 
 async fn a_load_reaches_the_tail(journal: &dyn Journal) {

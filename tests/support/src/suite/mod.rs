@@ -58,3 +58,29 @@ fn end(status: &'static str, output: Option<&str>) -> End {
     let error = if output.is_some() { ErrorOutput::default() } else { ErrorOutput::new("Error", "cause") };
     End { status, output, output_at: None, error, at: Timestamp(9_000) }
 }
+
+/// Awaits both at once.
+async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
+    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
+    let (mut ready_a, mut ready_b) = (None, None);
+    std::future::poll_fn(|cx| {
+        if ready_a.is_none()
+            && let std::task::Poll::Ready(value) = a.as_mut().poll(cx)
+        {
+            ready_a = Some(value);
+        }
+        if ready_b.is_none()
+            && let std::task::Poll::Ready(value) = b.as_mut().poll(cx)
+        {
+            ready_b = Some(value);
+        }
+        match (ready_a.take(), ready_b.take()) {
+            (Some(a), Some(b)) => std::task::Poll::Ready((a, b)),
+            (a, b) => {
+                (ready_a, ready_b) = (a, b);
+                std::task::Poll::Pending
+            }
+        }
+    })
+    .await
+}
