@@ -32,24 +32,15 @@ fn main() -> ExitCode {
     }
     // What boto3 finds as well, and what is run here alone.
     let lists = ["expected-failures.txt", "expected-failures-in-memory.txt"].map(|name| here.join(name));
-    let expected = Arc::new(ExpectedFailures::read(&lists).unwrap());
-    let verdicts = Verdicts::default();
     let updates = std::env::var_os("UPDATE_EXPECTED").is_some_and(|value| value == "1");
     let picked = std::env::var("STEPWELL_CASES").ok().map(|pattern| Regex::new(&pattern).unwrap());
-    let mut cases: Vec<_> = files(&folder, &arguments).iter().flat_map(|file| cases(file).unwrap()).collect();
-    let ids = cases.iter().map(|case| case.id.clone()).collect();
-    cases.retain(|case| picked.as_ref().is_none_or(|picked| picked.is_match(&case.id)));
-    let judge = (!updates).then(|| expected.clone());
-    let mut trials: Vec<_> =
-        cases.into_iter().map(|case| trial(case, judge.clone(), verdicts.clone())).collect();
-    trials.push(Trial::test("the expected failures are cases", move || match &expected.unknown(&ids)[..] {
-        [] => Ok(()),
-        unknown => Err(format!("there are no such cases: {}", unknown.join(", ")).into()),
-    }));
     let in_detail = picked.is_some() || arguments.filter.is_some();
     // Hundreds of lines that say `ok` hide the one that does not.
     arguments.quiet |= !in_detail && !arguments.list && arguments.format.is_none();
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let verdicts = Verdicts::default();
+    let expected = (!updates).then(|| ExpectedFailures::read(&lists).unwrap());
+    let cases = files(&folder, &arguments).iter().flat_map(|file| cases(file).unwrap()).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials(cases, picked.as_ref(), expected, &verdicts));
     if arguments.list || arguments.exact {
         return conclusion.exit_code();
     }
@@ -70,6 +61,25 @@ fn files(folder: &Path, arguments: &Arguments) -> Vec<PathBuf> {
         Some(id) if arguments.exact && case_file(folder, id).exists() => vec![case_file(folder, id)],
         _ => case_files(folder).unwrap(),
     }
+}
+
+/// A test for each case that is picked, and one for the list of expected failures, if there is one.
+fn trials(
+    cases: Vec<Case>,
+    picked: Option<&Regex>,
+    expected: Option<ExpectedFailures>,
+    verdicts: &Verdicts,
+) -> Vec<Trial> {
+    let expected = expected.map(Arc::new);
+    let ids = cases.iter().map(|case| case.id.clone()).collect();
+    let list = expected.clone().map(|expected| {
+        Trial::test("the expected failures are cases", move || match &expected.unknown(&ids)[..] {
+            [] => Ok(()),
+            unknown => Err(format!("there are no such cases: {}", unknown.join(", ")).into()),
+        })
+    });
+    let cases = cases.into_iter().filter(|case| picked.is_none_or(|picked| picked.is_match(&case.id)));
+    cases.map(|case| trial(case, expected.clone(), verdicts.clone())).chain(list).collect()
 }
 
 /// The test of a case, whose verdict is held against the list if there is one.
