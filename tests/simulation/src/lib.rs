@@ -166,6 +166,16 @@ impl Sim {
         }
     }
 
+    /// A caller deletes a state machine, and tries again while it is told to.
+    pub fn delete_machine(&mut self, arn: &Arc<str>) {
+        let (engine, clock, arn) = (self.engine(), self.world.clock.clone(), arn.clone());
+        self.executor.spawn(async move {
+            while engine.delete_machine(&arn).await.is_err() {
+                clock.sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+
     /// A caller stops an execution.
     pub fn stop(&mut self, execution: &str) {
         let (engine, told, arn) = (self.engine(), self.acknowledged.clone(), Arc::<str>::from(execution));
