@@ -72,7 +72,7 @@ impl<'a> Scope<'a> {
 
     fn context_object(&self) -> Value {
         if let Some(context) = self.test.and_then(|test| test.setup.context.as_ref()) {
-            return context.clone();
+            return self.with_own_item(context);
         }
         let mut context = Map::with_capacity(5);
         if let Some(info) = self.execution.info() {
@@ -118,6 +118,16 @@ impl<'a> Scope<'a> {
             context.insert("Task", Value::from([("Token", Value::from(token))]));
         }
         context.into()
+    }
+}
+
+impl Scope<'_> {
+    /// The Context object of a test, in which a Map under test puts each of its items.
+    fn with_own_item(&self, context: &Value) -> Value {
+        let (Some(item), Some(members)) = (self.item, context.as_object()) else { return context.clone() };
+        let mut members = members.clone();
+        members.insert("Map", Value::from([("Item", item_object(item))]));
+        members.into()
     }
 }
 

@@ -13,6 +13,7 @@ use stepwell_expr::{Payload, Value};
 use stepwell_interpreter::{ExecutionInfo, Resource, TestSetup};
 
 use crate::answer::Answer;
+use crate::arn::partition;
 use crate::create_state_machine::check_role;
 use crate::request::{Members, Text, Violations};
 use crate::start_execution::input;
@@ -188,7 +189,7 @@ fn info(api: &Api, role_arn: Option<&Arc<str>>) -> Arc<ExecutionInfo> {
     let settings = api.settings();
     let (machine, name) = (id::random_uuid(api.clock()), id::random_uuid(api.clock()));
     let no_role = || {
-        let partition = settings.arn("").split(':').nth(1).unwrap_or("aws").to_owned();
+        let partition = partition(&settings.region);
         format!("arn:{partition}:iam::{}:role/{NO_ROLE}", settings.account).into()
     };
     Arc::new(ExecutionInfo {

@@ -237,6 +237,12 @@ fn a_map_evaluates_everything_but_its_iterations() {
             "afterResultPath":{{"in":{{"items":[1,2],"n":9}},"out":[10,20]}}}}}}"#
         ),
     );
+    // Items go into a Context object that is given.
+    check(
+        &map(""),
+        &[("input", input), debug, ("mock", &error("E")), ("context", r#"{"State":{}}"#)],
+        &format!(r#"{{"error":"E","cause":"mocked","status":"FAILED","inspectionData":{{{stages}}}}}"#),
+    );
     let percentage = map(r#""ToleratedFailurePercentage":49.5,"#);
     check(
         &percentage,
