@@ -47,6 +47,24 @@ pub fn child_inputs(
     inputs.map_err(|fault| decider.map_run_error(branch, state, &fault))
 }
 
+impl Decider<'_> {
+    /// The inputs of all executions that `map_run`, which needs not have begun, would start.
+    pub(crate) fn all_inputs(
+        &mut self,
+        branch: BranchId,
+        map: &Map,
+        map_run: &MapRun,
+    ) -> Result<Vec<ChildInput>, Fault> {
+        let (inputs, mut all, mut from) = (Inputs { branch, map, map_run }, vec![], 0);
+        while from < map_run.length() {
+            let some = inputs.from(self, from, usize::MAX)?;
+            from += some.iter().map(|input| input.items).sum::<u64>().max(1);
+            all.extend(some);
+        }
+        Ok(all)
+    }
+}
+
 struct Inputs<'a> {
     branch: BranchId,
     map: &'a Map,

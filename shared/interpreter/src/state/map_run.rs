@@ -63,7 +63,7 @@ impl Decider<'_> {
         format!("{machine}/{}:{uuid}", state.label().unwrap_or_default()).into()
     }
 
-    fn map_run_limits(
+    pub(super) fn map_run_limits(
         &mut self,
         branch: BranchId,
         map: &Map,
@@ -117,7 +117,7 @@ impl Decider<'_> {
         }
     }
 
-    fn batch_input(
+    pub(super) fn batch_input(
         &mut self,
         branch: BranchId,
         map: &Map,

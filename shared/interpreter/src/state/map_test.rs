@@ -7,8 +7,9 @@ use stepwell_expr::{Payload, Value};
 use super::map::{count, nth};
 use crate::Outcome;
 use crate::decision::Decider;
+use crate::execution::MapRun;
 use crate::failure::Fault;
-use crate::record::{BranchId, ErrorOutput};
+use crate::record::{AttemptId, BranchId, ErrorOutput, MapRunLimits};
 use crate::tested::shown;
 
 impl Decider<'_> {
@@ -29,11 +30,11 @@ impl Decider<'_> {
             self.note(|seen| seen.after_items_path = Some(spaced(items)));
         }
         self.note(|seen| seen.iterations = length);
-        let tolerated = self.tolerated(branch, map, &selected)?;
-        if let (Some(items), Some(length)) = (&items, length) {
-            self.select_items(branch, map, items, length, &selected)?;
+        let limits = self.noted_limits(branch, map, &selected)?;
+        if let Some(items) = items {
+            self.select_items(branch, map, &limits, items, &selected)?;
         }
-        let exceeded = length.is_some_and(|length| self.is_exceeded(&tolerated, length));
+        let exceeded = length.is_some_and(|length| self.is_exceeded(&limits, length));
         match self.mock().cloned() {
             Some(Outcome::Succeeded(_)) if exceeded => {
                 let cause = "The specified tolerated failure threshold was exceeded";
@@ -74,50 +75,59 @@ impl Decider<'_> {
         Ok(Some(found))
     }
 
+    /// What goes into the iterations, where that is not the items as they are.
     fn select_items(
         &mut self,
         branch: BranchId,
         map: &Map,
-        items: &Payload,
-        length: usize,
+        limits: &MapRunLimits,
+        items: Payload,
         selected: &Payload,
     ) -> Result<(), Fault> {
-        let Some(selector) = &map.item_selector else { return Ok(()) };
-        let mut made = Vec::with_capacity(length);
-        for index in 0..length as u32 {
-            let item = nth(items.value(), index);
-            made.push(self.item_selected(branch, map, selector, &item, selected)?);
+        let batch_input = self.batch_input(branch, map, selected)?;
+        let (attempt, arn, limits) = (AttemptId(0), "".into(), *limits);
+        let map_run = MapRun { attempt, arn, limits, items, batch_input };
+        if let Some(selector) = &map.item_selector {
+            let mut made = vec![];
+            for index in 0..map_run.length() as u32 {
+                let item = nth(map_run.items.value(), index);
+                made.push(self.item_selected(branch, map, selector, &item, selected)?);
+            }
+            self.note(|seen| seen.after_item_selector = Some(shown(made.iter())));
         }
-        self.note(|seen| seen.after_item_selector = Some(shown(made.iter())));
+        if map.item_batcher.is_some() {
+            let batches = self.all_inputs(branch, map, &map_run)?;
+            let batches = shown(batches.iter().map(|batch| &batch.input));
+            self.note(|seen| seen.after_item_batcher = Some(batches));
+        }
         Ok(())
     }
 
-    /// The thresholds, which are noted together with `MaxConcurrency`.
-    fn tolerated(&mut self, branch: BranchId, map: &Map, selected: &Payload) -> Result<Tolerated, Fault> {
-        let concurrency =
-            self.map_number(branch, map.max_concurrency.as_ref(), "MaxConcurrency", selected)?;
-        self.note(|seen| seen.max_concurrency = Some(concurrency.unwrap_or(0)));
-        let field = "ToleratedFailureCount";
-        let count = self.map_number(branch, map.tolerated_failure_count.as_ref(), field, selected)?;
-        self.note(|seen| seen.tolerated_failure_count = count);
-        let percentage = self.map_percentage(branch, map, selected)?;
-        self.note(|seen| seen.tolerated_failure_percentage = percentage);
-        Ok(Tolerated { count, percentage })
+    /// The limits, which are noted.
+    fn noted_limits(
+        &mut self,
+        branch: BranchId,
+        map: &Map,
+        selected: &Payload,
+    ) -> Result<MapRunLimits, Fault> {
+        let concurrency = self.max_concurrency(branch, map, selected)?;
+        self.note(|seen| seen.max_concurrency = Some(concurrency));
+        let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
+        let limits = self.map_run_limits(branch, map, concurrency, selected)?;
+        self.note(|seen| {
+            seen.tolerated_failure_count = limits.tolerated_failure_count;
+            seen.tolerated_failure_percentage = limits.tolerated_failure_percentage;
+        });
+        Ok(limits)
     }
 
     /// Whether the test says that more iterations failed than may. Recorded: without a threshold, any number may.
-    fn is_exceeded(&self, tolerated: &Tolerated, length: usize) -> bool {
+    fn is_exceeded(&self, limits: &MapRunLimits, length: usize) -> bool {
         let Some(failed) = self.test.and_then(|test| test.setup.failed_iterations) else { return false };
         let percentage = f64::from(failed) * 100.0 / length.max(1) as f64;
-        tolerated.count.is_some_and(|count| u64::from(failed) > count)
-            || tolerated.percentage.is_some_and(|tolerated| percentage > tolerated)
+        limits.tolerated_failure_count.is_some_and(|count| u64::from(failed) > count)
+            || limits.tolerated_failure_percentage.is_some_and(|tolerated| percentage > tolerated)
     }
-}
-
-/// `ToleratedFailureCount` and `ToleratedFailurePercentage`
-struct Tolerated {
-    count: Option<u64>,
-    percentage: Option<f64>,
 }
 
 /// Items as a test shows them.

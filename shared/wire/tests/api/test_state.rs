@@ -269,6 +269,20 @@ fn a_map_evaluates_everything_but_its_iterations() {
 }
 
 #[test]
+fn batches_are_those_of_a_map_run() {
+    let state = r#"{"Type":"Map","ItemSelector":{"v.$":"$$.Map.Item.Value"},
+        "ItemBatcher":{"MaxItemsPerBatch":2,"BatchInput":{"fixed":true}},
+        "ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}},"End":true}"#;
+    let answer = Site::new().ask(
+        "TestState",
+        request(state, &[("input", "[1,2,3]"), ("mock", &result("[]")), ("inspectionLevel", "\"DEBUG\"")]),
+    );
+    let seen = answer.get("inspectionData").and_then(|seen| seen.get("afterItemBatcher"));
+    let batches = r#"[{"BatchInput":{"fixed":true},"Items":[{"v":1},{"v":2}]}, {"BatchInput":{"fixed":true},"Items":[{"v":3}]}]"#;
+    assert_eq!(seen.and_then(Value::as_str), Some(batches), "{answer}");
+}
+
+#[test]
 fn items_are_what_the_reader_is_said_to_read() {
     let map = |config: &str| {
         format!(
