@@ -75,7 +75,20 @@ impl Definition {
 
     /// All states, by name.
     pub fn states(&self) -> impl Iterator<Item = &State> {
-        self.states.values()
+        let is_here = |state: &&State| self.root == BlockId(0) || self.has(self.root, state.block);
+        self.states.values().filter(is_here)
+    }
+
+    /// Whether `inner` is `block` or stands within it.
+    fn has(&self, block: BlockId, inner: BlockId) -> bool {
+        block == inner
+            || self.block(block).states.iter().filter_map(|name| self.state(name)).any(|state| {
+                match &state.kind {
+                    StateKind::Map(map) => self.has(map.processor, inner),
+                    StateKind::Parallel(parallel) => parallel.branches.iter().any(|b| self.has(*b, inner)),
+                    _ => false,
+                }
+            })
     }
 
     /// The distributed Map state whose label ([`State::label`]) this is.
@@ -606,5 +619,9 @@ mod tests {
         assert_eq!(whole.labelled(&label).expect("the same").name, map.name);
         assert!(whole.state("Q").expect("it is there").label().is_none());
         assert!(whole.labelled("other").is_none());
+        let names = |definition: &super::Definition| -> String {
+            definition.states().map(|state| &*state.name).collect()
+        };
+        assert_eq!([&whole, &first, &second].map(names), ["MNPQ", "MP", "P"]);
     }
 }

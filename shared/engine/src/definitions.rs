@@ -10,7 +10,7 @@ use crate::Engine;
 use crate::cache::Cache;
 use crate::driver::DriveError;
 use crate::meta::Meta;
-use crate::port::StateMachine;
+use crate::port::{RegistryError, StateMachine};
 
 /// Definitions kept at hand.
 const CACHED_MAX: usize = 256;
@@ -61,6 +61,24 @@ impl Engine {
         let names: Arc<[Arc<str>]> = names.into_iter().collect();
         self.inner.activity_names.put(key, names.clone(), |_, _| false);
         names
+    }
+
+    /// The state machine of an execution, in the revision that it started with. Of a Map Run's execution, that is the
+    /// processor of the Map state.
+    ///
+    /// # Errors
+    /// [`RegistryError`]. `None` where the revision is gone.
+    pub async fn machine_of(&self, meta: &Meta) -> Result<Option<Arc<StateMachine>>, RegistryError> {
+        let arn = &meta.info.state_machine_arn;
+        let registry = &self.inner.ports.registry;
+        let Some((whole, _)) = arn.split_once('/') else {
+            return registry.revision(arn, &meta.revision).await;
+        };
+        let Some(whole) = registry.revision(whole, &meta.revision).await? else { return Ok(None) };
+        let Ok(processor) = self.definition_of(meta).await else { return Ok(None) };
+        let name = meta.info.state_machine_name.clone();
+        let definition = processor.text().clone();
+        Ok(Some(Arc::new(StateMachine { arn: arn.clone(), name, definition, ..StateMachine::clone(&whole) })))
     }
 
     /// The definition that a run started with. That of a Map Run's execution is a part of its machine's, which the label in

@@ -57,6 +57,12 @@ impl Answer {
         self
     }
 
+    /// A number with its fraction, if it has none then `.0`.
+    pub(crate) fn double(&mut self, name: &str, value: f64) -> &mut Self {
+        let _ = write!(self.member(name), "{value:?}");
+        self
+    }
+
     pub(crate) fn flag(&mut self, name: &str, value: bool) -> &mut Self {
         self.member(name).push_str(if value { "true" } else { "false" });
         self

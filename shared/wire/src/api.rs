@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stepwell_engine::Engine;
+use stepwell_engine::map_run::MapRun;
 use stepwell_engine::meta::{Meta, Parent};
 use stepwell_engine::port::{Activity, Clock};
 use stepwell_interpreter::Timestamp;
 
 use crate::answer::Answer;
 use crate::{
-    ActivityArn, Error, ExecutionArn, create_activity, create_state_machine, create_state_machine_alias,
-    delete_activity, delete_state_machine, delete_state_machine_alias, delete_state_machine_version,
-    describe_activity, describe_execution, describe_state_machine, describe_state_machine_alias,
-    describe_state_machine_for_execution, get_activity_task, get_execution_history, id, list_activities,
-    list_executions, list_state_machine_aliases, list_state_machine_versions, list_state_machines,
+    ActivityArn, Error, ExecutionArn, MapRunArn, create_activity, create_state_machine,
+    create_state_machine_alias, delete_activity, delete_state_machine, delete_state_machine_alias,
+    delete_state_machine_version, describe_activity, describe_execution, describe_map_run,
+    describe_state_machine, describe_state_machine_alias, describe_state_machine_for_execution,
+    get_activity_task, get_execution_history, id, list_activities, list_executions, list_map_runs,
+    list_state_machine_aliases, list_state_machine_versions, list_state_machines,
     publish_state_machine_version, request, send_task, start_execution, start_sync_execution, stop_execution,
-    tags, update_state_machine, update_state_machine_alias, validate_state_machine_definition,
+    tags, update_map_run, update_state_machine, update_state_machine_alias,
+    validate_state_machine_definition,
 };
 
 /// Whose state machines these are.
@@ -142,6 +145,9 @@ impl Api {
             "SendTaskHeartbeat" => send_task::heartbeat(self, body).await,
             "StartSyncExecution" => start_sync_execution::answer(self, body, call.trace_header).await,
             "StopExecution" => stop_execution::answer(self, body).await,
+            "DescribeMapRun" => describe_map_run::answer(self, body).await,
+            "ListMapRuns" => list_map_runs::answer(self, body).await,
+            "UpdateMapRun" => update_map_run::answer(self, body).await,
             "GetExecutionHistory" => get_execution_history::answer(self, body).await,
             "ListExecutions" => list_executions::answer(self, body).await,
             "DescribeStateMachineForExecution" => {
@@ -195,6 +201,18 @@ impl Api {
         self.engine.ports().activities.activity(arn.text()).await?.ok_or_else(missing)
     }
 
+    /// The Map Run that `arn` names.
+    ///
+    /// # Errors
+    /// [`Error::ResourceNotFound`].
+    pub(crate) async fn map_run(&self, arn: &MapRunArn) -> Result<Arc<MapRun>, Error> {
+        let missing = || Error::ResourceNotFound(arn.text().to_string());
+        if !arn.is_here() {
+            return Err(missing());
+        }
+        self.engine.map_run(arn.text()).await?.ok_or_else(missing)
+    }
+
     /// What is known of the execution that `arn` names.
     ///
     /// # Errors
@@ -209,7 +227,7 @@ impl Api {
 }
 
 /// Operations of the API that are not built yet.
-const NOT_BUILT: [&str; 4] = ["DescribeMapRun", "ListMapRuns", "RedriveExecution", "UpdateMapRun"];
+const NOT_BUILT: [&str; 1] = ["RedriveExecution"];
 
 fn unknown(target: &str, operation: &str) -> Error {
     Error::UnknownOperation(if NOT_BUILT.contains(&operation) {

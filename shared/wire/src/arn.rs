@@ -93,6 +93,49 @@ impl ExecutionArn {
         Ok(ExecutionArn { text: text.clone(), is_here: parts.is_here(settings) })
     }
 
+    /// As [`ExecutionArn::parse`], but also of an Express execution that a Map Run started, which DescribeExecution takes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArn`].
+    pub(crate) fn parse_described(text: &Arc<str>, settings: &Settings) -> Result<Self, Error> {
+        let parts = Parts::of(text)?;
+        if parts.resource_type == "express" && parts.resource.contains('/') {
+            return Ok(ExecutionArn { text: text.clone(), is_here: parts.is_here(settings) });
+        }
+        Self::parse(text, settings)
+    }
+
+    /// The whole ARN.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// Whether account and region are those served here. Nothing else can exist here.
+    pub fn is_here(&self) -> bool {
+        self.is_here
+    }
+}
+
+/// An ARN that names a Map Run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapRunArn {
+    text: Arc<str>,
+    is_here: bool,
+}
+
+impl MapRunArn {
+    /// Parses the ARN of a Map Run.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArn`] for anything else.
+    pub fn parse(text: &Arc<str>, settings: &Settings) -> Result<Self, Error> {
+        let parts = Parts::of(text)?;
+        if parts.resource_type != "mapRun" {
+            return Err(parts.unexpected_type());
+        }
+        Ok(MapRunArn { text: text.clone(), is_here: parts.is_here(settings) })
+    }
+
     /// The whole ARN.
     pub fn text(&self) -> &Arc<str> {
         &self.text

@@ -14,7 +14,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let arn = request.required("executionArn", &Text::ARN)?;
     let included = IncludedData::read(&mut request)?;
     violations.check()?;
-    let meta = api.execution(&ExecutionArn::parse(&arn, api.settings())?).await?;
+    let meta = api.execution(&ExecutionArn::parse_described(&arn, api.settings())?).await?;
 
     let mut answer = Answer::with_capacity(1024);
     write_execution(&mut answer, &meta);
@@ -27,6 +27,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
         status @ ("RUNNING" | "SUCCEEDED") => answer
             .text("redriveStatus", "NOT_REDRIVABLE")
             .text("redriveStatusReason", &format!("Execution is {status} and cannot be redriven")),
+        _ if meta.map_run_arn().is_some() => answer.text("redriveStatus", "REDRIVABLE_BY_MAP_RUN"),
         _ => answer.text("redriveStatus", "REDRIVABLE"),
     };
     Ok(answer)
@@ -45,6 +46,7 @@ pub(crate) fn write_execution(answer: &mut Answer, meta: &Meta) {
         answer.time("stopDate", end.at);
     }
     answer
+        .text_if("mapRunArn", meta.map_run_arn())
         .text_if("stateMachineVersionArn", info.version_arn.as_ref())
         .text_if("stateMachineAliasArn", info.alias_arn.as_ref())
         .number("redriveCount", u64::from(meta.epoch));

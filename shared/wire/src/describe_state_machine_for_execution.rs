@@ -15,14 +15,18 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let included = IncludedData::read(&mut request)?;
     violations.check()?;
     let meta = api.execution(&ExecutionArn::parse(&arn, api.settings())?).await?;
-    let registry = &api.engine().ports().registry;
-    let machine = registry
-        .revision(&meta.info.state_machine_arn, &meta.revision)
+    let machine = api
+        .engine()
+        .machine_of(&meta)
         .await?
         .ok_or_else(|| Error::StateMachineDoesNotExist(meta.info.state_machine_arn.to_string()))?;
 
     let mut answer = Answer::with_capacity(machine.definition.len() + 1024);
     answer.time("updateDate", machine.updated_at).text("stateMachineArn", &machine.arn);
+    if let Some(map_run_arn) = meta.map_run_arn() {
+        let label = machine.arn.split_once('/').map(|(_, label)| label);
+        answer.text("mapRunArn", map_run_arn).text("label", label.unwrap_or_default());
+    }
     write_machine(&mut answer, api, &machine, &meta.info.role_arn, included);
     Ok(answer)
 }

@@ -1,7 +1,7 @@
 //! The one table from what goes wrong to AWS's exceptions: name, message and HTTP status.
 
-use stepwell_engine::port::{ActivitiesError, JournalError, RegistryError};
-use stepwell_engine::{ActivityTaskError, CallbackError, StartError, StopError};
+use stepwell_engine::port::{ActivitiesError, JournalError, MapRunsError, RegistryError};
+use stepwell_engine::{ActivityTaskError, CallbackError, StartError, StopError, UpdateMapRunError};
 
 use crate::answer::Answer;
 
@@ -274,6 +274,25 @@ impl From<ActivityTaskError> for Error {
                 Error::ActivityWorkerLimitExceeded(arn.to_string())
             }
             ActivityTaskError::Unavailable(cause) => Error::Internal(cause),
+        }
+    }
+}
+
+impl From<MapRunsError> for Error {
+    fn from(error: MapRunsError) -> Self {
+        Error::Internal(Box::new(error))
+    }
+}
+
+impl From<UpdateMapRunError> for Error {
+    fn from(error: UpdateMapRunError) -> Self {
+        match error {
+            UpdateMapRunError::DoesNotExist(arn) => Error::ResourceNotFound(arn.to_string()),
+            UpdateMapRunError::Completed(arn) => Error::validation_for(
+                "CANNOT_UPDATE_COMPLETED_MAP_RUN",
+                format!("The Map Run '{arn}' is completed and cannot be updated"),
+            ),
+            UpdateMapRunError::Unavailable(cause) => Error::Internal(cause),
         }
     }
 }

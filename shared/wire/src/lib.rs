@@ -17,6 +17,7 @@ mod delete_state_machine_alias;
 mod delete_state_machine_version;
 mod describe_activity;
 mod describe_execution;
+mod describe_map_run;
 mod describe_state_machine;
 mod describe_state_machine_alias;
 mod describe_state_machine_for_execution;
@@ -27,6 +28,7 @@ mod history;
 mod id;
 mod list_activities;
 mod list_executions;
+mod list_map_runs;
 mod list_state_machine_aliases;
 mod list_state_machine_versions;
 mod list_state_machines;
@@ -43,12 +45,13 @@ mod target;
 mod task_calls;
 #[cfg(feature = "test-state")]
 mod test_state;
+mod update_map_run;
 mod update_state_machine;
 mod update_state_machine_alias;
 mod validate_state_machine_definition;
 
 pub use api::{Api, Call, Reply, Settings};
-pub use arn::{ActivityArn, ExecutionArn, Qualifier, StateMachineArn};
+pub use arn::{ActivityArn, ExecutionArn, MapRunArn, Qualifier, StateMachineArn};
 pub use error::Error;
 pub use task_calls::TaskCalls;
 

@@ -1,6 +1,9 @@
 //! API: ListExecutions
 
+use std::sync::Arc;
+
 use stepwell_asl::MachineType;
+use stepwell_engine::meta::{Meta, Parent};
 use stepwell_engine::port::ListQuery;
 use stepwell_expr::Value;
 
@@ -10,7 +13,7 @@ use crate::get_execution_history::page_items;
 use crate::page_token::Binding;
 use crate::request::{Members, Text, Violations};
 use crate::target::{check_unlabelled, largest};
-use crate::{Api, Error, StateMachineArn};
+use crate::{Api, Error, MapRunArn, StateMachineArn};
 
 /// `ExecutionStatus`, in the order in which AWS's messages name them.
 const STATUSES: [&str; 6] = ["SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING"];
@@ -28,7 +31,12 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
 
     let arn = match (machine_arn, map_run_arn) {
         (Some(arn), None) => StateMachineArn::parse(&arn, api.settings())?,
-        (None, Some(map_run)) => return Err(Error::ResourceNotFound(map_run.to_string())),
+        (None, Some(map_run)) => {
+            let map_run = api.map_run(&MapRunArn::parse(&map_run, api.settings())?).await?;
+            // Nothing was redriven yet, and nothing waits for it.
+            let is_empty = redriven == Some("REDRIVEN") || status == Some("PENDING_REDRIVE");
+            return listed(api, &map_run.arn, status, if is_empty { 0 } else { limit }, token).await;
+        }
         _ => {
             return Err(Error::validation("Exactly one of stateMachineArn and mapRunArn must be specified"));
         }
@@ -41,13 +49,33 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     if machine.machine_type == MachineType::Express {
         return Err(Error::StateMachineTypeNotSupported);
     }
-    let binding = Binding::of(&["ListExecutions", arn.text(), status.unwrap_or_default()]);
+    listed(api, arn.text(), status, limit, token).await
+}
+
+/// The executions under `arn`, which is that of a state machine or of a Map Run.
+async fn listed(
+    api: &Api,
+    arn: &Arc<str>,
+    status: Option<&'static str>,
+    limit: usize,
+    token: Option<Arc<str>>,
+) -> Result<Answer, Error> {
+    let binding = Binding::of(&["ListExecutions", arn, status.unwrap_or_default()]);
     let after = token.map(|token| binding.open(&token, api.now())).transpose()?;
-    let query = ListQuery { state_machine_arn: arn.text().clone(), status, limit, after };
+    let mut answer = Answer::with_capacity(512);
+    if limit == 0 {
+        answer.list("executions", &[], |_, _: &Arc<Meta>| {});
+        return Ok(answer);
+    }
+    let query = ListQuery { state_machine_arn: arn.clone(), status, limit, after };
     let listed = api.engine().list(query).await?;
 
-    let mut answer = Answer::with_capacity(512 * (listed.metas.len() + 1));
-    answer.list("executions", &listed.metas, |item, meta| write_execution(item, meta));
+    answer.list("executions", &listed.metas, |item, meta| {
+        write_execution(item, meta);
+        if let Some(Parent::MapRun { items, .. }) = &meta.parent {
+            item.number("itemCount", *items);
+        }
+    });
     if let Some(next) = listed.next {
         answer.text("nextToken", &binding.seal(&next, api.now()));
     }

@@ -262,6 +262,33 @@ impl<'a> Members<'a> {
         Ok(Some(value.clamp(min, max)))
     }
 
+    /// A whole number of 64 bits.
+    pub(crate) fn long(&mut self, name: &str, min: i64) -> Result<Option<i64>, Error> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let number = value.as_number().ok_or_else(|| mismatch(value, "a Long"))?;
+        let value = number.as_i64().unwrap_or_else(|| number.as_f64().trunc() as i64);
+        if value < min {
+            let constraint = format!("Member must have value greater than or equal to {min}");
+            let path = self.path(name);
+            self.violations.add(Some(&value.to_string()), &path, &constraint);
+        }
+        Ok(Some(value.max(min)))
+    }
+
+    /// A number.
+    pub(crate) fn float(&mut self, name: &str, min: f64, max: f64) -> Result<Option<f64>, Error> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let number = value.as_number().ok_or_else(|| mismatch(value, "a Float"))?;
+        let constraint = match number.as_f64() {
+            number if number > max => format!("Member must have value less than or equal to {max}"),
+            number if number < min => format!("Member must have value greater than or equal to {min}"),
+            number => return Ok(Some(number)),
+        };
+        let path = self.path(name);
+        self.violations.add(Some(&number.to_string()), &path, &constraint);
+        Ok(Some(number.as_f64().clamp(min, max)))
+    }
+
     /// A boolean member.
     pub(crate) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
         let Some(value) = self.value(name) else { return Ok(None) };

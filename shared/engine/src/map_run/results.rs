@@ -41,9 +41,10 @@ fn described(child: &Meta) -> Map {
     }
     members.insert("OutputDetails", included());
     members.insert("RedriveCount", 0.into());
-    let redrivable = !child.info.express && child.status() != "SUCCEEDED";
-    members.insert("RedriveStatus", if redrivable { "REDRIVABLE" } else { "NOT_REDRIVABLE" }.into());
-    if !redrivable {
+    let succeeded = child.status() == "SUCCEEDED";
+    members
+        .insert("RedriveStatus", if succeeded { "NOT_REDRIVABLE" } else { "REDRIVABLE_BY_MAP_RUN" }.into());
+    if succeeded {
         let why = format!("Execution is {} and cannot be redriven", child.status());
         members.insert("RedriveStatusReason", why.as_str().into());
     }

@@ -8,6 +8,7 @@ mod executions;
 mod histories;
 mod hostile;
 mod machines;
+mod map_runs;
 mod site;
 mod tasks;
 mod test_state;
