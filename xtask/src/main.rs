@@ -1,5 +1,6 @@
 //! Every chore of the project: `cargo xtask --help`.
 
+mod api_model;
 mod architecture;
 mod bench;
 mod clients;
@@ -41,7 +42,7 @@ enum Chore {
     Deny,
     /// Time the workloads against a server of our own
     Bench(bench::Args),
-    /// Draw the tables of shared/models out of botocore's service models
+    /// Draw the tables of shared/models, and the API that wire is tested against, out of botocore's service models
     Models(models::Args),
     /// Build the console
     Console,

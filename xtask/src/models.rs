@@ -16,6 +16,10 @@ pub(crate) struct Args {
     /// The folder `botocore` of an installed or unpacked botocore
     #[arg(long, value_name = "DIR")]
     botocore: PathBuf,
+
+    /// Leave the tables as they are: only the Step Functions API that wire is tested against
+    #[arg(long)]
+    api_only: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -27,10 +31,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for folder in folders {
         let Some(model) = newest(&folder)? else { continue };
         let id = model["metadata"]["serviceId"].as_str().context("a model has no serviceId")?;
+        if folder.ends_with("stepfunctions") {
+            crate::api_model::write(&model, &args.botocore)?;
+        }
+        if args.api_only {
+            continue;
+        }
         // One service has two folders of one id: the first is its newer API.
         if !services.contains_key(id) {
             services.insert(id.to_owned(), Outputs::of(&model)?);
         }
+    }
+    if args.api_only {
+        return Ok(());
     }
     let file = pack(&services);
     let path = root().join("shared/models/data/outputs.bin");

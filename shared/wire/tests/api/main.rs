@@ -9,6 +9,7 @@ mod histories;
 mod hostile;
 mod machines;
 mod map_runs;
+mod model;
 mod site;
 mod tasks;
 mod test_state;
