@@ -10,7 +10,7 @@ use crate::request::{Members, Text, Violations};
 use crate::start_execution::IncludedData;
 use crate::target::largest;
 use crate::update_state_machine::shown_revision;
-use crate::{Api, Error, StateMachineArn};
+use crate::{Api, Error, Qualifier, StateMachineArn};
 
 pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let mut violations = Violations::default();
@@ -23,6 +23,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let target = api.target(&arn, largest).await?;
     let (machine, version) = (&target.machine, &target.version);
 
+    let label = if let Qualifier::Label(label) = arn.qualifier() { Some(label) } else { None };
     let mut answer = Answer::with_capacity(machine.definition.len() + 1024);
     let status = match machine.status {
         MachineStatus::Active => "ACTIVE",
@@ -33,6 +34,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
         .text("type", type_name(machine.machine_type))
         .time("creationDate", version.as_ref().map_or(machine.created_at, |version| version.created_at))
         .text("stateMachineArn", arn.text())
+        .text_if("label", label)
         .text_if("description", version.as_ref().and_then(|version| version.description.as_ref()));
     write_machine(&mut answer, api, machine, &machine.role_arn, included);
     Ok(answer)

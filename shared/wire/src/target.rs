@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use stepwell_engine::port::{Alias, MachineStatus, StateMachine, Version};
 
+use stepwell_asl::{MachineType, ProcessorMode, StateKind};
+
 use crate::{Api, Error, Qualifier, StateMachineArn};
 
 /// What an ARN leads to.
@@ -94,7 +96,7 @@ impl Api {
     /// What `arn` leads to; `choose` picks a version of an alias.
     ///
     /// # Errors
-    /// [`Error::StateMachineDoesNotExist`], also for labels.
+    /// [`Error::StateMachineDoesNotExist`].
     pub(crate) async fn target(
         &self,
         arn: &StateMachineArn,
@@ -110,7 +112,10 @@ impl Api {
                 let alias = registry.alias(&machine.arn, name).await?.ok_or_else(missing)?;
                 (choose(&alias), Some(arn.text().clone()))
             }
-            Qualifier::Label(_) => return Err(missing()),
+            Qualifier::Label(label) => {
+                let machine = self.labelled(&machine, arn, label).ok_or_else(missing)?;
+                return Ok(Target { machine, version: None, alias_arn: None });
+            }
         };
         let version = registry.version(&machine.arn, number).await?.ok_or_else(missing)?;
         let revision = registry.revision(&machine.arn, &version.revision).await?.ok_or_else(missing)?;
@@ -120,5 +125,25 @@ impl Api {
             Arc::new(StateMachine { status: machine.status, ..StateMachine::clone(&revision) })
         };
         Ok(Target { machine: revision, version: Some(version), alias_arn })
+    }
+
+    /// The distributed Map state of this label, as the machine that its executions are of.
+    fn labelled(
+        &self,
+        machine: &StateMachine,
+        arn: &StateMachineArn,
+        label: &str,
+    ) -> Option<Arc<StateMachine>> {
+        let definition = self.engine().definition(machine).ok()?;
+        let map = definition.labelled(label)?;
+        let StateKind::Map(kind) = &map.kind else { return None };
+        let ProcessorMode::Distributed { express } = kind.mode else { return None };
+        Some(Arc::new(StateMachine {
+            arn: arn.text().clone(),
+            name: format!("{}/{label}", machine.name).into(),
+            machine_type: if express { MachineType::Express } else { MachineType::Standard },
+            definition: definition.processor(map)?.text().clone(),
+            ..machine.clone()
+        }))
     }
 }

@@ -298,3 +298,17 @@ fn what_is_not_there_is_not_found() {
     let missing = format!("ExecutionDoesNotExist: Execution Does Not Exist: '{execution}'");
     site.refused("ListMapRuns", &body("executionArn", execution), &missing);
 }
+
+#[test]
+fn a_map_state_is_described_by_its_label() {
+    let mut site = Site::new();
+    let machine = site.create("m", &distributed(PASS, true, ""));
+    let arn = format!("{machine}/each");
+    let described = site.ask("DescribeStateMachine", body("stateMachineArn", &arn));
+    let members = ["stateMachineArn", "label", "type", "status"].map(|name| text(&described, name));
+    assert_eq!(members, [&*arn, "each", "EXPRESS", "ACTIVE"]);
+    assert!(text(&described, "definition").starts_with(r#"{"ProcessorConfig":"#));
+    let other = format!("{machine}/other");
+    let refusal = format!("StateMachineDoesNotExist: State Machine Does Not Exist: '{other}'");
+    site.refused("DescribeStateMachine", &body("stateMachineArn", &other), &refusal);
+}
