@@ -17,6 +17,7 @@ mod execution;
 mod failure;
 mod history;
 mod io;
+mod item_reader;
 mod map_run;
 mod record;
 mod resource;

@@ -1,7 +1,6 @@
 //! A Map state under test: everything that its fields say is evaluated, and a mock stands for the iterations.
 
 use stepwell_asl::{ErrorName, Io, Map, State};
-use stepwell_expr::json::parse;
 use stepwell_expr::{Payload, Value};
 
 use super::map::{count, nth};
@@ -9,6 +8,7 @@ use crate::Outcome;
 use crate::decision::Decider;
 use crate::execution::MapRun;
 use crate::failure::Fault;
+use crate::item_reader::{self, limited, pointer_into};
 use crate::record::{AttemptId, BranchId, ErrorOutput, MapRunLimits};
 use crate::tested::shown;
 
@@ -54,23 +54,14 @@ impl Decider<'_> {
     fn read_items(&mut self, map: &Map) -> Result<Option<Payload>, Fault> {
         let Some(text) = self.test.and_then(|test| test.setup.reader_data.as_ref()) else { return Ok(None) };
         let config = map.item_reader.as_ref().and_then(|reader| reader.config.as_ref());
-        let config = |name: &str| config.and_then(|config| config.get(name)).and_then(Value::as_str);
         let unreadable = |message: String| Fault::of(ErrorName::ITEM_READER_FAILED, message);
-        let items = match config("InputType") {
-            Some("JSON") | None => parse(text).map_err(|error| unreadable(error.message))?,
-            Some("JSONL") => {
-                let lines = text.lines().filter(|line| !line.trim().is_empty());
-                Value::array(
-                    lines.map(parse).collect::<Result<_, _>>().map_err(|error| unreadable(error.message))?,
-                )
-            }
-            Some(_) => return Ok(None),
-        };
-        let Some(pointer) = config("ItemsPointer") else { return Ok(Some(Payload::of(items))) };
-        let found = pointer_into(&items, pointer).cloned();
+        let Some(read) = item_reader::items(text, config).map_err(unreadable)? else { return Ok(None) };
+        let pointer = config.and_then(|config| config.get("ItemsPointer")).and_then(Value::as_str);
+        let Some(pointer) = pointer else { return Ok(Some(Payload::of(limited(read, config)))) };
+        let found = pointer_into(&read, pointer).cloned();
         let found =
             found.ok_or_else(|| unreadable(format!("The ItemsPointer {pointer} points to nothing.")))?;
-        let found = Payload::of(found);
+        let found = Payload::of(limited(found, config));
         self.note(|seen| seen.after_items_pointer = Some(spaced(&found)));
         Ok(Some(found))
     }
@@ -139,17 +130,4 @@ fn spaced(items: &Payload) -> Payload {
         }
         _ => items.clone(),
     }
-}
-
-/// A JSON pointer (RFC 6901).
-fn pointer_into<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
-    let mut found = value;
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        found = match found {
-            Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
-            other => other.get(&step)?,
-        };
-    }
-    Some(found)
 }

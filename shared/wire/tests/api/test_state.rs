@@ -293,6 +293,11 @@ fn items_are_what_the_reader_is_said_to_read() {
     };
     for (config, data, stages) in [
         (r#"{"InputType":"JSON"}"#, "[1, 2]", r#""afterItemSelector":[{"v":1},{"v":2}]"#),
+        (
+            r#"{"InputType":"CSV","CSVHeaderLocation":"FIRST_ROW"}"#,
+            "n\n1\n",
+            r#""afterItemSelector":[{"v":{"n":"1"}}]"#,
+        ),
         (r#"{"InputType":"JSONL"}"#, "1\n2\n", r#""afterItemSelector":[{"v":1},{"v":2}]"#),
         (
             r#"{"InputType":"JSON","ItemsPointer":"/a/b"}"#,
