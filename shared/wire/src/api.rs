@@ -10,6 +10,7 @@ use stepwell_engine::port::{Activity, Clock};
 use stepwell_interpreter::Timestamp;
 
 use crate::answer::Answer;
+use crate::throttle::Throttle;
 use crate::{
     ActivityArn, Error, ExecutionArn, MapRunArn, create_activity, create_state_machine,
     create_state_machine_alias, delete_activity, delete_state_machine, delete_state_machine_alias,
@@ -36,6 +37,7 @@ pub struct Settings {
 pub struct Api {
     engine: Engine,
     settings: Arc<Settings>,
+    throttle: Option<Arc<Throttle>>,
 }
 
 /// A call.
@@ -75,7 +77,13 @@ impl Api {
 
     /// The API over `engine`.
     pub fn new(engine: Engine, settings: Settings) -> Self {
-        Api { engine, settings: Arc::new(settings) }
+        Api { engine, settings: Arc::new(settings), throttle: None }
+    }
+
+    /// The same API, which refuses who asks too often. It is not asked about the calls that tasks make.
+    #[must_use]
+    pub fn throttled(self, throttle: Throttle) -> Self {
+        Api { throttle: Some(Arc::new(throttle)), ..self }
     }
 
     /// The engine.
@@ -136,6 +144,9 @@ impl Api {
 
     async fn dispatch(&self, call: Call<'_>) -> Result<Answer, Error> {
         let operation = call.target.strip_prefix(Api::TARGET_PREFIX).unwrap_or_default();
+        if let Some(throttle) = &self.throttle {
+            throttle.admit(&self.settings.account, operation, self.clock().monotonic())?;
+        }
         let body = &request::parse(call.body)?;
         match operation {
             "StartExecution" => start_execution::answer(self, body, call).await,

@@ -109,6 +109,27 @@ pub enum Error {
         /// The resource's ARN.
         resource: String,
     },
+    /// Nothing says who asks.
+    #[error("Missing Authentication Token")]
+    MissingAuthenticationToken,
+    /// What says who asks cannot be read, or leaves something out.
+    #[error("{0}")]
+    IncompleteSignature(String),
+    /// The request is not what the owner of the key signed, or not for this place and time.
+    #[error("{0}")]
+    InvalidSignature(String),
+    /// There is no such key.
+    #[error("The security token included in the request is invalid.")]
+    UnrecognizedClient,
+    /// The caller may not do that.
+    #[error("{0}")]
+    AccessDenied(String),
+    /// The request may be made again, a little later.
+    #[error("{0}")]
+    Throttling(&'static str),
+    /// There is no room for the request now.
+    #[error("Service is unable to handle request.")]
+    ServiceUnavailable,
     /// The store or the engine did not answer; whether something was done is not known.
     #[error("the request could not be answered; it may be tried again")]
     Internal(#[source] stepwell_engine::port::BoxError),
@@ -123,6 +144,10 @@ enum Namespace {
     Validate,
     /// The framework.
     Service,
+    /// The framework, where it asks who calls; it spells `message` like the service.
+    Caller,
+    /// The framework, where there is too much to do.
+    Availability,
 }
 
 impl Namespace {
@@ -130,7 +155,8 @@ impl Namespace {
         match self {
             Namespace::StepFunctions => "com.amazonaws.swf.service.v2.model",
             Namespace::Validate => "com.amazon.coral.validate",
-            Namespace::Service => "com.amazon.coral.service",
+            Namespace::Service | Namespace::Caller => "com.amazon.coral.service",
+            Namespace::Availability => "com.amazon.coral.availability",
         }
     }
 }
@@ -148,7 +174,7 @@ impl Error {
 
     /// The table.
     fn row(&self) -> (Namespace, &'static str, u16) {
-        use Namespace::{Service, StepFunctions, Validate};
+        use Namespace::{Availability, Caller, Service, StepFunctions, Validate};
         match self {
             Error::UnknownOperation(_) => (Service, "UnknownOperationException", 400),
             Error::Serialization(_) => (Service, "SerializationException", 400),
@@ -183,6 +209,13 @@ impl Error {
             }
             Error::ServiceQuotaExceeded(_) => (StepFunctions, "ServiceQuotaExceededException", 400),
             Error::TooManyTags { .. } => (StepFunctions, "TooManyTags", 400),
+            Error::MissingAuthenticationToken => (Caller, "MissingAuthenticationTokenException", 400),
+            Error::IncompleteSignature(_) => (Caller, "IncompleteSignatureException", 400),
+            Error::InvalidSignature(_) => (Caller, "InvalidSignatureException", 400),
+            Error::UnrecognizedClient => (Caller, "UnrecognizedClientException", 400),
+            Error::AccessDenied(_) => (Caller, "AccessDeniedException", 400),
+            Error::Throttling(_) => (Availability, "ThrottlingException", 400),
+            Error::ServiceUnavailable => (Availability, "ServiceUnavailableException", 503),
             Error::Internal(_) => (Service, "InternalFailure", 500),
         }
     }
@@ -355,6 +388,16 @@ mod tests {
             Error::ResourceNotFound("arn:x".into()),
             400,
             r#"{"__type":"com.amazonaws.swf.service.v2.model#ResourceNotFound","message":"Resource not found: 'arn:x'","resourceName":"arn:x"}"#,
+        );
+        check(
+            Error::UnrecognizedClient,
+            400,
+            r#"{"__type":"com.amazon.coral.service#UnrecognizedClientException","message":"The security token included in the request is invalid."}"#,
+        );
+        check(
+            Error::Throttling("Rate exceeded"),
+            400,
+            r#"{"__type":"com.amazon.coral.availability#ThrottlingException","message":"Rate exceeded"}"#,
         );
         check(
             Error::Internal("disk".into()),

@@ -45,6 +45,7 @@ mod target;
 mod task_calls;
 #[cfg(feature = "test-state")]
 mod test_state;
+mod throttle;
 mod update_map_run;
 mod update_state_machine;
 mod update_state_machine_alias;
@@ -54,6 +55,7 @@ pub use api::{Api, Call, Reply, Settings};
 pub use arn::{ActivityArn, ExecutionArn, MapRunArn, Qualifier, StateMachineArn};
 pub use error::Error;
 pub use task_calls::TaskCalls;
+pub use throttle::{Rate, Throttle};
 
 /// Largest request, in bytes (Developer Guide, "Service quotas").
 pub const REQUEST_BYTES_MAX: usize = 1_048_576;
