@@ -14,11 +14,15 @@ use stepwell_wire::{Api, TaskCalls};
 
 use crate::config::Project;
 use crate::host::{Functions, HostOptions, InvokeError, InvokeOptions, LogSink};
+use crate::keys::AccessKeys;
 use crate::services;
 
 /// How long drivers may take over what they are at, when the program stops. What is cut off is taken up at the next
 /// start, where a call whose outcome is unknown fails with `Lambda.Unknown`.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Variables by which users give functions credentials of their own.
+const USERS_OWN: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"];
 
 /// What an engine is put together from.
 pub struct Parts<'a> {
@@ -30,6 +34,8 @@ pub struct Parts<'a> {
     pub mocks: Option<Arc<Mocks>>,
     /// Where the API is served, or will be: the functions hosted here are told.
     pub api_url: String,
+    /// The keys that requests to the API have to be signed with, where they have to be: the functions hosted here get one.
+    pub keys: Option<&'a AccessKeys>,
     /// Where the functions' output goes.
     pub log: LogSink,
 }
@@ -52,17 +58,28 @@ impl Assembly {
         let store = LocalStore::open(parts.data_dir, Options::default())
             .with_context(|| format!("the store in {}", parts.data_dir.display()))?;
         let local = &parts.project.local;
+        let mut environment = BTreeMap::from([("AWS_ENDPOINT_URL_SFN".to_owned(), parts.api_url)]);
+        if let Some(keys) = parts.keys
+            && !USERS_OWN.iter().any(|name| std::env::var_os(name).is_some())
+        {
+            let (key, secret) = keys.lend(local.account())?;
+            environment.insert("AWS_ACCESS_KEY_ID".to_owned(), key.id);
+            environment.insert("AWS_SECRET_ACCESS_KEY".to_owned(), secret.reveal().to_owned());
+        }
         let functions = Functions::new(
             parts.project.functions.clone(),
             HostOptions {
                 account: local.account().to_owned(),
                 region: local.region().to_owned(),
-                environment: BTreeMap::from([("AWS_ENDPOINT_URL_SFN".to_owned(), parts.api_url)]),
+                environment,
                 log: parts.log,
                 ..HostOptions::default()
             },
         );
-        let task_calls = Arc::new(TaskCalls::default());
+        // Where accounts are kept apart by their keys, no definition leads from one to another.
+        let task_calls =
+            if parts.keys.is_some() { TaskCalls::within_their_account() } else { TaskCalls::default() };
+        let task_calls = Arc::new(task_calls);
         let functions = Arc::new(Hosted(functions));
         let tasks = services::tasks(local.region(), functions, task_calls.clone(), parts.mocks).await?;
         let engine = Engine::new(store.ports(tasks), Settings::default());

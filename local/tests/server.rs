@@ -10,7 +10,7 @@ use stepwell_wire::{Api, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// What a wait that fails gives up after; none takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,6 +67,7 @@ const LIST: &str = "Host: localhost\r\nX-Amz-Target: AWSStepFunctions.ListStateM
 async fn requests_and_their_answers() {
     let address = serve(Options { names: vec!["stepwell.test".into()], ..Options::default() }).await.address;
     let named = |host: &str| LIST.replace("localhost", host);
+    let typed = |kind: &str| format!("{LIST}Content-Type: {kind}\r\n");
     let empty = r#"{"stateMachines":[]}"#;
     for (request, status, expected) in [
         (request("GET /", LOCAL, ""), "200 OK", "AWS_ENDPOINT_URL_SFN"),
@@ -79,6 +80,13 @@ async fn requests_and_their_answers() {
         (request("POST /", LIST, "{}"), "200 OK", "x-amzn-requestid: "),
         (request("POST /", LIST, ""), "400 Bad Request", "SerializationException"),
         (request("POST /", LOCAL, "{}"), "400 Bad Request", "UnknownOperationException"),
+        (request("POST /", &typed("application/x-amz-json-1.0; charset=utf-8"), "{}"), "200 OK", empty),
+        (request("POST /", &typed("application/x-amz-json-1.1"), "{}"), "200 OK", empty),
+        (request("POST /", &typed("text/plain"), "{}"), "400 Bad Request", "UnknownOperationException"),
+        (request("POST /", &typed("application/json"), "{}"), "400 Bad Request", "UnknownOperationException"),
+        (request("POST /", LIST, "\u{1}"), "400 Bad Request", "SerializationException"),
+        (request("POST /", LIST, &"[".repeat(100_000)), "400 Bad Request", "SerializationException"),
+        (request("GET /nothing", LOCAL, ""), "404 Not Found", "x-amzn-requestid: "),
         (request("POST /", &named("sync-localhost:8083"), "{}"), "200 OK", empty),
         (request("POST /", &named("Stepwell.test"), "{}"), "200 OK", empty),
         (request("POST /", &named("evil.example"), "{}"), "403 Forbidden", ""),
@@ -169,4 +177,46 @@ async fn other_machines_are_served_on_request_only() {
     let taken = Options { port: local.address().port(), ..options("localhost", false) };
     let taken = Server::bind(taken).await.err().expect("taken");
     assert!(matches!(taken, BindError::Unavailable { .. }), "{taken}");
+}
+
+#[tokio::test]
+async fn on_loopback_a_key_that_is_an_account_number_names_the_account() {
+    let address = serve(Options::default()).await.address;
+    let of = |key: &str, operation: &str| {
+        format!(
+            "Host: localhost\r\nX-Amz-Target: AWSStepFunctions.{operation}\r\nAuthorization: AWS4-HMAC-SHA256 \
+             Credential={key}/20261120/us-east-1/states/aws4_request, SignedHeaders=host, Signature=0\r\n"
+        )
+    };
+    let create = |key: &str| request("POST /", &of(key, "CreateActivity"), r#"{"name":"dig"}"#);
+    let list = |key: &str| request("POST /", &of(key, "ListActivities"), "{}");
+    for (key, account) in
+        [("000000000002", "000000000002"), ("AKIAIOSFODNN7EXAMPLE", "123456789012"), ("any", "123456789012")]
+    {
+        let answer = ask(address, &create(key)).await;
+        assert!(
+            answer.contains(&format!("arn:aws:states:us-east-1:{account}:activity:dig")),
+            "{key} {answer}"
+        );
+    }
+    let other = ask(address, &list("000000000003")).await;
+    assert!(other.contains(r#"{"activities":[]}"#), "{other}");
+    let own = ask(address, &list("000000000000")).await;
+    assert!(own.contains("123456789012") && !own.contains("000000000002"), "{own}");
+}
+
+#[tokio::test]
+async fn many_bodies_at_once_are_not_all_held() {
+    let address = serve(Options::default()).await.address;
+    // Each of these holds room for a body that does not come, until there is none left.
+    let head = format!("POST / HTTP/1.1\r\n{LIST}Content-Length: 1048576\r\n\r\n");
+    let mut waiting = JoinSet::new();
+    for _ in 0..128 {
+        let head = head.clone();
+        waiting.spawn(async move { ask(address, &head).await });
+    }
+    let refused = waiting.join_next().await.expect("one is refused").expect("no panic");
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("ServiceUnavailable"), "{refused}");
+    let served = ask(address, &request("POST /", LIST, "{}")).await;
+    assert!(served.starts_with("HTTP/1.1 200 "), "{served}");
 }

@@ -1,6 +1,7 @@
 //! The commands of the program, one file each: what they take, and what they print.
 
 pub mod graph;
+pub mod keys;
 pub mod run;
 pub mod serve;
 pub mod validate;

@@ -89,6 +89,7 @@ impl Args {
             data_dir: scratch.path(),
             mocks: job.mocks.clone(),
             api_url: listener.url(),
+            keys: None,
             log,
         };
         let assembly = Assembly::start(parts).await?;

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use crate::assembly::{Assembly, Parts};
 use crate::config::Project;
 use crate::host::LogSink;
+use crate::keys::AccessKeys;
 use crate::machines;
 use crate::server::{Options, Server, stop_signal};
 
@@ -31,9 +33,15 @@ pub struct Args {
     /// The folder with the stepwell.toml or SAM template of the functions
     #[arg(long, value_name = "DIR", default_value = ".")]
     project: PathBuf,
-    /// Serve other machines too, though nobody's signature is checked yet
+    /// Answer signed requests only, on loopback too; keys are made by `stepwell keys create`
+    #[arg(long, conflicts_with = "allow_unauthenticated_network")]
+    require_signatures: bool,
+    /// Serve other machines though nobody's signature is checked
     #[arg(long)]
     allow_unauthenticated_network: bool,
+    /// Refuse requests beyond AWS's quotas (ThrottlingException), to try a client's back-off
+    #[arg(long)]
+    throttle: bool,
 }
 
 impl Args {
@@ -44,23 +52,26 @@ impl Args {
     pub async fn run(self) -> Result<ExitCode> {
         let project = Project::load(&self.project)?;
         let local = &project.local;
-        let options = Options {
-            host: self.host.clone().or_else(|| local.host.clone()).unwrap_or_else(|| "127.0.0.1".to_owned()),
-            port: self.port.or(local.port).unwrap_or(8083),
-            allow_unauthenticated_network: self.allow_unauthenticated_network,
-            ..Options::default()
-        };
         let data_dir = self
             .data_dir
             .clone()
             .or_else(|| local.data_dir.clone())
             .unwrap_or_else(|| Path::new(".stepwell").to_owned());
+        let options = Options {
+            host: self.host.clone().or_else(|| local.host.clone()).unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: self.port.or(local.port).unwrap_or(8083),
+            keys: Some(Arc::new(AccessKeys::of(&data_dir))),
+            require_signatures: self.require_signatures || local.require_signatures,
+            allow_unauthenticated_network: self.allow_unauthenticated_network,
+            ..Options::default()
+        };
         let listener = Server::bind(options).await?;
         let parts = Parts {
             project: &project,
             data_dir: &data_dir,
             mocks: None,
             api_url: listener.url(),
+            keys: listener.keys().map(|keys| &**keys),
             log: LogSink::default(),
         };
         let assembly = Assembly::start(parts).await?;
@@ -68,8 +79,20 @@ impl Args {
             println!("{arn}");
         }
         listener.announce();
+        if let Some(keys) = listener.keys()
+            && keys.list()?.is_empty()
+        {
+            eprintln!(
+                "no request is answered before there is a key: stepwell keys create --data-dir {}",
+                data_dir.display()
+            );
+        }
+        let api = match local.throttle(self.throttle) {
+            Some(throttle) => assembly.api().throttled(throttle),
+            None => assembly.api(),
+        };
         listener
-            .run(assembly.api(), async {
+            .run(api, async {
                 if let Err(error) = stop_signal().await {
                     tracing::error!(%error, "signals cannot be listened for: stop with SIGKILL, which loses nothing");
                     std::future::pending().await

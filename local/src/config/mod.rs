@@ -14,6 +14,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use stepwell_wire::{Rate, Throttle};
+
 /// The region of every ARN, unless the project says otherwise. Step Functions Local uses it too.
 pub const REGION_DEFAULT: &str = "us-east-1";
 /// The account of every ARN, unless the project says otherwise. Step Functions Local uses it too.
@@ -53,6 +55,21 @@ pub struct LocalConfig {
     pub account: Option<String>,
     /// The region in every ARN.
     pub region: Option<String>,
+    /// Whether requests have to be signed on loopback too.
+    pub require_signatures: bool,
+    /// Whether AWS's request quotas hold.
+    pub throttle: bool,
+    /// Operations with quotas of their own.
+    pub rates: BTreeMap<String, RateConfig>,
+}
+
+/// The quota of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateConfig {
+    /// Requests that may come at once.
+    pub bucket: u32,
+    /// Requests per second that may come for good.
+    pub refill: u32,
 }
 
 impl LocalConfig {
@@ -66,6 +83,17 @@ impl LocalConfig {
     #[must_use]
     pub fn region(&self) -> &str {
         self.region.as_deref().unwrap_or(REGION_DEFAULT)
+    }
+
+    /// The request quotas that hold, where any do; `aws` asks for AWS's besides.
+    #[must_use]
+    pub fn throttle(&self, aws: bool) -> Option<Throttle> {
+        let is_on = aws || self.throttle;
+        let all = if is_on { Throttle::aws(self.region()) } else { Throttle::default() };
+        let with_own = self.rates.iter().fold(all, |all, (operation, rate)| {
+            all.with(operation, Rate { bucket: rate.bucket, refill_per_second: f64::from(rate.refill) })
+        });
+        (is_on || !self.rates.is_empty()).then_some(with_own)
     }
 }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    ConfigError, DefinitionSource, FunctionConfig, LocalConfig, MachineType, Project, Runtime,
+    ConfigError, DefinitionSource, FunctionConfig, LocalConfig, MachineType, Project, RateConfig, Runtime,
     StateMachineConfig, read, sam,
 };
 
@@ -50,6 +50,25 @@ struct Local {
     data_dir: Option<PathBuf>,
     account: Option<String>,
     region: Option<String>,
+    #[serde(default)]
+    require_signatures: bool,
+    #[serde(default)]
+    throttle: bool,
+    #[serde(default)]
+    rates: BTreeMap<String, Rate>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rate {
+    bucket: u32,
+    refill: u32,
+}
+
+impl From<Rate> for RateConfig {
+    fn from(rate: Rate) -> Self {
+        RateConfig { bucket: rate.bucket, refill: rate.refill }
+    }
 }
 
 #[derive(Deserialize)]
@@ -117,6 +136,9 @@ fn parse(path: &Path, root: PathBuf, text: &str) -> Result<(Project, Option<Path
             data_dir: file.local.data_dir.map(|folder| root.join(folder)),
             account: file.local.account,
             region: file.local.region,
+            require_signatures: file.local.require_signatures,
+            throttle: file.local.throttle,
+            rates: file.local.rates.into_iter().map(|(name, rate)| (name, rate.into())).collect(),
         },
         functions,
         state_machines,

@@ -3,16 +3,20 @@
 //! It knows HTTP/1.1, who may call, and how much of everything a caller may take up. What an operation means is
 //! [`stepwell_wire`]'s business.
 
+mod access;
 mod address;
 mod hosts;
+mod replay;
 mod respond;
 mod signal;
+mod signature;
 
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -23,6 +27,8 @@ use stepwell_wire::Api;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::keys::AccessKeys;
+use access::Access;
 pub use address::BindError;
 use hosts::Hosts;
 use respond::Site;
@@ -35,6 +41,10 @@ pub struct Options {
     pub host: String,
     /// The port; 0 for any that is free.
     pub port: u16,
+    /// The keys that requests may be signed with.
+    pub keys: Option<Arc<AccessKeys>>,
+    /// Whether requests have to be signed on loopback too. Where other machines are served they have to be anyway.
+    pub require_signatures: bool,
     /// Whether other machines may be served, though nobody's signature is checked.
     pub allow_unauthenticated_network: bool,
     /// Names, besides those of this machine's loopback, under which callers may know this server.
@@ -55,6 +65,8 @@ impl Default for Options {
         Options {
             host: "127.0.0.1".into(),
             port: 8083,
+            keys: None,
+            require_signatures: false,
             allow_unauthenticated_network: false,
             names: Vec::new(),
             connections_max: 4096,
@@ -70,6 +82,8 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     options: Options,
+    /// What signatures are checked against, where they are.
+    keys: Option<Arc<AccessKeys>>,
 }
 
 /// Bytes of a connection's read buffer at most. A request's head must fit; a body comes in pieces.
@@ -84,14 +98,20 @@ impl Server {
     /// # Errors
     /// [`BindError`], also for an address that other machines reach, where `options` do not allow that.
     pub async fn bind(options: Options) -> Result<Self, BindError> {
-        let listener = address::listen(&options).await?;
+        let (listener, verifies) = address::listen(&options).await?;
+        let keys = options.keys.clone().filter(|_| verifies);
         let address = listener.local_addr().map_err(|source| BindError::of(&options, source))?;
-        Ok(Server { listener, address, options })
+        Ok(Server { listener, address, options, keys })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The keys that requests have to be signed with, where they have to be.
+    pub fn keys(&self) -> Option<&Arc<AccessKeys>> {
+        self.keys.as_ref()
     }
 
     /// Where callers find it, such as `http://127.0.0.1:8083`.
@@ -108,7 +128,8 @@ impl Server {
     /// Serves `api` until `shutdown` is ready, then lets what is under way end within [`Options::grace`].
     pub async fn run(self, api: Api, shutdown: impl Future<Output = ()>) {
         let hosts = Hosts::new(self.options.names.iter().chain([&self.options.host]));
-        let site = Arc::new(Site::new(api, hosts, self.options.body_timeout));
+        let access = self.keys.clone().map_or(Access::Loopback, Access::signed);
+        let site = Arc::new(Site::new(api, hosts, access, self.options.body_timeout));
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.options.connections_max));
         let mut shutdown = pin!(shutdown);
@@ -142,10 +163,11 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was not set");
         }
-        let site = site.clone();
+        static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+        let (site, number) = (site.clone(), CONNECTIONS.fetch_add(1, Ordering::Relaxed));
         let service = service_fn(move |request| {
             let site = site.clone();
-            async move { Ok::<_, std::convert::Infallible>(site.respond(request).await) }
+            async move { Ok::<_, std::convert::Infallible>(site.respond(request, number).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -1,5 +1,6 @@
 //! One request, and its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -8,15 +9,27 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use stepwell_wire::{Api, Call, Error, REQUEST_BYTES_MAX, Reply};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
+use super::access::Access;
 use super::hosts::Hosts;
 
 /// What is served.
 pub(super) struct Site {
     api: Api,
     hosts: Hosts,
+    access: Access,
     body_timeout: Duration,
+    /// Room for bodies, in KiB.
+    room: Arc<Semaphore>,
 }
+
+/// Bodies that are held at once, in KiB. A request for which there is no room is refused.
+const ROOM_KIB: usize = 128 * 1024;
+
+/// Bytes of a body that is read to its end though the request is refused, so that the connection can be used again.
+const REFUSED_BYTES_MAX: u64 = 64 * 1024;
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -28,6 +41,9 @@ const TRACE_ID_MAX: usize = 256;
 /// The operations that last as long as what they run.
 const LASTING: [&str; 2] = ["AWSStepFunctions.StartSyncExecution", "AWSStepFunctions.TestState"];
 
+/// The operation that waits for a task.
+const ACTIVITY_TASK: &str = "AWSStepFunctions.GetActivityTask";
+
 /// Why a body was not read.
 enum Unread {
     TooLarge,
@@ -36,17 +52,18 @@ enum Unread {
 }
 
 impl Site {
-    pub(super) fn new(api: Api, hosts: Hosts, body_timeout: Duration) -> Self {
-        Site { api, hosts, body_timeout }
+    pub(super) fn new(api: Api, hosts: Hosts, access: Access, body_timeout: Duration) -> Self {
+        Site { api, hosts, access, body_timeout, room: Arc::new(Semaphore::new(ROOM_KIB)) }
     }
 
-    /// Answers a request, whatever it is.
-    pub(super) async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        if !self.is_addressed(&request) {
+    /// Answers a request, whatever it is, of the connection of this number.
+    pub(super) async fn respond(&self, request: Request<Incoming>, connection: u64) -> Response<Full<Bytes>> {
+        // Where requests are signed, a page that calls by a name of its own has no key to sign with.
+        if self.access.is_open() && !self.is_addressed(&request) {
             return text(StatusCode::FORBIDDEN, "This server does not answer under that name.\n");
         }
         match (request.method(), request.uri().path()) {
-            (&Method::POST, "/") => self.call(request).await,
+            (&Method::POST, "/") => self.call(request, connection).await,
             (&Method::GET | &Method::HEAD, "/") => text(StatusCode::OK, &self.about()),
             (_, "/") => {
                 let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "POST calls the API.\n");
@@ -64,6 +81,9 @@ impl Site {
     }
 
     fn about(&self) -> String {
+        if !self.access.is_open() {
+            return "Stepwell: the API of AWS Step Functions.\n".to_owned();
+        }
         let settings = self.api.settings();
         format!(
             "Stepwell {}: the API of AWS Step Functions, region {}, account {}.\n\
@@ -74,39 +94,90 @@ impl Site {
         )
     }
 
-    async fn call(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn call(&self, request: Request<Incoming>, connection: u64) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        let body = match tokio::time::timeout(self.body_timeout, read(body)).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(Unread::TooLarge)) => return closing(answered(self.api.refuse(&Error::RequestTooLarge))),
-            Ok(Err(Unread::Broken)) => return closing(text(StatusCode::BAD_REQUEST, "No body.\n")),
-            Ok(Err(Unread::TooSlow)) | Err(_) => {
-                return closing(text(StatusCode::REQUEST_TIMEOUT, "The body did not come.\n"));
-            }
+        let caller = match self.access.caller(&head, self.api.settings()) {
+            Ok(caller) => caller,
+            Err(error) => return self.refuse(body, &error).await,
         };
+        let api =
+            caller.account.as_deref().map_or_else(|| self.api.clone(), |name| self.api.in_account(name));
+        if !is_json(&head.headers) {
+            let error =
+                Error::UnknownOperation(format!("The content type has to be {}", Reply::CONTENT_TYPE));
+            return self.refuse(body, &error).await;
+        }
+        let Some(room) = self.room_for(&body) else {
+            return closing(answered(api.refuse(&Error::ServiceUnavailable)));
+        };
+        let body = match self.body(body).await {
+            Ok(body) => body,
+            Err(refusal) => return closing(refusal),
+        };
+        if let Err(error) = caller.prove(&head, &body, connection) {
+            return answered(api.refuse(&error));
+        }
         let target = header(&head.headers, TARGET).unwrap_or_default();
         let trace_header = header(&head.headers, TRACE_ID).filter(|id| id.len() <= TRACE_ID_MAX);
-        let reply = if let Some(target) = LASTING.into_iter().find(|lasting| *lasting == target) {
-            self.last(target, body, trace_header).await
-        } else {
-            self.api.answer(Call { target, body: &body, trace_header, parent: None }).await
+        // What lasts would keep others out.
+        let lasting = LASTING.into_iter().find(|lasting| *lasting == target);
+        let room = Some(room).filter(|_| lasting.is_none() && target != ACTIVITY_TASK);
+        let reply = match lasting {
+            Some(target) => last(api, target, body, trace_header).await,
+            None => api.answer(Call { target, body: &body, trace_header, parent: None }).await,
         };
+        drop(room);
         tell(target, &reply, &head.headers);
         answered(reply)
     }
 
-    /// Runs on when the caller hangs up: what is run is not to depend on who watches.
-    async fn last(&self, target: &'static str, body: Bytes, trace_header: Option<&str>) -> Reply {
-        let (api, trace_header) = (self.api.clone(), trace_header.map(str::to_owned));
-        let run = tokio::spawn(async move {
-            let trace_header = trace_header.as_deref();
-            api.answer(Call { target, body: &body, trace_header, parent: None }).await
-        });
-        match run.await {
-            Ok(reply) => reply,
-            Err(error) => self.api.refuse(&Error::Internal(Box::new(error))),
+    async fn body(&self, body: Incoming) -> Result<Bytes, Response<Full<Bytes>>> {
+        let read = tokio::time::timeout(self.body_timeout, read(body, REQUEST_BYTES_MAX)).await;
+        read.unwrap_or(Err(Unread::TooSlow)).map_err(|unread| match unread {
+            Unread::TooLarge => answered(self.api.refuse(&Error::RequestTooLarge)),
+            Unread::Broken => text(StatusCode::BAD_REQUEST, "No body.\n"),
+            Unread::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "The body did not come.\n"),
+        })
+    }
+
+    /// Answers without looking at the body, which is read where it is small: the connection may then be used again.
+    async fn refuse(&self, body: Incoming, error: &Error) -> Response<Full<Bytes>> {
+        let response = answered(self.api.refuse(error));
+        let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= REFUSED_BYTES_MAX);
+        let max = usize::try_from(REFUSED_BYTES_MAX).unwrap_or(0);
+        match tokio::time::timeout(self.body_timeout, read(body, if is_small { max } else { 0 })).await {
+            Ok(Ok(_)) => response,
+            Ok(Err(_)) | Err(_) => closing(response),
         }
     }
+
+    /// Room for a body while it is read and answered.
+    fn room_for(&self, body: &Incoming) -> Option<OwnedSemaphorePermit> {
+        let bytes =
+            body.size_hint().upper().unwrap_or(REQUEST_BYTES_MAX as u64).min(REQUEST_BYTES_MAX as u64);
+        let kib = u32::try_from(bytes / 1024 + 1).ok()?;
+        self.room.clone().try_acquire_many_owned(kib).ok()
+    }
+}
+
+/// Runs on when the caller hangs up: what is run is not to depend on who watches.
+async fn last(api: Api, target: &'static str, body: Bytes, trace_header: Option<&str>) -> Reply {
+    let (called, trace_header) = (api.clone(), trace_header.map(str::to_owned));
+    let run = tokio::spawn(async move {
+        let trace_header = trace_header.as_deref();
+        called.answer(Call { target, body: &body, trace_header, parent: None }).await
+    });
+    match run.await {
+        Ok(reply) => reply,
+        Err(error) => api.refuse(&Error::Internal(Box::new(error))),
+    }
+}
+
+/// Whether the body says that it is what SDKs send, or says nothing.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return true };
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    [Reply::CONTENT_TYPE, "application/x-amz-json-1.1"].iter().any(|known| known.eq_ignore_ascii_case(kind))
 }
 
 /// Says in the log who called what.
@@ -123,9 +194,8 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Reads a body of at most [`REQUEST_BYTES_MAX`] bytes. One that comes in one piece is not copied.
-async fn read(mut body: Incoming) -> Result<Bytes, Unread> {
-    let max = REQUEST_BYTES_MAX;
+/// Reads a body of at most `max` bytes. One that comes in one piece is not copied.
+async fn read(mut body: Incoming, max: usize) -> Result<Bytes, Unread> {
     if body.size_hint().lower() > max as u64 {
         return Err(Unread::TooLarge);
     }
@@ -165,6 +235,9 @@ fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
+    if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     response
 }
 
