@@ -3,62 +3,8 @@
 use proptest::prelude::*;
 use stepwell_expr::Value;
 
+use crate::model::{members, members_within, operations};
 use crate::site::{MACHINE, PASS, Site, quoted};
-
-const OPERATIONS: [&str; 20] = [
-    "CreateStateMachine",
-    "UpdateStateMachine",
-    "DescribeStateMachine",
-    "ListStateMachines",
-    "DeleteStateMachine",
-    "StartExecution",
-    "StartSyncExecution",
-    "DescribeExecution",
-    "ListExecutions",
-    "StopExecution",
-    "GetExecutionHistory",
-    "DescribeStateMachineForExecution",
-    "SendTaskSuccess",
-    "SendTaskFailure",
-    "SendTaskHeartbeat",
-    "ValidateStateMachineDefinition",
-    "TagResource",
-    "UntagResource",
-    "ListTagsForResource",
-    "TestState",
-];
-
-const MEMBERS: [&str; 29] = [
-    "stateMachineArn",
-    "executionArn",
-    "resourceArn",
-    "mapRunArn",
-    "name",
-    "input",
-    "output",
-    "definition",
-    "roleArn",
-    "type",
-    "loggingConfiguration",
-    "tracingConfiguration",
-    "encryptionConfiguration",
-    "tags",
-    "tagKeys",
-    "publish",
-    "versionDescription",
-    "maxResults",
-    "nextToken",
-    "reverseOrder",
-    "includeExecutionData",
-    "traceHeader",
-    "taskToken",
-    "statusFilter",
-    "stateName",
-    "variables",
-    "context",
-    "mock",
-    "stateConfiguration",
-];
 
 fn value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -75,17 +21,7 @@ fn value() -> impl Strategy<Value = String> {
         Just(quoted("{")),
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
-        let key = prop_oneof![
-            Just("level"),
-            Just("destinations"),
-            Just("key"),
-            Just("value"),
-            Just("type"),
-            Just("enabled"),
-            Just("cloudWatchLogsLogGroup"),
-            Just("logGroupArn"),
-            Just("kmsKeyId"),
-        ];
+        let key = proptest::sample::select(members_within());
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
             proptest::collection::vec((key, inner), 0..4).prop_map(|members| {
@@ -98,8 +34,8 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn request() -> impl Strategy<Value = Vec<u8>> {
-    let member = (proptest::sample::select(&MEMBERS[..]), value());
-    let object = proptest::collection::vec(member, 0..8).prop_map(|members| {
+    let member = (proptest::sample::select(members()), value());
+    let object = proptest::collection::vec(member, 0..12).prop_map(|members| {
         let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!("{{{}}}", members.join(",")).into_bytes()
     });
@@ -107,14 +43,14 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_request_has_an_answer(bodies in proptest::collection::vec(request(), 1..6)) {
         let mut site = Site::new();
         site.create("m", PASS);
         for body in bodies {
-            for operation in OPERATIONS {
+            for operation in operations() {
                 let (status, answer) = site.call(operation, &body);
                 prop_assert!([200, 400].contains(&status), "{operation}: {status} {answer}");
             }
@@ -142,7 +78,7 @@ fn deep_large_and_doubled() {
         format!(r#"{{"maxResults":{}}}"#, "9".repeat(100_000)).into_bytes(),
     ];
     for body in &bodies {
-        for operation in OPERATIONS {
+        for operation in operations() {
             let (status, answer) = site.call(operation, body);
             let shown = String::from_utf8_lossy(&body[..body.len().min(99)]);
             assert!([200, 400].contains(&status), "{operation} {status} {answer}: {shown}");

@@ -79,6 +79,26 @@ fn lines() -> Vec<Line<'static>> {
     MODEL.lines().skip(1).map(read).collect()
 }
 
+/// Every operation.
+pub(crate) fn operations() -> Vec<&'static str> {
+    lines().iter().filter(|line| line.kind == "operation").map(|line| line.path).collect()
+}
+
+/// Every member that a request has.
+pub(crate) fn members() -> Vec<&'static str> {
+    let lines = lines();
+    let members = lines.iter().filter(|line| line.kind == "in" && !line.path.contains(['.', '[']));
+    members.map(|line| line.path).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Every member of a structure within a request.
+pub(crate) fn members_within() -> Vec<&'static str> {
+    let lines = lines();
+    let members = lines.iter().filter(|line| line.kind == "in");
+    let members = members.filter_map(|line| line.path.rsplit_once('.').map(|(_, member)| member));
+    members.map(|member| member.trim_end_matches("[]")).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 impl Line<'_> {
     fn number(&self, name: &str) -> Option<i64> {
         self.more.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
