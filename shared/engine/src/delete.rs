@@ -1,7 +1,7 @@
 //! DeleteStateMachine, in the manner of PROTOCOL §5: the message first, then the fact, which is the status DELETING.
 //!
 //! The machine is removed when none of its executions runs any more. They end at their next transition: whoever drives one asks
-//! [`Registry::machine`](crate::port::Registry::machine) before it enters a state. An execution whose start was under way
+//! [`Registry::is_deleting`](crate::port::Registry::is_deleting) before it enters a state. An execution whose start was under way
 //! meanwhile may outlive the machine, on the revision that it started with.
 
 use std::sync::Arc;
@@ -118,8 +118,7 @@ impl Engine {
         // Those of a Map Run are its machine's, whose ARN a label follows.
         let arn = &*meta.info.state_machine_arn;
         let arn = arn.split_once('/').map_or(arn, |(machine, _)| machine);
-        let machine = self.patiently(|| registry.machine(arn)).await?;
-        Ok(machine.is_some_and(|machine| machine.status == MachineStatus::Deleting))
+        self.patiently(|| registry.is_deleting(arn)).await
     }
 }
 

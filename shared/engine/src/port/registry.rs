@@ -64,6 +64,16 @@ pub trait Registry: Send + Sync {
     /// [`RegistryError::Missing`], [`RegistryError::Exists`] with the machine where it has another revision.
     async fn begin_delete(&self, arn: &str, revision: &str) -> Result<(), RegistryError>;
 
+    /// Whether a machine is being deleted. Drivers ask before each transition, so an adapter to which a read is dear may answer
+    /// from what it read some seconds ago.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`].
+    async fn is_deleting(&self, arn: &str) -> Result<bool, RegistryError> {
+        let machine = self.machine(arn).await?;
+        Ok(machine.is_some_and(|machine| machine.status == MachineStatus::Deleting))
+    }
+
     /// Removes a machine whose newest revision is this one, with its versions and aliases; one that is not there is removed
     /// already. Its revisions stay.
     ///
