@@ -1,6 +1,6 @@
 //! What a state machine definition *is*, once it is checked: every name resolves, every expression is compiled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stepwell_expr::jsonata::Expression;
@@ -75,20 +75,27 @@ impl Definition {
 
     /// All states, by name.
     pub fn states(&self) -> impl Iterator<Item = &State> {
-        let is_here = |state: &&State| self.root == BlockId(0) || self.has(self.root, state.block);
+        // A processor shares the states of its whole machine.
+        let within = (self.root != BlockId(0)).then(|| self.blocks_within());
+        let is_here =
+            move |state: &&State| within.as_ref().is_none_or(|within| within.contains(&state.block));
         self.states.values().filter(is_here)
     }
 
-    /// Whether `inner` is `block` or stands within it.
-    fn has(&self, block: BlockId, inner: BlockId) -> bool {
-        block == inner
-            || self.block(block).states.iter().filter_map(|name| self.state(name)).any(|state| {
+    /// The top-level block and all within it.
+    fn blocks_within(&self) -> BTreeSet<BlockId> {
+        let (mut within, mut todo) = (BTreeSet::new(), vec![self.root]);
+        while let Some(block) = todo.pop() {
+            within.insert(block);
+            for state in self.block(block).states.iter().filter_map(|name| self.state(name)) {
                 match &state.kind {
-                    StateKind::Map(map) => self.has(map.processor, inner),
-                    StateKind::Parallel(parallel) => parallel.branches.iter().any(|b| self.has(*b, inner)),
-                    _ => false,
+                    StateKind::Map(map) => todo.push(map.processor),
+                    StateKind::Parallel(parallel) => todo.extend(&parallel.branches),
+                    _ => {}
                 }
-            })
+            }
+        }
+        within
     }
 
     /// The distributed Map state whose label ([`State::label`]) this is.

@@ -37,6 +37,8 @@
 //! | `Charge fails Busy: come back` | the task fails; without `: …` there is no cause, without a name no error |
 //! | `Ask succeeds {"ok":true}` | SendTaskSuccess, or the end of a job |
 //! | `Ask heartbeat` | SendTaskHeartbeat |
+//! | `M starts [1,2]` | nothing: the Map Run of state M starts executions with these inputs |
+//! | `M succeeds [1,2]`, `M fails Busy` | the Map Run of state M ends |
 //! | `Ask taken by w-1` | a worker takes an activity's task |
 //! | `after 1.5 s` | time goes by, in `ms`, `s`, `min`, `h` or `d`, and what is due meanwhile fires |
 //! | `timer` | time goes by until the next timer fires |

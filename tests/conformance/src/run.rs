@@ -8,7 +8,8 @@ use stepwell_asl::{Definition, StateKind};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
     AttemptId, Claimant, Decision, Effect, Event, Execution, ExecutionInfo, Now, Outcome, Phase, Record,
-    Resource, TimerId, TimerPurpose, Timestamp, Trigger, advance, advance_without, apply, evolve,
+    Resource, TimerId, TimerPurpose, Timestamp, Trigger, advance, advance_without, apply, child_inputs,
+    evolve,
 };
 
 use crate::script::{Step, TaskEvent, TaskName};
@@ -41,6 +42,8 @@ pub struct Run<'a> {
     decisions: u64,
     drivers: u64,
     attempts: BTreeMap<AttemptId, Attempt>,
+    /// The Map state that waits or waited for each Map Run.
+    map_runs: BTreeMap<AttemptId, Arc<str>>,
     timers_asked: BTreeMap<TimerId, Timestamp>,
 }
 
@@ -90,6 +93,7 @@ impl<'a> Run<'a> {
             decisions: 0,
             drivers: 1,
             attempts: BTreeMap::new(),
+            map_runs: BTreeMap::new(),
             timers_asked: BTreeMap::new(),
         };
         run.tell(&Trigger::Start { info: Arc::new(info), input })?;
@@ -172,10 +176,54 @@ impl<'a> Run<'a> {
     }
 
     fn task(&mut self, name: &TaskName, event: &TaskEvent) -> Result<()> {
+        let mut map_runs = self.execution.map_runs().map(|(_, map_run)| map_run.attempt);
+        let map_run = map_runs.find(|attempt| *self.map_runs[attempt] == *name.state);
+        drop(map_runs);
+        if let Some(attempt) = map_run {
+            return self.map_run(attempt, event);
+        }
         let open: Vec<_> = self.execution.calls().map(|(_, call)| call.attempt).collect();
         let attempt = open.into_iter().find(|attempt| self.attempts[attempt].is(name));
         let attempt = attempt.with_context(|| format!("no task of {} is open", name.state))?;
         self.hear(attempt, event)
+    }
+
+    fn map_run(&mut self, attempt: AttemptId, event: &TaskEvent) -> Result<()> {
+        let outcome = match event {
+            TaskEvent::Starts(inputs) => return self.starts(attempt, inputs),
+            TaskEvent::Succeeds(output) => Outcome::Succeeded(output.clone()),
+            TaskEvent::Fails(error) => Outcome::Failed(error.clone()),
+            _ => bail!("a map run starts executions, and succeeds or fails"),
+        };
+        self.map_run_ended(attempt, outcome)
+    }
+
+    /// Holds that the executions of a Map Run are started with `inputs`, however many of them are asked for at once.
+    fn starts(&self, attempt: AttemptId, inputs: &Payload) -> Result<()> {
+        let (mut found, mut at) = (vec![], 0);
+        loop {
+            let next = (at, 1 + found.len());
+            let made = child_inputs(self.definition, &self.execution, attempt, next, self.now());
+            let made = made.map_err(|error| anyhow::anyhow!("the items cannot be made: {error:?}"))?;
+            if made.is_empty() {
+                break;
+            }
+            for child in made {
+                at += child.items;
+                found.push(child.input.text().to_string());
+            }
+        }
+        let found = format!("[{}]", found.join(","));
+        ensure!(found == **inputs.text(), "the map run starts {found}");
+        Ok(())
+    }
+
+    /// The Map Run of an open attempt has ended.
+    pub(crate) fn map_run_ended(&mut self, attempt: AttemptId, outcome: Outcome) -> Result<()> {
+        let before = self.records.len();
+        self.tell(&Trigger::ChildFinished { attempt, outcome })?;
+        ensure!(self.records.len() > before, "the execution takes no notice of it");
+        Ok(())
     }
 
     /// An open attempt hears something.
@@ -192,6 +240,11 @@ impl<'a> Run<'a> {
     }
 
     fn late(&mut self, name: &TaskName, event: &TaskEvent) -> Result<()> {
+        let map_run = self.map_runs.iter().rev().find(|(_, state)| ***state == *name.state);
+        if let (Some((attempt, _)), TaskEvent::Succeeds(output)) = (map_run, event) {
+            let outcome = Outcome::Succeeded(output.clone());
+            return self.means_nothing_again(&Trigger::ChildFinished { attempt: *attempt, outcome });
+        }
         let is_closed = |attempt: &AttemptId| self.execution.call(*attempt).is_none();
         let attempt = self
             .attempts
@@ -219,7 +272,8 @@ impl<'a> Run<'a> {
             TaskEvent::Fails(error) => {
                 Trigger::TaskResult { attempt, nonce, outcome: Outcome::Failed(error.clone()) }
             }
-            TaskEvent::Heartbeat => Trigger::TaskHeartbeat { attempt, nonce },
+            // Map Runs alone start executions: that names no attempt of a task.
+            TaskEvent::Starts(_) | TaskEvent::Heartbeat => Trigger::TaskHeartbeat { attempt, nonce },
             TaskEvent::Taken(worker) => {
                 Trigger::ActivityStarted { attempt, worker: Some(worker.as_str().into()) }
             }
@@ -367,6 +421,9 @@ impl<'a> Run<'a> {
 
     fn remember_attempts(&mut self) -> Result<()> {
         for (_, branch) in self.execution.branches() {
+            if let (Some(map_run), Phase::In { state, .. }) = (branch.map_run(), &branch.phase) {
+                self.map_runs.insert(map_run.attempt, state.clone());
+            }
             let (Some(call), Phase::In { state, .. }) = (branch.call(), &branch.phase) else { continue };
             let Some(StateKind::Task(task)) = self.definition.state(state).map(|state| &state.kind) else {
                 bail!("a call is open in the state {state}, which is no Task");

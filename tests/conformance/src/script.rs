@@ -44,6 +44,8 @@ pub(crate) enum TaskEvent {
     Fails(ErrorOutput),
     Heartbeat,
     Taken(String),
+    /// The inputs of the executions that a Map Run starts.
+    Starts(Payload),
 }
 
 /// Reads a script.
@@ -80,7 +82,7 @@ fn step(text: &str) -> Result<Step> {
 
 fn task(text: &str) -> Result<Step> {
     let (late, text) = text.strip_prefix("late ").map_or((false, text), |text| (true, text));
-    let verbs = [" returns", " succeeds", " fails", " heartbeat", " taken by"];
+    let verbs = [" returns", " succeeds", " fails", " heartbeat", " taken by", " starts"];
     let found = verbs.into_iter().filter_map(|verb| Some((text.find(verb)?, verb))).min();
     let (at, verb) = found.context("no such step")?;
     let rest = text[at + verb.len()..].trim();
@@ -90,6 +92,7 @@ fn task(text: &str) -> Result<Step> {
         " succeeds" => TaskEvent::Succeeds(payload()?),
         " fails" => TaskEvent::Fails(error_output(rest)),
         " heartbeat" => TaskEvent::Heartbeat,
+        " starts" => TaskEvent::Starts(payload()?),
         _ => TaskEvent::Taken(rest.to_owned()),
     };
     Ok(Step::Task { task: task_name(&text[..at])?, late, event })

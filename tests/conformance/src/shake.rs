@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use stepwell_asl::Definition;
 use stepwell_expr::{Entropy, Payload};
-use stepwell_interpreter::{AttemptId, Call, ErrorOutput, Progress};
+use stepwell_interpreter::{AttemptId, Call, ErrorOutput, Outcome, Progress};
 
 use crate::run::Run;
 use crate::script::{Step, TaskEvent};
@@ -39,6 +39,15 @@ pub(crate) fn shake(definition: &Definition, input: &Payload, seed: u64) -> Resu
 
 fn happen(run: &mut Run<'_>, random: &mut Random) -> Result<()> {
     let calls: Vec<_> = run.execution().calls().map(|(_, call)| call.clone()).collect();
+    let map_run = run.execution().map_runs().map(|(_, map_run)| map_run.attempt).next();
+    if let (Some(attempt), 0) = (map_run, random.below(3)) {
+        let error = ErrorOutput { error: Some((*random.one_of(&ERRORS)).into()), cause: None };
+        let outcome = match random.below(2) {
+            0 => Outcome::Failed(error),
+            _ => Outcome::Succeeded(Payload::trusted("[1]")),
+        };
+        return run.map_run_ended(attempt, outcome);
+    }
     match random.below(20) {
         0 => run.step(&Step::DriverLost { released: random.below(2) == 0 }),
         1 if random.below(8) == 0 => run.step(&Step::Stop(ErrorOutput::default())),

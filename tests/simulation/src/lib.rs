@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stepwell_engine::map_run::LimitsUpdate;
 use stepwell_engine::message::Callback;
 use stepwell_engine::meta::Parent;
 use stepwell_engine::port::{Clock, StateMachine};
@@ -233,6 +234,16 @@ impl Sim {
     pub fn unfinished(&self) -> Vec<Arc<str>> {
         let metas = self.world.journal.metas();
         metas.iter().filter(|meta| meta.end.is_none()).map(|meta| meta.execution_arn.clone()).collect()
+    }
+
+    /// A caller changes what a Map Run keeps to.
+    pub fn update_map_run(&mut self, arn: &Arc<str>, max_concurrency: u32) {
+        let (engine, arn) = (self.engine(), arn.clone());
+        let update = LimitsUpdate { max_concurrency: Some(max_concurrency), ..LimitsUpdate::default() };
+        self.executor.spawn(async move {
+            // Told or not: how many run at once changes nothing in what comes of them.
+            let _ = engine.update_map_run(&arn, update).await;
+        });
     }
 
     /// A worker shows that it lives.

@@ -272,7 +272,7 @@ fn given_up(sim: &Sim) -> Result<Option<Record>, Broken> {
     Ok(None)
 }
 
-/// Callbacks, heartbeats and stops, at any moment.
+/// Callbacks, heartbeats, changes of Map Runs and stops, at any moment.
 fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
     if random.chance(20) {
         let tokens = sim.world.tasks.tokens();
@@ -283,6 +283,12 @@ fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
                 1 => sim.callback(token, Callback::Failure(ErrorOutput::new("Refused", "by the worker"))),
                 _ => sim.callback(token, success),
             }
+        }
+    }
+    if random.chance(20) {
+        let map_runs = sim.world.map_runs.all();
+        if let Some(map_run) = map_runs.get(random.below(map_runs.len())) {
+            sim.update_map_run(&map_run.arn, random.below(4) as u32);
         }
     }
     if plan.stop && random.chance(2) {

@@ -1,4 +1,4 @@
-//! The seven ports, declared by the side that calls them.
+//! The eight ports, declared by the side that calls them.
 
 mod activities;
 mod clock;
