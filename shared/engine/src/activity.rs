@@ -240,13 +240,17 @@ impl Driver<'_> {
         Ok(self.work.during(offered).await?)
     }
 
-    /// Which of `activities`, that the definition names, do not exist.
+    /// Which of `activities`, that the definition names, do not exist where its executions are: there are none of other
+    /// accounts and regions.
     pub(crate) async fn missing_activities(
         &mut self,
         activities: &[Arc<str>],
     ) -> Result<Vec<Arc<str>>, DriveError> {
         let mut missing = vec![];
-        for arn in activities {
+        let here = place(&self.message.execution);
+        let (near, far) = activities.iter().partition::<Vec<_>, _>(|arn| place(arn) == here);
+        missing.extend(far.into_iter().cloned());
+        for arn in near {
             let port = &self.ports().activities;
             let found = self.engine.patiently(|| port.activity(arn));
             if self.work.during(found).await?.is_none() {
@@ -287,4 +291,10 @@ impl Driver<'_> {
         }
         Ok(None)
     }
+}
+
+/// The region and the account in an ARN.
+fn place(arn: &str) -> [Option<&str>; 2] {
+    let mut parts = arn.split(':').skip(3);
+    [parts.next(), parts.next()]
 }

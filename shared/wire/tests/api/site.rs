@@ -112,7 +112,8 @@ impl Site {
         self.world.clock.advance_to(until);
     }
 
-    fn wait_for<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
+    /// Runs a future to its end.
+    pub(crate) fn wait_for<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
         let slot = Rc::new(RefCell::new(None));
         let filled = slot.clone();
         self.executor.spawn(async move { *filled.borrow_mut() = Some(future.await) });
