@@ -252,6 +252,9 @@ mod tests {
             port = 9000
             data_dir = "data"
             region = "eu-west-1"
+            require_signatures = true
+            [local.rates]
+            StartExecution = { bucket = 2, refill = 1 }
 
             [functions.Pay]
             runtime = "python3.11"
@@ -280,6 +283,9 @@ mod tests {
         assert_eq!(project.local.region(), "eu-west-1");
         assert_eq!(project.local.account(), "123456789012");
         assert_eq!(project.local.data_dir, Some(root.join("data")));
+        assert!(project.local.require_signatures && !project.local.throttle);
+        assert_eq!(project.local.rates["StartExecution"], RateConfig { bucket: 2, refill: 1 });
+        assert!(project.local.throttle(false).is_some() && LocalConfig::default().throttle(false).is_none());
         let pay = project.function("arn:aws:lambda:us-east-1:123456789012:function:Pay:1").unwrap();
         assert_eq!(pay.runtime, Runtime::Python("python3.11".to_owned()));
         assert_eq!(pay.timeout, Duration::from_millis(1500));

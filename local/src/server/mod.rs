@@ -131,7 +131,7 @@ impl Server {
         let access = self.keys.clone().map_or(Access::Loopback, Access::signed);
         let site = Arc::new(Site::new(api, hosts, access, self.options.body_timeout));
         let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(self.options.connections_max));
+        let places = Arc::new(Semaphore::new(self.options.connections_max.min(connections_max())));
         let mut shutdown = pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -183,6 +183,17 @@ impl Server {
             drop(place);
         });
     }
+}
+
+/// Connections that leave file descriptors for the store and for functions: half of what the system gives.
+fn connections_max() -> usize {
+    #[cfg(unix)]
+    {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        limit.current.map_or(usize::MAX, |files| usize::try_from(files / 2).unwrap_or(usize::MAX).max(1))
+    }
+    #[cfg(not(unix))]
+    usize::MAX
 }
 
 async fn accept(

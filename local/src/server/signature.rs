@@ -300,3 +300,89 @@ fn sha256(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
     digest(&SHA256, bytes).as_ref().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn white_space_is_folded() {
+        let check = |value: &str, expected: &str| {
+            let mut out = Vec::new();
+            push_value(&mut out, value.as_bytes());
+            assert_eq!(out, expected.as_bytes());
+        };
+        check("", "");
+        check("a", "a");
+        check("  a \t b  c ", "a b c");
+    }
+
+    #[test]
+    fn stamps() {
+        for text in ["20261120T060000Z", "19700101T000000Z"] {
+            assert!(parse_stamp(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "20261120",
+            "20261120T060000",
+            "20261320T060000Z",
+            "20261120T0600-1Z",
+            "19691231T235959Z",
+            "+0261120T060000Z",
+        ] {
+            assert!(parse_stamp(text).is_none(), "{text}");
+        }
+    }
+
+    /// A header's value: of pieces that mean something, or anything.
+    fn text() -> impl Strategy<Value = String> {
+        let pieces = [
+            "AWS4-HMAC-SHA256 ",
+            "Credential=",
+            "SignedHeaders=",
+            "Signature=",
+            ", ",
+            "/",
+            ";",
+            "=",
+            "host",
+            "x-amz-date",
+            "SWAKAAAAAAAAAAAAAAAA/20261120/us-east-1/states/aws4_request",
+            "20261120T060000Z",
+            "x-amz-target",
+            "é",
+            " ",
+        ];
+        let piece = prop_oneof![4 => proptest::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => any::<String>()];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_stranger_sends_is_refused(
+            authorization in text(),
+            stamp in prop_oneof![Just("20261120T060000Z".to_owned()), text()],
+            hash in text(),
+            body in any::<Vec<u8>>(),
+        ) {
+            let mut request = Request::post("/").header("host", "localhost");
+            for (name, value) in [("authorization", authorization), ("x-amz-date", stamp), ("x-amz-content-sha256", hash)] {
+                request = match hyper::header::HeaderValue::from_bytes(value.as_bytes()) {
+                    Ok(value) => request.header(name, value),
+                    Err(_) => request,
+                };
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let now: Timestamp = "2026-11-20T06:00:00Z".parse().unwrap();
+            if let Ok(claim) = Claim::read(&head, "us-east-1", now) {
+                let keys = crate::keys::AccessKeys::of(std::path::Path::new("/nonexistent"));
+                let (_, secret) = keys.lend("123456789012").unwrap();
+                prop_assert!(claim.verify(&secret, &body).is_err());
+            }
+        }
+    }
+}
