@@ -1,5 +1,6 @@
 //! Timings of the workloads against a server of our own (see tests/bench). Nothing is judged here.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -24,6 +25,12 @@ pub(crate) struct Args {
     /// Also run `floor` (HTTP, one parse, rows durable in SQLite) in the same minute
     #[arg(long)]
     floor: bool,
+    /// Describe executions meanwhile, with this many clients
+    #[arg(long, default_value_t = 0)]
+    describe: u32,
+    /// Only time listings, over a store with this many executions that have ended
+    #[arg(long, value_name = "COUNT")]
+    listing: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -33,6 +40,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let scratch = target().join("bench-data");
     let _ = std::fs::remove_dir_all(&scratch);
     std::fs::create_dir_all(&scratch)?;
+    if let Some(count) = args.listing {
+        return listing(&program, &tools, &scratch, count);
+    }
     let port = server::free_port()?;
     let _stub = Running(
         Command::new(tools.join("stub"))
@@ -52,6 +62,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             bench.args(["--endpoint", &endpoint, "--workload", workload, "--concurrency", concurrency]);
             bench.args(["--lambda-endpoint", &format!("http://127.0.0.1:{port}")]);
             bench.args(["--server-pid", &server.0.id().to_string()]);
+            if args.describe > 0 {
+                bench.args(["--describe", &args.describe.to_string()]);
+            }
             if workload == "W7" {
                 bench.args(["--executions", "10000", "--seconds", "30"]);
             } else {
@@ -66,7 +79,35 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn floor(tools: &std::path::Path, scratch: &std::path::Path, seconds: u32) -> Result<()> {
+/// Times ListExecutions over a store that `fill` has filled.
+fn listing(program: &Path, tools: &Path, scratch: &Path, count: u64) -> Result<()> {
+    let arns = {
+        let (_server, endpoint) = server::serve(&mut server::local(program, scratch))?;
+        output(Command::new(tools.join("listing")).args(["--endpoint", &endpoint, "--setup"]))?
+    };
+    let arns: Value = serde_json::from_str(arns.trim())?;
+    let arn = |name: &str| arns[name].as_str().unwrap_or_default().to_owned();
+    let mut fill = Command::new(tools.join("fill"));
+    fill.arg("--data-dir").arg(scratch.join("data")).args(["--count", &count.to_string()]);
+    fill.args([
+        "--machine-arn",
+        &arn("machine"),
+        "--version-arn",
+        &arn("version"),
+        "--alias-arn",
+        &arn("alias"),
+    ]);
+    shell::run(&mut fill)?;
+    let started = Instant::now();
+    let (server, endpoint) = server::serve(&mut server::local(program, scratch))?;
+    println!("serving after {} ms", started.elapsed().as_millis());
+    let mut listing = Command::new(tools.join("listing"));
+    shell::run(listing.args(["--endpoint", &endpoint, "--machine-arn", &arn("machine")]))?;
+    println!("server: {} MiB", resident_mib(server.0.id()));
+    Ok(())
+}
+
+fn floor(tools: &Path, scratch: &Path, seconds: u32) -> Result<()> {
     let port = server::free_port()?.to_string();
     let floor = Command::new(tools.join("floor"))
         .args(["--port", &port, "--db"])
@@ -116,6 +157,9 @@ fn show(workload: &str, concurrency: &str, line: &str) {
         "executions_per_s",
         "p50_ms",
         "p99_ms",
+        "describe_p50_ms",
+        "describe_p99_ms",
+        "describes",
         "server_cpu_ms_per_execution",
         "server_cpu_s",
         "executions",

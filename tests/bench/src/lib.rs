@@ -4,6 +4,8 @@
 //! the Step Functions API.
 use serde_json::{Value, json};
 
+pub mod client;
+
 pub const LAMBDA_FN: &str = "arn:aws:lambda:us-east-1:000000000000:function:echo";
 
 pub struct Workload {

@@ -2,86 +2,12 @@
 //! Prints one JSON line. The README beside says what is measured; `main` reads the options.
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use stepwell_bench::client::{Conn, Err};
 use stepwell_bench::{Args, Workload, machine, tree, workload};
-
-type Err = Box<dyn std::error::Error + Send + Sync>;
-
-struct Conn {
-    host: String,
-    sender: Option<SendRequest<Full<Bytes>>>,
-}
-impl Conn {
-    fn new(endpoint: &str) -> Self {
-        let h = endpoint.trim_start_matches("http://").trim_end_matches('/').to_string();
-        Conn { host: h, sender: None }
-    }
-    async fn send(
-        &mut self,
-        method: &str,
-        path: &str,
-        target: Option<&str>,
-        body: Bytes,
-    ) -> Result<(u16, Bytes), Err> {
-        for attempt in 0..3 {
-            if self.sender.as_ref().map(|s| s.is_closed()).unwrap_or(true) {
-                let s = tokio::net::TcpStream::connect(&self.host).await?;
-                s.set_nodelay(true)?;
-                let (snd, conn) = hyper::client::conn::http1::handshake(TokioIo::new(s)).await?;
-                tokio::spawn(async move {
-                    let _ = conn.await;
-                });
-                self.sender = Some(snd);
-            }
-            let snd = self.sender.as_mut().unwrap();
-            if snd.ready().await.is_err() {
-                self.sender = None;
-                continue;
-            }
-            let mut r = Request::builder().method(method).uri(path).header("host", &self.host);
-            if let Some(t) = target {
-                r = r
-                    .header("x-amz-target", format!("AWSStepFunctions.{t}"))
-                    .header("content-type", "application/x-amz-json-1.0")
-                    .header("x-amz-date", "20260101T000000Z")
-                    .header("authorization", "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/states/aws4_request, SignedHeaders=host;x-amz-date, Signature=0000000000000000000000000000000000000000000000000000000000000000");
-            } else {
-                r = r.header("content-type", "application/json");
-            }
-            match snd.send_request(r.body(Full::new(body.clone()))?).await {
-                Ok(resp) => {
-                    let st = resp.status().as_u16();
-                    let b = resp.into_body().collect().await?.to_bytes();
-                    return Ok((st, b));
-                }
-                // a kept-alive connection may have been closed under us: once more on a new one
-                Err(e) if attempt < 2 && (e.is_canceled() || e.is_incomplete_message() || e.is_closed()) => {
-                    self.sender = None
-                }
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Err("connection kept closing".into())
-    }
-    async fn sfn(&mut self, op: &str, v: &Value) -> Result<Value, Err> {
-        let (st, b) = self.send("POST", "/", Some(op), Bytes::from(v.to_string())).await?;
-        if st != 200 {
-            return Err(format!(
-                "{op}: {st}: {}",
-                String::from_utf8_lossy(&b).chars().take(400).collect::<String>()
-            )
-            .into());
-        }
-        Ok(serde_json::from_slice(&b)?)
-    }
-}
 
 struct Cfg {
     endpoint: String,
@@ -94,6 +20,9 @@ struct Cfg {
     start_body: Bytes,
     names: bool,
     seq: AtomicU64,
+    describers: usize,
+    /// Of those started lately, for `--describe`.
+    latest: Mutex<Vec<String>>,
 }
 
 #[derive(Default)]
@@ -154,7 +83,17 @@ async fn one(c: &mut Conn, cfg: &Cfg, sh: &Shared) -> Result<(u64, Option<u64>),
         )
         .into());
     }
-    sh.started.fetch_add(1, Relaxed);
+    let started = sh.started.fetch_add(1, Relaxed);
+    if cfg.describers > 0 && started.is_multiple_of(16) {
+        let v: Value = serde_json::from_slice(&b)?;
+        let mut latest = cfg.latest.lock().unwrap();
+        let at = (started / 16) as usize % LATEST;
+        if at < latest.len() {
+            latest[at] = v["executionArn"].as_str().unwrap_or_default().to_string();
+        } else {
+            latest.push(v["executionArn"].as_str().unwrap_or_default().to_string());
+        }
+    }
     if cfg.start_only {
         return Ok((t.elapsed().as_micros() as u64, None));
     }
@@ -204,7 +143,39 @@ async fn one(c: &mut Conn, cfg: &Cfg, sh: &Shared) -> Result<(u64, Option<u64>),
     Ok((us, srv))
 }
 
+/// Executions that `--describe` chooses from.
+const LATEST: usize = 1000;
+/// How long a describer rests between its calls.
+const DESCRIBE_EVERY: Duration = Duration::from_millis(5);
+
+/// Describes executions that were started lately, one each five milliseconds: what somebody who looks on meets.
+async fn describe(cfg: Arc<Cfg>, until: Instant) -> Histogram<u64> {
+    let mut c = Conn::new(&cfg.endpoint);
+    let mut h = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3).unwrap();
+    let mut at = 0usize;
+    while Instant::now() < until {
+        tokio::time::sleep(DESCRIBE_EVERY).await;
+        at = at.wrapping_add(7919);
+        let arn = {
+            let latest = cfg.latest.lock().unwrap();
+            if latest.is_empty() {
+                continue;
+            }
+            latest[at % latest.len()].clone()
+        };
+        let t = Instant::now();
+        if let Err(e) = c.sfn("DescribeExecution", &json!({"executionArn": arn})).await {
+            eprintln!("error: {e}");
+            break;
+        }
+        let _ = h.record((t.elapsed().as_micros() as u64).max(1));
+    }
+    h
+}
+
 struct Phase {
+    /// What describers saw.
+    hd: Histogram<u64>,
     elapsed: f64,
     n: u64,
     h: Histogram<u64>,
@@ -216,6 +187,7 @@ async fn phase(cfg: &Arc<Cfg>, sh: &Arc<Shared>, conc: usize, seconds: f64, limi
     let until = t0 + Duration::from_secs_f64(seconds);
     let budget = Arc::new(AtomicU64::new(limit));
     let mut js = Vec::new();
+    let ds: Vec<_> = (0..cfg.describers).map(|_| tokio::spawn(describe(cfg.clone(), until))).collect();
     for _ in 0..conc {
         let (cfg, sh, budget) = (cfg.clone(), sh.clone(), budget.clone());
         js.push(tokio::spawn(async move {
@@ -253,6 +225,7 @@ async fn phase(cfg: &Arc<Cfg>, sh: &Arc<Shared>, conc: usize, seconds: f64, limi
         }));
     }
     let mut p = Phase {
+        hd: Histogram::new_with_bounds(1, 600_000_000, 3).unwrap(),
         elapsed: 0.0,
         n: 0,
         h: Histogram::new_with_bounds(1, 600_000_000, 3).unwrap(),
@@ -266,6 +239,11 @@ async fn phase(cfg: &Arc<Cfg>, sh: &Arc<Shared>, conc: usize, seconds: f64, limi
         }
     }
     p.elapsed = t0.elapsed().as_secs_f64();
+    for d in ds {
+        if let Ok(h) = d.await {
+            let _ = p.hd.add(h);
+        }
+    }
     p
 }
 
@@ -352,6 +330,8 @@ async fn main() -> Result<(), Err> {
         start_body,
         names: !a.has("--no-names"),
         seq: AtomicU64::new(0),
+        describers: a.num("--describe", 0),
+        latest: Mutex::default(),
         w,
     });
     let w = &cfg.w;
@@ -415,6 +395,11 @@ async fn main() -> Result<(), Err> {
     out.insert("p99_ms".into(), q(&p.h, 0.99));
     out.insert("server_reported_p50_ms".into(), q(&p.hs, 0.5));
     out.insert("server_reported_p99_ms".into(), q(&p.hs, 0.99));
+    if cfg.describers > 0 {
+        out.insert("describes".into(), json!(p.hd.len()));
+        out.insert("describe_p50_ms".into(), q(&p.hd, 0.5));
+        out.insert("describe_p99_ms".into(), q(&p.hd, 0.99));
+    }
     out.insert("errors".into(), json!(sh.failed.load(Relaxed)));
     if let (Some(x), Some(y)) = (calls0, calls1) {
         out.insert("lambda_calls_per_execution".into(), r((y - x) as f64 / n.max(1.0), 2));
