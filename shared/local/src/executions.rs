@@ -243,11 +243,12 @@ pub(crate) fn read_meta(connection: &Connection, id: i64) -> Result<Meta, StoreE
         .unwrap_or_else(|| Err(damaged(id, "it is gone")))
 }
 
+pub(crate) const SUMMARY: &str =
+    "SELECT e.meta, r.meta FROM execution e LEFT JOIN revised r ON r.id = e.id WHERE e.id = ?1";
+
 /// The META of execution `id` without its input; `None` where there is none.
 pub(crate) fn read_summary(connection: &Connection, id: i64) -> Result<Option<Meta>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT e.meta, r.meta FROM execution e LEFT JOIN revised r ON r.id = e.id WHERE e.id = ?1",
-    )?;
+    let mut statement = connection.prepare_cached(SUMMARY)?;
     statement.query_row([id], |row| Ok(decode(id, row))).optional()?.transpose()
 }
 

@@ -198,16 +198,18 @@ fn list(connection: &Connection, query: &ListQuery) -> Result<Listed, StoreError
     Ok(Listed { metas, next })
 }
 
+// As its table is kept in this order, a page costs its own rows, however many lie before it, behind it and beside it.
+const LIST: &str =
+    "SELECT started_at, id FROM listing WHERE machine = ?1 AND status = ?2 AND (started_at, id) < (?3, ?4)
+     ORDER BY started_at DESC, id DESC LIMIT ?5";
+
 fn list_status(
     connection: &Connection,
     query: &ListQuery,
     status: i64,
     after: Cursor,
 ) -> Result<Vec<Cursor>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT started_at, id FROM listing WHERE machine = ?1 AND status = ?2 AND (started_at, id) < (?3, ?4)
-         ORDER BY started_at DESC, id DESC LIMIT ?5",
-    )?;
+    let mut statement = connection.prepare_cached(LIST)?;
     let limit = i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX);
     let machine = hash(&query.state_machine_arn);
     let rows = statement
@@ -246,6 +248,8 @@ impl Leases {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
     use crate::testing::{Fixture, MACHINE, arn, end, meta, page};
 
@@ -358,6 +362,52 @@ mod tests {
         let after = Some("no token".to_owned());
         let query = ListQuery { state_machine_arn: MACHINE.into(), status: None, limit: 3, after };
         assert!(journal.list(query).await.is_err());
+    }
+
+    /// SQLite's steps for a page of ten, in a listing of `others` executions more, of three machines and all statuses.
+    fn steps(others: i64, status: i64, after: Cursor) -> (usize, i32) {
+        let mut connection = Connection::open_in_memory().expect("opened");
+        crate::schema::prepare(&mut connection).expect("prepared");
+        let insert = "INSERT INTO listing (machine, status, started_at, id) VALUES (?1, ?2, ?3, ?4)";
+        let mut insert = connection.prepare(insert).expect("it fits the tables");
+        for n in 0..others {
+            insert.execute((n % 3, n % 4, n, n)).expect("inserted");
+        }
+        for n in 0..20 {
+            insert.execute((1, 4, n * 50, others + n)).expect("inserted");
+        }
+        let mut page = connection.prepare(LIST).expect("it fits the tables");
+        let rows = page.query_map((1, status, after.0, after.1, 10), |row| row.get::<_, i64>(1));
+        let rows = rows.expect("asked").count();
+        assert_eq!(page.get_status(StatementStatus::FullscanStep), 0, "{others} {status}");
+        assert_eq!(page.get_status(StatementStatus::Sort), 0, "{others} {status}");
+        (rows, page.get_status(StatementStatus::VmStep))
+    }
+
+    #[test]
+    fn a_page_of_a_listing_costs_its_own_rows() {
+        let newest = (i64::MAX, i64::MAX);
+        // A status that many have, the newest and some in the middle; one that few have; one that none has.
+        for (status, after, rows) in
+            [(0, newest, 10), (0, (300, 0), 10), (4, newest, 10), (4, (500, 0), 10), (5, newest, 0)]
+        {
+            let few = steps(600, status, after);
+            assert_eq!(few.0, rows);
+            assert_eq!(steps(20_000, status, after), few, "status {status} from {after:?}");
+        }
+    }
+
+    #[test]
+    fn no_listing_reads_a_whole_table() {
+        let mut connection = Connection::open_in_memory().expect("opened");
+        crate::schema::prepare(&mut connection).expect("prepared");
+        for sql in [LIST, executions::SUMMARY] {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+            let steps = plan.raw_query().mapped(|row| row.get::<_, String>(3));
+            for step in steps.map(|step| step.expect("a step")) {
+                assert!(step.starts_with("SEARCH "), "{step}: {sql}");
+            }
+        }
     }
 
     #[tokio::test]
