@@ -44,6 +44,12 @@ const LASTING: [&str; 2] = ["AWSStepFunctions.StartSyncExecution", "AWSStepFunct
 /// The operation that waits for a task.
 const ACTIVITY_TASK: &str = "AWSStepFunctions.GetActivityTask";
 
+/// Bytes of a body that is too large which are read and dropped at most.
+const PASSED_OVER_BYTES_MAX: usize = 16 << 20;
+
+/// How long more of such a body is waited for.
+const QUIET: Duration = Duration::from_millis(200);
+
 /// Why a body was not read.
 enum Unread {
     TooLarge,
@@ -131,8 +137,15 @@ impl Site {
         answered(reply)
     }
 
-    async fn body(&self, body: Incoming) -> Result<Bytes, Response<Full<Bytes>>> {
-        let read = tokio::time::timeout(self.body_timeout, read(body, REQUEST_BYTES_MAX)).await;
+    async fn body(&self, mut body: Incoming) -> Result<Bytes, Response<Full<Bytes>>> {
+        let read = tokio::time::timeout(self.body_timeout, async {
+            let read = read(&mut body, REQUEST_BYTES_MAX).await;
+            if let Err(Unread::TooLarge) = read {
+                pass_over(&mut body).await;
+            }
+            read
+        });
+        let read = read.await;
         read.unwrap_or(Err(Unread::TooSlow)).map_err(|unread| match unread {
             Unread::TooLarge => answered(self.api.refuse(&Error::RequestTooLarge)),
             Unread::Broken => text(StatusCode::BAD_REQUEST, "No body.\n"),
@@ -141,11 +154,11 @@ impl Site {
     }
 
     /// Answers without looking at the body, which is read where it is small: the connection may then be used again.
-    async fn refuse(&self, body: Incoming, error: &Error) -> Response<Full<Bytes>> {
+    async fn refuse(&self, mut body: Incoming, error: &Error) -> Response<Full<Bytes>> {
         let response = answered(self.api.refuse(error));
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= REFUSED_BYTES_MAX);
         let max = usize::try_from(REFUSED_BYTES_MAX).unwrap_or(0);
-        match tokio::time::timeout(self.body_timeout, read(body, if is_small { max } else { 0 })).await {
+        match tokio::time::timeout(self.body_timeout, read(&mut body, if is_small { max } else { 0 })).await {
             Ok(Ok(_)) => response,
             Ok(Err(_)) | Err(_) => closing(response),
         }
@@ -195,7 +208,7 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// Reads a body of at most `max` bytes. One that comes in one piece is not copied.
-async fn read(mut body: Incoming, max: usize) -> Result<Bytes, Unread> {
+async fn read(body: &mut Incoming, max: usize) -> Result<Bytes, Unread> {
     if body.size_hint().lower() > max as u64 {
         return Err(Unread::TooLarge);
     }
@@ -217,6 +230,18 @@ async fn read(mut body: Incoming, max: usize) -> Result<Bytes, Unread> {
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Reads the rest of a body that is too large, as long as it comes: a client that still writes when its connection is closed
+/// may never see the answer.
+async fn pass_over(body: &mut Incoming) {
+    let mut length = 0;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(QUIET, body.frame()).await {
+        length += frame.data_ref().map_or(0, Bytes::len);
+        if length > PASSED_OVER_BYTES_MAX {
+            return;
+        }
+    }
 }
 
 fn answered(reply: Reply) -> Response<Full<Bytes>> {
