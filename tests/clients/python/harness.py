@@ -4,10 +4,12 @@
 that this server does not serve.
 """
 
+import http.client
 import json
 import os
 import time
 import unittest
+import urllib.parse
 import uuid
 
 import boto3
@@ -65,6 +67,16 @@ class Site(unittest.TestCase):
     def start(self, machine, **members):
         """Starts an execution; gives its ARN."""
         return self.sfn.start_execution(stateMachineArn=machine, **members)["executionArn"]
+
+    def post(self, body, target="ListStateMachines", **headers):
+        """A request that no client would send; the response and its body."""
+        endpoint = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL_SFN"])
+        connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port, timeout=30)
+        self.addCleanup(connection.close)
+        headers = {"X-Amz-Target": f"AWSStepFunctions.{target}", "Content-Type": "application/x-amz-json-1.0", **headers}
+        connection.request("POST", "/", body, headers)
+        answer = connection.getresponse()
+        return answer, answer.read()
 
     def until(self, wanted, look):
         """What `look` gives once `wanted` holds for it. (The API has no waiters.)"""

@@ -1,6 +1,5 @@
 """What lies beneath the operations: headers, error bodies, limits."""
 
-import http.client
 import json
 import os
 import urllib.parse
@@ -10,15 +9,6 @@ from harness import PASS, Site, client, named
 
 
 class Wire(Site):
-    def post(self, body, target="ListStateMachines", **headers):
-        endpoint = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL_SFN"])
-        connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port, timeout=30)
-        self.addCleanup(connection.close)
-        headers = {"X-Amz-Target": f"AWSStepFunctions.{target}", "Content-Type": "application/x-amz-json-1.0", **headers}
-        connection.request("POST", "/", body, headers)
-        answer = connection.getresponse()
-        return answer, answer.read()
-
     def test_an_answer_has_the_headers_that_sdks_look_for(self):
         answer = self.sfn.list_state_machines(maxResults=1)["ResponseMetadata"]
         self.assertEqual(answer["HTTPStatusCode"], 200)
