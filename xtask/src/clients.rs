@@ -225,7 +225,8 @@ fn operations(python: &Path) -> Result<BTreeSet<String>> {
 fn served(python: &Path, endpoint: &str, operations: &BTreeSet<String>) -> Result<BTreeSet<String>> {
     const ASK: &str = "import sys, urllib.request, urllib.error\n\
         for operation in sys.argv[2:]:\n\
-        \x20   request = urllib.request.Request(sys.argv[1], b'{}', {'X-Amz-Target': 'AWSStepFunctions.' + operation})\n\
+        \x20   head = {'X-Amz-Target': 'AWSStepFunctions.' + operation, 'Content-Type': 'application/x-amz-json-1.0'}\n\
+        \x20   request = urllib.request.Request(sys.argv[1], b'{}', head)\n\
         \x20   try: said = urllib.request.urlopen(request).read()\n\
         \x20   except urllib.error.HTTPError as error: said = error.read()\n\
         \x20   if b'UnknownOperationException' not in said: print(operation)\n";
