@@ -183,6 +183,14 @@ impl AccessKeys {
         Ok(keys)
     }
 
+    /// How many keys there are, once they and the root have been read.
+    ///
+    /// # Errors
+    /// [`KeysError`]
+    pub fn check(&self) -> Result<usize, KeysError> {
+        Ok(self.read()?.keys.len())
+    }
+
     /// Deletes a key: from now on nothing signed with it is answered.
     ///
     /// # Errors
@@ -442,6 +450,7 @@ mod tests {
             let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!((mode(&root), mode(&folder.path().join("access-keys.json"))), (0o600, 0o600));
             std::fs::set_permissions(&root, PermissionsExt::from_mode(0o640)).unwrap();
+            assert!(matches!(AccessKeys::of(folder.path()).check(), Err(KeysError::Exposed { .. })));
             let exposed = AccessKeys::of(folder.path()).find(&key.id);
             assert!(matches!(exposed, Err(KeysError::Exposed { .. })), "{exposed:?}");
             std::fs::set_permissions(&root, PermissionsExt::from_mode(0o600)).unwrap();

@@ -33,6 +33,10 @@ pub struct Args {
     /// The folder with the stepwell.toml or SAM template of the functions
     #[arg(long, value_name = "DIR", default_value = ".")]
     project: PathBuf,
+    /// Answer under this name too; may be said more than once. Needed where signatures are not checked: a web page could
+    /// let a name of its own lead here
+    #[arg(long, value_name = "HOST")]
+    name: Vec<String>,
     /// Answer signed requests only, on loopback too; keys are made by `stepwell keys create`
     #[arg(long, conflicts_with = "allow_unauthenticated_network")]
     require_signatures: bool,
@@ -60,6 +64,7 @@ impl Args {
         let options = Options {
             host: self.host.clone().or_else(|| local.host.clone()).unwrap_or_else(|| "127.0.0.1".to_owned()),
             port: self.port.or(local.port).unwrap_or(8083),
+            names: self.name.iter().chain(&local.names).cloned().collect(),
             keys: Some(Arc::new(AccessKeys::of(&data_dir))),
             require_signatures: self.require_signatures || local.require_signatures,
             allow_unauthenticated_network: self.allow_unauthenticated_network,
@@ -80,7 +85,7 @@ impl Args {
         }
         listener.announce();
         if let Some(keys) = listener.keys()
-            && keys.list()?.is_empty()
+            && keys.check()? == 0
         {
             eprintln!(
                 "no request is answered before there is a key: stepwell keys create --data-dir {}",

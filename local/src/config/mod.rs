@@ -55,6 +55,8 @@ pub struct LocalConfig {
     pub account: Option<String>,
     /// The region in every ARN.
     pub region: Option<String>,
+    /// Names, besides loopback's own, under which the server answers.
+    pub names: Vec<String>,
     /// Whether requests have to be signed on loopback too.
     pub require_signatures: bool,
     /// Whether AWS's request quotas hold.

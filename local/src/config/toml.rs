@@ -51,6 +51,8 @@ struct Local {
     account: Option<String>,
     region: Option<String>,
     #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
     require_signatures: bool,
     #[serde(default)]
     throttle: bool,
@@ -136,6 +138,7 @@ fn parse(path: &Path, root: PathBuf, text: &str) -> Result<(Project, Option<Path
             data_dir: file.local.data_dir.map(|folder| root.join(folder)),
             account: file.local.account,
             region: file.local.region,
+            names: file.local.names,
             require_signatures: file.local.require_signatures,
             throttle: file.local.throttle,
             rates: file.local.rates.into_iter().map(|(name, rate)| (name, rate.into())).collect(),

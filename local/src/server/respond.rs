@@ -155,6 +155,9 @@ impl Site {
 
     /// Answers without looking at the body, which is read where it is small: the connection may then be used again.
     async fn refuse(&self, mut body: Incoming, error: &Error) -> Response<Full<Bytes>> {
+        if let Error::Internal(cause) = error {
+            tracing::error!(cause, "nobody can be let in");
+        }
         let response = answered(self.api.refuse(error));
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= REFUSED_BYTES_MAX);
         let max = usize::try_from(REFUSED_BYTES_MAX).unwrap_or(0);
