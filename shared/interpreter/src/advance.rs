@@ -31,6 +31,7 @@ pub fn advance_without(
 ) -> Decision {
     let mut decider = Decider::new(definition, execution, now, Some(claimant));
     decider.missing_activities = missing_activities;
+    decider.time_anew();
     let mut last = None;
     while !decider.is_full() && !decider.has_ended() {
         let Some(branch) = decider.next_ready(last) else { break };
@@ -87,7 +88,8 @@ impl<'a> Decider<'a> {
                     self.call_task(branch, state, &call);
                 }
             }
-            Step::Waiting | Step::Backoff | Step::Forked(_) | Step::MapRun(_) => {}
+            Step::Forked(fork) if fork.resumed => self.resume(branch, state),
+            Step::Waiting | Step::Backoff | Step::Forked(_) | Step::Stopped(_) | Step::MapRun(_) => {}
         }
     }
 

@@ -7,7 +7,9 @@ use crate::decision::Decider;
 use crate::execution::{Call, Progress, Status, TimerPurpose};
 use crate::failure::data_limit_exceeded;
 use crate::record::{AttemptId, BranchId, ErrorOutput, EventBody, EventId, Record, TimerId};
-use crate::{Claimant, Decision, Effect, Execution, Family, Now, Outcome, PAYLOAD_BYTES_MAX, Trigger};
+use crate::{
+    Claimant, Decision, Effect, Execution, Family, Now, Outcome, PAYLOAD_BYTES_MAX, Timestamp, Trigger,
+};
 
 /// Decides what `trigger` means for `execution`; changes nothing.
 ///
@@ -20,13 +22,7 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             let start_at = definition.block(definition.root()).start_at.clone();
             let body = EventBody::ExecutionStarted { info: info.clone(), input: input.clone(), start_at };
             decider.event_after(BranchId(0), EventId(0), body);
-            if let Some(seconds) = definition.timeout_seconds() {
-                decider.set_timer(
-                    BranchId(0),
-                    info.started_at.plus_seconds(seconds),
-                    TimerPurpose::Execution,
-                );
-            }
+            decider.set_execution_timer(info.started_at);
         }
         Trigger::TaskResult { attempt, nonce, outcome } => decider.task_result(*attempt, *nonce, outcome),
         Trigger::ChildFinished { attempt, outcome } => {
@@ -73,12 +69,20 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             decider.event(BranchId(0), EventBody::ExecutionFailed(error));
         }
         Trigger::DriverLost { claimant, callable_again } => decider.driver_lost(claimant, callable_again),
+        Trigger::Redrive { count, request, token } => decider.redrive(*count, *request, token.clone()),
         Trigger::Start { .. } | Trigger::Stop(_) | Trigger::MachineDeleted => {}
     }
     decider.finish()
 }
 
 impl Decider<'_> {
+    /// Sets the timer of the state machine's `TimeoutSeconds`, which count from `since`.
+    pub(crate) fn set_execution_timer(&mut self, since: Timestamp) {
+        if let Some(seconds) = self.definition.timeout_seconds() {
+            self.set_timer(BranchId(0), since.plus_seconds(seconds), TimerPurpose::Execution);
+        }
+    }
+
     fn open(&self, attempt: AttemptId) -> Option<(BranchId, Call)> {
         self.execution.call(attempt).map(|(branch, call)| (branch, call.clone()))
     }

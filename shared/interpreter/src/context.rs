@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use stepwell_expr::{Entropy, Environment, Map, Value, timestamp};
 
 use crate::execution::{Execution, Phase};
-use crate::record::{BranchId, MapItem, Timestamp};
+use crate::record::{BranchId, ExecutionInfo, MapItem, Timestamp};
 use crate::tested::{self, StateTest};
 
 /// The surroundings of one evaluation.
@@ -70,6 +70,20 @@ impl<'a> Scope<'a> {
         Scope { test, ..self }
     }
 
+    fn execution_object(&self, info: &ExecutionInfo) -> Value {
+        let mut object = Map::with_capacity(7);
+        object.insert("Id", info.execution_arn.clone().into());
+        object.insert("Input", self.execution.input().value().clone());
+        object.insert("StartTime", time(info.started_at));
+        object.insert("Name", info.name.clone().into());
+        object.insert("RoleArn", info.role_arn.clone().into());
+        object.insert("RedriveCount", i64::from(self.execution.redrive_count()).into());
+        if let Some(redriven) = self.execution.redrives().last() {
+            object.insert("RedriveTime", time(redriven.at));
+        }
+        object.into()
+    }
+
     fn context_object(&self) -> Value {
         if let Some(context) = self.test.and_then(|test| test.setup.context.as_ref()) {
             return self.with_own_item(context);
@@ -79,14 +93,7 @@ impl<'a> Scope<'a> {
             let object = if self.test.is_some() {
                 tested::execution_object(info, self.execution.input(), time(info.started_at))
             } else {
-                Value::from([
-                    ("Id", Value::from(info.execution_arn.clone())),
-                    ("Input", self.execution.input().value().clone()),
-                    ("StartTime", time(info.started_at)),
-                    ("Name", info.name.clone().into()),
-                    ("RoleArn", info.role_arn.clone().into()),
-                    ("RedriveCount", 0.into()),
-                ])
+                self.execution_object(info)
             };
             context.insert("Execution", object);
         }

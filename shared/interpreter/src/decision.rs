@@ -102,7 +102,7 @@ impl<'a> Decider<'a> {
     }
 
     pub(crate) fn record(&mut self, record: Record) {
-        if self.has_ended() {
+        if self.has_ended() && !record.is_redrive() {
             return;
         }
         evolve(&mut self.execution, &record);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use stepwell_expr::Payload;
 
 use crate::execution::{
-    Branch, Call, Execution, Fork, MapRun, Phase, Progress, Status, Step, Timer, TimerPurpose,
+    Branch, Call, Execution, Fork, MapRun, Phase, Progress, Redriven, Status, Step, Stopped, Timer,
+    TimerPurpose,
 };
 use crate::record::{AttemptId, BranchId, Event, EventBody, EventId, Record, Timestamp};
 
@@ -18,8 +19,10 @@ pub fn evolve(execution: &mut Execution, record: &Record) {
         Record::TimerSet { timer, branch, due, purpose } => {
             execution.timers_made = execution.timers_made.max(timer.0 + 1);
             execution.timers.insert(*timer, Timer { branch: *branch, due: *due, purpose: *purpose });
-            if *purpose == TimerPurpose::Wait {
-                execution.set_step(*branch, Step::Waiting);
+            match purpose {
+                TimerPurpose::Wait => execution.set_step(*branch, Step::Waiting),
+                TimerPurpose::Execution => execution.timed_from = None,
+                _ => {}
             }
         }
         Record::TimerClosed { timer } => {
@@ -211,11 +214,16 @@ impl Execution {
                 }
                 return;
             }
-            EventBody::ParallelStateFailed | EventBody::MapStateFailed => self.drop_forked(branch),
-            EventBody::EvaluationFailed { .. }
-            | EventBody::StateAborted { .. }
+            EventBody::ParallelStateFailed | EventBody::MapStateFailed => self.stop_forked(branch),
+            EventBody::EvaluationFailed { .. } => {}
+            // They tell of what has happened to the branch, which stands where it stood.
+            EventBody::StateAborted { .. }
             | EventBody::MapIterationFailed { .. }
-            | EventBody::MapIterationAborted { .. } => {}
+            | EventBody::MapIterationAborted { .. } => return,
+            EventBody::ExecutionRedriven { count, request, token } => {
+                let (count, request, token) = (*count, *request, token.clone());
+                return self.redriven(Redriven { count, at, event: id, request, token });
+            }
         }
         self.with_branch(branch, |branch| branch.previous = id);
     }
@@ -228,8 +236,12 @@ impl Execution {
     fn end(&mut self, status: Status) {
         let open: Vec<_> = self.branches.keys().copied().collect();
         open.into_iter().for_each(|branch| self.abandon(branch));
+        let may_go_on = !matches!(status, Status::Succeeded { .. });
         self.status = status;
-        self.branches.clear();
+        let branches = std::mem::take(&mut self.branches);
+        if may_go_on && self.info.as_ref().is_some_and(|info| !info.express) {
+            self.kept = branches;
+        }
         self.timers.clear();
     }
 
@@ -258,7 +270,17 @@ impl Execution {
     fn fork(&mut self, branch: BranchId, started: EventId, length: u32, concurrency: u32, items: Payload) {
         let results = vec![None; length as usize];
         let running = Default::default();
-        let fork = Fork { length, begun: 0, ended: 0, concurrency, running, results, items, started };
+        let fork = Fork {
+            length,
+            begun: 0,
+            ended: 0,
+            concurrency,
+            running,
+            results,
+            items,
+            started,
+            resumed: false,
+        };
         self.set_step(branch, Step::Forked(fork));
     }
 
@@ -324,6 +346,23 @@ impl Execution {
         self.with_fork(branch, |fork| fork.running.clear());
     }
 
+    /// Sets what `branch` has forked aside: the state may be caught, or the execution redriven.
+    fn stop_forked(&mut self, branch: BranchId) {
+        let mut branches = vec![];
+        for id in self.descendants(branch) {
+            self.abandon(id);
+            branches.extend(self.branches.remove(&id).map(|branch| (id, branch)));
+            self.drop_timers(id);
+        }
+        self.with_branch(branch, |branch| {
+            let Phase::In { step, .. } = &mut branch.phase else { return };
+            *step = match std::mem::replace(step, Step::Ready) {
+                Step::Forked(fork) => Step::Stopped(Box::new(Stopped { fork, branches })),
+                other => other,
+            };
+        });
+    }
+
     fn drop_timers(&mut self, branch: BranchId) {
         if !self.timers.is_empty() {
             self.timers.retain(|_, timer| timer.branch != branch || timer.purpose == TimerPurpose::Execution);
@@ -375,6 +414,12 @@ impl Fork {
     fn begin(&mut self, child: BranchId, index: u32) {
         self.begun += 1;
         self.running.insert(child, index);
+        self.resumed = self.resumed && self.has_room();
+    }
+
+    /// Whether another iteration is left, and may run beside those under way.
+    pub(crate) fn has_room(&self) -> bool {
+        self.begun < self.length && self.running.len() < self.concurrency as usize
     }
 }
 

@@ -30,6 +30,27 @@ pub struct Execution {
     pub(crate) lost: Vec<Claimant>,
     pub(crate) abandoned: Vec<Job>,
     pub(crate) abandoned_map_runs: Vec<Arc<str>>,
+    /// Once it has ended without success: the branches as they stood then, for a redrive.
+    pub(crate) kept: BTreeMap<BranchId, Arc<Branch>>,
+    /// The latest redrives, the last one last.
+    pub(crate) redrives: Option<Arc<Vec<Redriven>>>,
+    /// When the state machine's `TimeoutSeconds` began anew, until their timer is set.
+    pub(crate) timed_from: Option<Timestamp>,
+}
+
+/// One redrive of an execution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Redriven {
+    /// Which it is, from 1.
+    pub count: u32,
+    /// When.
+    pub at: Timestamp,
+    /// Its event.
+    pub event: EventId,
+    /// The random id of the request.
+    pub request: u64,
+    /// `clientToken` of the request.
+    pub token: Option<Arc<str>>,
 }
 
 /// How far an execution is.
@@ -192,6 +213,8 @@ pub enum Step {
     Forked(Fork),
     /// A Map Run is under way.
     MapRun(Box<MapRun>),
+    /// One of the branches or iterations failed, and with it the state.
+    Stopped(Box<Stopped>),
 }
 
 /// A Map Run as the execution sees it that waits for it.
@@ -217,6 +240,15 @@ impl MapRun {
             items => items.as_array().map_or(0, |items| items.len() as u64),
         }
     }
+}
+
+/// What a Parallel or Map state that failed leaves behind, until it is left or redriven.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stopped {
+    /// The branches or iterations.
+    pub fork: Fork,
+    /// Those that were under way, with all that they forked.
+    pub branches: Vec<(BranchId, Arc<Branch>)>,
 }
 
 /// An attempt of a task that is open.
@@ -287,6 +319,8 @@ pub struct Fork {
     pub items: Payload,
     /// The state's Started event.
     pub started: EventId,
+    /// Whether a redrive left room for iterations that were never begun.
+    pub resumed: bool,
 }
 
 impl Execution {
@@ -314,6 +348,16 @@ impl Execution {
     /// The id of its last event.
     pub fn last_event(&self) -> EventId {
         self.last_event
+    }
+
+    /// How often it was redriven.
+    pub fn redrive_count(&self) -> u32 {
+        self.redrives().last().map_or(0, |redriven| redriven.count)
+    }
+
+    /// The latest redrives, [`crate::REDRIVES_REMEMBERED`] at most, the last one last.
+    pub fn redrives(&self) -> &[Redriven] {
+        self.redrives.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// The timers that are set.
@@ -478,7 +522,8 @@ impl Branch {
             Phase::In { step, .. } => match step {
                 Step::Ready | Step::Waited | Step::Returned { .. } | Step::Erred { .. } => true,
                 Step::Calling(call) => call.is_released(),
-                Step::Waiting | Step::Backoff | Step::Forked(_) | Step::MapRun(_) => false,
+                Step::Forked(fork) => fork.resumed,
+                Step::Waiting | Step::Backoff | Step::Stopped(_) | Step::MapRun(_) => false,
             },
             Phase::Done { .. } => false,
         }

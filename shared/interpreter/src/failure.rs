@@ -268,7 +268,9 @@ impl Decider<'_> {
         let cause_event = self.execution.branch(branch).previous;
         let Some((parent, index)) = self.execution.branch(branch).parent else {
             self.note(|seen| seen.end = Some(TestEnd::Failed(failure.error.clone())));
-            self.event(branch, EventBody::ExecutionFailed(failure.error));
+            // Recorded: where nothing has happened since a redrive, it follows that.
+            let redriven = self.execution.redrives().last().map_or(EventId(0), |redriven| redriven.event);
+            self.event_after(branch, cause_event.max(redriven), EventBody::ExecutionFailed(failure.error));
             return;
         };
         let Some(forking) = self.state_of(parent) else { return };

@@ -259,6 +259,11 @@ impl EventBody {
                 ("MapRunFailed", Some("mapRunFailedEventDetails"), failure(error))
             }
             EventBody::MapRunAborted(_) => ("MapRunAborted", None, vec![]),
+            EventBody::ExecutionRedriven { count, .. } => (
+                "ExecutionRedriven",
+                Some("executionRedrivenEventDetails"),
+                vec![("redriveCount", Detail::Number(u64::from(*count)))],
+            ),
             EventBody::EvaluationFailed { error, location, state } => {
                 let mut details = failure(error);
                 text(&mut details, "location", location.as_ref());

@@ -20,6 +20,7 @@ mod io;
 mod item_reader;
 mod map_run;
 mod record;
+mod redrive;
 mod resource;
 mod state;
 mod tested;
@@ -33,7 +34,9 @@ pub use apply::apply;
 pub use decision::{Decision, Now, RECORDS_MAX};
 pub use effect::Effect;
 pub use evolve::evolve;
-pub use execution::{Branch, Call, Execution, Fork, Job, MapRun, Phase, Status, Step, Timer, TimerPurpose};
+pub use execution::{
+    Branch, Call, Execution, Fork, Job, MapRun, Phase, Redriven, Status, Step, Stopped, Timer, TimerPurpose,
+};
 pub use failure::data_limit_exceeded;
 pub use history::{Detail, HistoryEvent, history};
 pub use map_run::{ChildInput, child_inputs};
@@ -55,3 +58,6 @@ pub const VARIABLES_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 /// Events a Standard execution's history may hold (Developer Guide, "Service quotas").
 pub const HISTORY_EVENTS_MAX: u64 = 25_000;
+
+/// Redrives of an execution whose requests are remembered (API: RedriveExecution, `clientToken`).
+pub const REDRIVES_REMEMBERED: usize = 10;

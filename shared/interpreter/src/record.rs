@@ -469,6 +469,15 @@ pub enum EventBody {
     MapRunFailed(AttemptId, ErrorOutput),
     /// `MapRunAborted`: nobody waits for it any more.
     MapRunAborted(AttemptId),
+    /// `ExecutionRedriven`: an execution that has ended goes on
+    ExecutionRedriven {
+        /// `redriveCount`
+        count: u32,
+        /// The request's random id.
+        request: u64,
+        /// `clientToken`
+        token: Option<Arc<str>>,
+    },
 }
 
 impl Record {

@@ -71,6 +71,15 @@ pub enum Trigger {
         /// are given back. The outcome of its others is unknown.
         callable_again: Vec<AttemptId>,
     },
+    /// RedriveExecution. Applies to an execution that has ended without success.
+    Redrive {
+        /// Which redrive it is to be, from 1.
+        count: u32,
+        /// The request's random id.
+        request: u64,
+        /// `clientToken`
+        token: Option<Arc<str>>,
+    },
 }
 
 /// How a task ended.

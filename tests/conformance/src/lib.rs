@@ -43,6 +43,7 @@
 //! | `after 1.5 s` | time goes by, in `ms`, `s`, `min`, `h` or `d`, and what is due meanwhile fires |
 //! | `timer` | time goes by until the next timer fires |
 //! | `stop`, `stop Why: cause` | StopExecution |
+//! | `redrive` | RedriveExecution, of an execution that has ended |
 //! | `driver lost` | the driver dies with its calls under way; the next one goes on |
 //! | `driver lost, calls released` | the same where calls may be made twice |
 //!

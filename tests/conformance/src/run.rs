@@ -120,7 +120,8 @@ impl<'a> Run<'a> {
     /// Takes one step of a script.
     pub(crate) fn step(&mut self, step: &Step) -> Result<()> {
         ensure!(
-            !self.has_ended() || matches!(step, Step::Task { late: true, .. }),
+            !self.has_ended()
+                || matches!(step, Step::Task { late: true, .. } | Step::After(_) | Step::Redrive),
             "the execution has ended"
         );
         match step {
@@ -139,6 +140,13 @@ impl<'a> Run<'a> {
                 self.fire(due, what)
             }
             Step::Stop(error) => self.tell(&Trigger::Stop(error.clone())),
+            Step::Redrive => {
+                let before = self.records.len();
+                let count = self.execution.redrive_count() + 1;
+                self.tell(&Trigger::Redrive { count, request: self.decisions, token: None })?;
+                ensure!(self.records.len() > before, "the execution cannot be redriven");
+                Ok(())
+            }
             Step::DriverLost { released } => {
                 let lost = self.claimant();
                 self.drivers += 1;

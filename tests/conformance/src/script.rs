@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Timer,
     /// StopExecution.
     Stop(ErrorOutput),
+    /// RedriveExecution.
+    Redrive,
     /// The driver died.
     DriverLost {
         /// Whether its calls may be made again.
@@ -66,6 +68,7 @@ fn step(text: &str) -> Result<Step> {
     Ok(match text {
         "timer" => Step::Timer,
         "stop" => Step::Stop(ErrorOutput::default()),
+        "redrive" => Step::Redrive,
         "driver lost" => Step::DriverLost { released: false },
         "driver lost, calls released" => Step::DriverLost { released: true },
         _ => {

@@ -28,10 +28,13 @@ pub(crate) fn shake(definition: &Definition, input: &Payload, seed: u64) -> Resu
     let mut random = Random(Entropy::new(seed, 0));
     let mut run = Run::start(definition, input.clone())?;
     for _ in 0..STEPS_MAX {
-        if run.has_ended() {
+        if run.has_ended() && !run.execution().is_redrivable() {
             break;
         }
-        let happened = happen(&mut run, &mut random);
+        let happened = match run.has_ended() {
+            true => run.step(&Step::Redrive),
+            false => happen(&mut run, &mut random),
+        };
         happened.with_context(|| format!("after\n{}", show::show(&run)))?;
     }
     run.finish()

@@ -1,6 +1,6 @@
 //! Map, with its iterations in this execution's history. With a Map Run: `map_run.rs`.
 
-use stepwell_asl::{Dynamic, ErrorName, Items, Map, ProcessorMode, State};
+use stepwell_asl::{Dynamic, ErrorName, Items, Map, ProcessorMode, State, StateKind};
 use stepwell_expr::{PathExpression, Payload, QueryLanguage, Template, Value};
 
 use crate::choice::unexpected_type;
@@ -44,6 +44,15 @@ impl Decider<'_> {
             self.begin_iteration(branch, state, map, started)?;
         }
         Ok(())
+    }
+
+    /// Begins another iteration where a redrive found room for one.
+    pub(crate) fn resume(&mut self, branch: BranchId, state: &State) {
+        let Phase::In { step: Step::Forked(fork), .. } = &self.execution.branch(branch).phase else { return };
+        let (StateKind::Map(map), started) = (&state.kind, fork.started) else { return };
+        if let Err(fault) = self.begin_iteration(branch, state, map, started) {
+            self.fault(branch, state, fault);
+        }
     }
 
     /// Begins the next iteration behind the event `previous`, if one is left.
