@@ -44,7 +44,7 @@ impl Driver<'_> {
                 self.send(&run, MessageBody::Continue { after: run.seq.0, bury: None }, None).await?;
             }
         }
-        self.engine.finish(&run).await?;
+        self.engine.finish(&mut run).await?;
         self.engine.keep(run);
         Ok(Driven::Done)
     }

@@ -95,7 +95,7 @@ impl Engine {
         loop {
             let appended = match &end {
                 None => journal.append(arn, id, seq, page.clone()).await.map(|()| false),
-                Some(end) => journal.append_last(arn, (id, run.meta.epoch), seq, page.clone(), end).await,
+                Some(end) => journal.append_last(arn, (id, run.epoch()), seq, page.clone(), end).await,
             };
             match appended {
                 Ok(finished) => {
@@ -155,9 +155,21 @@ impl Engine {
         }
     }
 
-    /// Stops the jobs and Map Runs that a run leaves, tells its parent of its end and then writes that into META, if the run has
-    /// ended and META does not say so (PROTOCOL §5, `finish`).
-    pub(crate) async fn finish(&self, run: &Run) -> Result<(), DriveError> {
+    /// Puts META back to RUNNING, if the run was redriven and META is of an earlier epoch (PROTOCOL, line 20).
+    pub(crate) async fn put_right(&self, run: &mut Run) -> Result<(), DriveError> {
+        let (journal, meta, epoch) = (&self.inner.ports.journal, &run.meta, run.epoch());
+        let Some(redriven) = run.execution.redrives().last().filter(|_| meta.epoch < epoch) else {
+            return Ok(());
+        };
+        self.patiently(|| journal.redrive(&meta.execution_arn, meta.run, epoch, redriven.at)).await?;
+        run.meta = Arc::new(meta.redriven(epoch, redriven.at));
+        Ok(())
+    }
+
+    /// Puts META right, stops the jobs and Map Runs that a run leaves, tells its parent of its end and then writes that into
+    /// META, if the run has ended and META does not say so (PROTOCOL §5, `finish`).
+    pub(crate) async fn finish(&self, run: &mut Run) -> Result<(), DriveError> {
+        self.put_right(run).await?;
         let Some(end) = run.end().filter(|_| run.meta.end.is_none()) else { return Ok(()) };
         let (journal, meta) = (&self.inner.ports.journal, &run.meta);
         for job in run.execution.abandoned() {
@@ -210,7 +222,7 @@ impl Engine {
     pub(crate) fn message(&self, run: &Run, body: MessageBody) -> Message {
         let execution = Arc::clone(&run.meta.execution_arn);
         let sent_at = self.inner.ports.clock.now();
-        Message { execution, run: run.meta.run, epoch: run.meta.epoch, sent_at, body }
+        Message { execution, run: run.meta.run, epoch: run.epoch(), sent_at, body }
     }
 
     /// Asks a port again while it does not answer, as long as the settings say.

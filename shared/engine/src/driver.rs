@@ -146,9 +146,13 @@ impl<'e> Driver<'e> {
             Ok(run) => run,
             Err(driven) => return Ok(driven),
         };
-        if run.meta.run != self.message.run || run.meta.epoch > self.message.epoch {
+        if run.meta.run != self.message.run {
             self.engine.keep(run);
             return Ok(Driven::Done);
+        }
+        if run.epoch() > self.message.epoch {
+            self.engine.put_right(&mut run).await?;
+            return self.moved_on(run);
         }
         let definition = self.engine.definition_of(&run.meta).await?;
         if let Some(driven) = self.bury_first(&mut run, &definition).await? {
@@ -160,6 +164,10 @@ impl<'e> Driver<'e> {
         self.activities = self.engine.activities_of(&run.meta, &definition);
         self.trigger = self.trigger_of(&run);
         loop {
+            self.engine.put_right(&mut run).await?;
+            if run.epoch() > self.message.epoch {
+                return self.moved_on(run);
+            }
             if run.first_driver(&self.me.message).is_some_and(|first| first != self.me) {
                 return self.take_over(run, &definition).await;
             }
@@ -170,6 +178,13 @@ impl<'e> Driver<'e> {
                 return self.leave(run).await;
             }
         }
+    }
+
+    /// The epoch of the message is over: whatever it says is void, and so is everything under way.
+    fn moved_on(mut self, run: Run) -> Result<Driven, DriveError> {
+        self.work.abort_all();
+        self.engine.keep(run);
+        Ok(Driven::Done)
     }
 
     /// Lines 2 and 3. The fold may be of the cache, and the journal ahead of it: an append finds that out, and what rests
@@ -294,6 +309,7 @@ impl<'e> Driver<'e> {
         mine |= match &self.message.body {
             MessageBody::Continue { after, .. } => run.last_driver.0 <= *after && run.execution.is_ready(),
             MessageBody::TaskResult { attempt, .. } => run.is_undriven(*attempt),
+            MessageBody::Redrive { .. } => run.is_redrive_undriven(),
             _ => false,
         };
         for result in &self.results {
@@ -338,6 +354,10 @@ impl<'e> Driver<'e> {
             MessageBody::ChildFinished { attempt, outcome } => {
                 Trigger::ChildFinished { attempt: *attempt, outcome: outcome.outcome() }
             }
+            MessageBody::Redrive { request, token } => {
+                let (count, request, token) = (self.message.epoch, *request, token.clone());
+                Trigger::Redrive { count, request, token }
+            }
             MessageBody::Continue { .. }
             | MessageBody::ActivityStarted { .. }
             | MessageBody::DeleteMachine { .. }
@@ -364,7 +384,7 @@ impl<'e> Driver<'e> {
                 let Proposal { records, effects, execution } = proposal;
                 let execution = execution.expect("a decision with records has an execution");
                 let ends = execution.status().is_terminal();
-                let abandoned = run.execution.abandoned_map_runs().len();
+                let (epoch, mut abandoned) = (run.epoch(), run.execution.abandoned_map_runs().len());
                 let void =
                     if ends { run.execution.timers().map(|(timer, _)| timer).collect() } else { vec![] };
                 run.committed(&writer, appended, &records, execution);
@@ -376,6 +396,10 @@ impl<'e> Driver<'e> {
                     self.work.abort_all();
                     self.cancel_timers(run, void).await;
                     return Ok(());
+                }
+                // A redrive forgets those that were stopped with the end.
+                if run.epoch() > epoch {
+                    abandoned = 0;
                 }
                 self.stop_abandoned(run, abandoned).await?;
                 self.perform(run, effects, began).await
@@ -414,7 +438,7 @@ impl<'e> Driver<'e> {
             let parent = call.resource.awaits_job().then(|| Parent::Task {
                 execution_arn: arn.clone(),
                 run: meta.run,
-                epoch: meta.epoch,
+                epoch: run.epoch(),
                 attempt: call.attempt,
                 resource: call.resource.to_string().into(),
             });
@@ -486,7 +510,7 @@ impl<'e> Driver<'e> {
     }
 
     /// Lines 18–21.
-    async fn leave(mut self, run: Run) -> Result<Driven, DriveError> {
+    async fn leave(mut self, mut run: Run) -> Result<Driven, DriveError> {
         if !run.execution.status().is_terminal() {
             for (timer, due) in self.work.take_timers() {
                 self.send_timer(&run, timer, due).await?;
@@ -504,7 +528,7 @@ impl<'e> Driver<'e> {
                 self.send(&run, MessageBody::Continue { after: run.seq.0, bury: None }, None).await?;
             }
         }
-        self.engine.finish(&run).await?;
+        self.engine.finish(&mut run).await?;
         self.engine.keep(run);
         Ok(Driven::Done)
     }

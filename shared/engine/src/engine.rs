@@ -13,6 +13,7 @@ use crate::line::Lines;
 use crate::map_run::{Plan, Turns};
 use crate::meta::Parent;
 use crate::port::{BoxError, Ports, StateMachine};
+use crate::redrive::NotRedrivable;
 use crate::run::Run;
 
 /// How an engine works.
@@ -173,6 +174,20 @@ pub enum UpdateMapRunError {
     Unavailable(#[source] BoxError),
 }
 
+/// Why an execution was not redriven.
+#[derive(Debug, thiserror::Error)]
+pub enum RedriveError {
+    /// There is none of this ARN (API: ExecutionDoesNotExist).
+    #[error("execution {0} does not exist")]
+    DoesNotExist(Arc<str>),
+    /// It is not one to be redriven (API: ExecutionNotRedrivable).
+    #[error("the execution cannot be redriven: {0}")]
+    NotRedrivable(NotRedrivable),
+    /// A port did not answer.
+    #[error("the execution could not be redriven: {0}")]
+    Unavailable(#[source] BoxError),
+}
+
 /// Why a callback was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
@@ -257,6 +272,7 @@ mod tests {
         fn send_test<T: Send>(_: impl Fn(&'static Engine, crate::TestRequest) -> T) {}
         send_test(|engine, request| engine.test_state(request));
         send(|engine, _| engine.stop("", Default::default()));
+        send(|engine, _| engine.redrive("", None));
         send(|engine, _| engine.send_task_heartbeat(""));
         send(|engine, _| engine.activity_task("", None));
         send(|engine, _| engine.describe(""));

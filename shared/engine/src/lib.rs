@@ -19,6 +19,7 @@ pub mod message;
 pub mod meta;
 pub mod port;
 mod reading;
+mod redrive;
 mod run;
 mod start;
 mod step_functions;
@@ -29,10 +30,11 @@ mod work;
 
 pub use activity::{ActivityTask, ActivityTaskError};
 pub use engine::{
-    CallbackError, Committed, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, Started,
-    StopError, UpdateMapRunError, WeakEngine,
+    CallbackError, Committed, Driven, Engine, ExpressRun, RedriveError, Settings, StartError, StartRequest,
+    Started, StopError, UpdateMapRunError, WeakEngine,
 };
 pub use line::POLLERS_MAX;
 pub use port::Ports;
+pub use redrive::NotRedrivable;
 pub use step_functions::{Caller, StepFunctions, StepFunctionsAnswer, StepFunctionsCall};
 pub use test_state::TestRequest;

@@ -83,6 +83,13 @@ pub enum MessageBody {
         /// Its newest revision: a later machine of its name has another.
         revision: Arc<str>,
     },
+    /// Redrive the execution, which has ended: the message's epoch is to begin.
+    Redrive {
+        /// The request's random id.
+        request: u64,
+        /// `clientToken`
+        token: Option<Arc<str>>,
+    },
 }
 
 /// What a message says to a Map Run.

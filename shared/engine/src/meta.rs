@@ -33,6 +33,8 @@ pub struct Meta {
     pub parked: Option<Parked>,
     /// What it is a part of and tells of its end, where there is such a thing.
     pub parent: Option<Parent>,
+    /// When it was last redriven.
+    pub redriven_at: Option<Timestamp>,
 }
 
 /// What an execution is a part of. It is told of the execution's end, by a message that is sent before that end is in
@@ -78,6 +80,9 @@ pub struct End {
     pub error: ErrorOutput,
     /// When.
     pub at: Timestamp,
+    /// How many events its history has; 0 where that was not written down.
+    #[serde(skip)]
+    pub events: u64,
 }
 
 /// The API's word for how far an execution is.
@@ -140,6 +145,16 @@ impl Meta {
     /// The API's word for how far it is.
     pub fn status(&self) -> &'static str {
         self.end.as_ref().map_or("RUNNING", |end| end.status)
+    }
+
+    /// The date that it is listed by: that of its last redrive, or of its start.
+    pub fn listed_at(&self) -> Timestamp {
+        self.redriven_at.unwrap_or(self.info.started_at)
+    }
+
+    /// What it becomes when its run goes on as `epoch`, redriven at `at`: RUNNING.
+    pub fn redriven(&self, epoch: u32, at: Timestamp) -> Meta {
+        Meta { epoch, end: None, redriven_at: Some(at), ..self.clone() }
     }
 }
 

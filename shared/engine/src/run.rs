@@ -40,6 +40,8 @@ pub(crate) struct Run {
     undriven: Vec<AttemptId>,
     /// The last page of a driver, but for burials: what is ready has been that driver's since.
     pub(crate) last_driver: Seq,
+    /// The page of the last redrive that a request's handler wrote.
+    redriven: Seq,
     /// The tasks that have a token.
     tokens: HashMap<AttemptId, TokenTask>,
 }
@@ -83,6 +85,7 @@ impl Run {
             map_runs: Vec::new(),
             undriven: Vec::new(),
             last_driver: Seq(0),
+            redriven: Seq(0),
             tokens: HashMap::new(),
         }
     }
@@ -163,6 +166,11 @@ impl Run {
                         self.timers.insert(*timer, claimant.message.clone());
                     }
                 }
+                Record::Event(Event { body: EventBody::ExecutionRedriven { .. }, .. })
+                    if matches!(writer, Writer::Request(_)) =>
+                {
+                    self.redriven = seq;
+                }
                 Record::Event(Event { body, .. }) => self.note_event(writer, body),
                 _ => {}
             }
@@ -207,6 +215,16 @@ impl Run {
         if let Some(task) = self.tokens.get_mut(&attempt) {
             task.ended_by = Some(ended_by);
         }
+    }
+
+    /// Which redrive of the run this is, as far as its pages go. META may lag behind ([`crate::Engine::put_right`]).
+    pub(crate) fn epoch(&self) -> u32 {
+        self.execution.redrive_count()
+    }
+
+    /// Whether a redrive's fact began this epoch, and no driver page follows it.
+    pub(crate) fn is_redrive_undriven(&self) -> bool {
+        self.redriven > self.last_driver
     }
 
     /// Whether this is a later fold of the same run.
@@ -285,7 +303,8 @@ impl Run {
             let new = stored.iter().find(|(payload, _)| payload == output).map(|(_, place)| *place);
             new.or_else(|| self.payloads.place(output))
         });
-        Some(End { status: execution.status().name(), output, output_at, error, at })
+        let events = execution.last_event().0;
+        Some(End { status: execution.status().name(), output, output_at, error, at, events })
     }
 }
 

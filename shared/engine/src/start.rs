@@ -86,6 +86,7 @@ impl StartRequest {
             end: None,
             parked: None,
             parent,
+            redriven_at: None,
         }
     }
 }

@@ -25,7 +25,7 @@ impl Engine {
         let mut sent = false;
         for _ in 0..FACT_TRIES_MAX {
             if let Some(end) = run.end() {
-                self.finish(&run).await.map_err(failed)?;
+                self.finish(&mut run).await.map_err(failed)?;
                 return Ok(end.at);
             }
             if !std::mem::replace(&mut sent, true) {

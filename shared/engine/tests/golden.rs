@@ -75,6 +75,13 @@ fn families() -> [Family; 3] {
 
 /// One record of every kind.
 fn records() -> Vec<Record> {
+    let redriven = EventBody::ExecutionRedriven { count: 2, request: 7, token: Some("token".into()) };
+    let event = Event { at: AT, branch: BranchId(0), previous: EventId(50), body: redriven };
+    second_records().into_iter().chain([Record::Event(event)]).collect()
+}
+
+/// One record of every kind that the second version had.
+fn second_records() -> Vec<Record> {
     let attempt = AttemptId(5);
     let bodies = vec![
         EventBody::MapRunStarted {
@@ -187,6 +194,7 @@ fn meta() -> Meta {
         output_at: None,
         error: ErrorOutput::default(),
         at: AT,
+        events: 0,
     };
     Meta {
         execution_arn: info().execution_arn.clone(),
@@ -199,6 +207,7 @@ fn meta() -> Meta {
         end: Some(end),
         parked: Some(Parked { message: "m-1".into(), why: "received 9 times".into() }),
         parent: None,
+        redriven_at: None,
     }
 }
 
@@ -259,6 +268,15 @@ fn map_run() -> MapRun {
     }
 }
 
+/// With everything that a META may have.
+fn redriven() -> Meta {
+    let mut redriven = Meta { redriven_at: Some(Timestamp(AT.0 + 1)), ..child() };
+    if let Some(end) = &mut redriven.end {
+        end.events = 24_998;
+    }
+    redriven
+}
+
 fn messages() -> Vec<Message> {
     let body = [
         MessageBody::Start(Some(Arc::new(meta()))),
@@ -289,6 +307,7 @@ fn messages() -> Vec<Message> {
         MessageBody::MapRun(MapRunMessage::Update { after: 2, update: limits_update() }),
         MessageBody::MapRun(MapRunMessage::Stop),
         MessageBody::MapRun(MapRunMessage::Continue),
+        MessageBody::Redrive { request: 0x0123_4567_89AB_CDEF, token: Some("token".into()) },
     ];
     let message = |body| Message {
         execution: info().execution_arn.clone(),
@@ -316,15 +335,18 @@ fn index() -> (PayloadIndex, impl Fn(PayloadPlace) -> Option<Payload>) {
 #[test]
 fn pages() {
     let (index, find) = index();
-    let golden = check("page-v2.bin", &encode_page(2, AT, &records(), &index).bytes);
+    let golden = check("page-v3.bin", &encode_page(2, AT, &records(), &index).bytes);
     let decoded = decode_page(2, &golden, &find).unwrap();
     assert_eq!(decoded.records, records());
     assert_eq!(decoded.at, AT);
     let missing = decode_page(2, &golden, |at| find(at).filter(|_| at == PayloadPlace::Input));
     assert_eq!(missing.unwrap_err(), StoredError::Elsewhere { seq: 1, index: 5 });
-    for (name, expected) in
-        [("page-v1.bin", first_records()), ("page-v1-plain.bin", vec![records().remove(0)])]
-    {
+    for (name, expected) in [
+        ("page-v1.bin", first_records()),
+        ("page-v1-plain.bin", vec![records().remove(0)]),
+        ("page-v2.bin", second_records()),
+        ("page-v2-plain.bin", vec![records().remove(0)]),
+    ] {
         let find = |place| find(place).or_else(|| Some(large("input ")));
         assert_eq!(decode_page(2, &old(name), find).unwrap().records, expected, "{name}");
     }
@@ -339,15 +361,16 @@ fn a_page_of_no_more_than_it_needs() {
         nothing_known.add(&payload, place);
     }
     let again = encode_page(2, AT, &records, &nothing_known);
-    check("page-v2-plain.bin", &again.bytes);
+    check("page-v3-plain.bin", &again.bytes);
     assert!(again.stored.is_empty());
     assert!(again.bytes.len() < 400, "{}", again.bytes.len());
 }
 
 #[test]
 fn metas() {
-    let golden = check("meta-v2.bin", &encode_meta(&child()));
-    assert_eq!(decode_meta(&golden).unwrap(), child());
+    let golden = check("meta-v3.bin", &encode_meta(&redriven()));
+    assert_eq!(decode_meta(&golden).unwrap(), redriven());
+    assert_eq!(decode_meta(&old("meta-v2.bin")).unwrap(), child());
     assert_eq!(decode_meta(&old("meta-v1.bin")).unwrap(), meta());
 }
 
@@ -360,25 +383,34 @@ fn map_runs() {
 #[test]
 fn ends() {
     let at = Some(PayloadPlace::Page { seq: 3, index: 1 });
-    let end = End { output_at: at, ..meta().end.unwrap() };
-    let golden = check("end-v1.bin", &encode_end(&end));
-    assert_eq!(decode_end(&golden).unwrap(), End { output: None, ..end });
+    let end = End { output_at: at, events: 24_998, ..meta().end.unwrap() };
+    let golden = check("end-v2.bin", &encode_end(&end));
+    assert_eq!(decode_end(&golden).unwrap(), End { output: None, ..end.clone() });
+    assert_eq!(decode_end(&old("end-v1.bin")).unwrap(), End { output: None, events: 0, ..end });
 }
 
 #[test]
 fn messages_of_every_kind() {
     let bytes: Vec<_> = messages().iter().map(encode_message).collect();
-    check("message-v2.bin", &bytes.concat());
+    check("message-v3.bin", &bytes.concat());
     for (message, bytes) in messages().iter().zip(&bytes) {
         assert_eq!(decode_message(bytes).unwrap(), *message);
     }
-    // The first version had no parents, which METAs end with, and neither ChildFinished nor ActivityStarted.
-    let mut first: Vec<_> = bytes[..8].iter().map(|bytes| bytes.to_vec()).collect();
-    first[0].pop();
-    first.iter_mut().for_each(|bytes| bytes[0] = 1);
-    assert_eq!(first.concat(), old("message-v1.bin"));
-    for (message, bytes) in messages().iter().zip(&first) {
-        assert_eq!(decode_message(bytes).unwrap(), *message);
+    // METAs, which some messages end with, had no date of a redrive before version 3, and no parent before version 2.
+    for (version, kinds) in [(1, 8), (2, 16)] {
+        let mut earlier: Vec<_> = bytes[..kinds].iter().map(|bytes| bytes.to_vec()).collect();
+        for (at, bytes) in earlier.iter_mut().enumerate() {
+            bytes[0] = version;
+            let ends_with_meta = matches!(
+                messages()[at].body,
+                MessageBody::Start(Some(_)) | MessageBody::MapRun(MapRunMessage::ChildFinished { .. })
+            );
+            bytes.truncate(bytes.len() - if ends_with_meta { usize::from(3 - version) } else { 0 });
+        }
+        assert_eq!(earlier.concat(), old(&format!("message-v{version}.bin")));
+        for (message, bytes) in messages().iter().zip(&earlier) {
+            assert_eq!(decode_message(bytes).unwrap(), *message);
+        }
     }
 }
 
@@ -393,8 +425,10 @@ fn the_deletion_of_a_machine() {
         sent_at: Timestamp(1_700_000_000_123),
         body,
     };
-    let golden = check("message-v2-delete.bin", &encode_message(&message));
-    assert_eq!(decode_message(&golden).unwrap(), message);
+    let golden = check("message-v3-delete.bin", &encode_message(&message));
+    for bytes in [golden, old("message-v2-delete.bin")] {
+        assert_eq!(decode_message(&bytes).unwrap(), message);
+    }
 }
 
 /// Every cut and every changed byte gives an error or something else, and never a panic.
@@ -422,7 +456,7 @@ fn damage_is_found_or_harmless() {
             }
         }
     }
-    for version in [0, 3, 255] {
+    for version in [0, 4, 255] {
         let unknown = |what| StoredError::Version { what, version };
         assert_eq!(decode_page(1, &[version, 0], &find).unwrap_err(), unknown("page"));
         assert_eq!(decode_meta(&[version]).unwrap_err(), unknown("meta"));

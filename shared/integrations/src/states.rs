@@ -128,11 +128,11 @@ fn description(child: &Meta, parsed: bool) -> Value {
     };
     let included = || Value::from([("Included", Value::from(true))]);
     let output = end.and_then(|end| end.output.as_ref());
-    let (redrive, why) = match child.status() {
-        status @ ("RUNNING" | "SUCCEEDED") => {
-            ("NOT_REDRIVABLE", Some(format!("Execution is {status} and cannot be redriven").into()))
-        }
-        _ => ("REDRIVABLE", None),
+    // Told at its end, when nothing but that can speak against a redrive.
+    let now = end.map_or(info.started_at, |end| end.at);
+    let (redrive, why) = match child.redrivable(now) {
+        Err(why) => ("NOT_REDRIVABLE", Some(why.to_string().into())),
+        Ok(()) => ("REDRIVABLE", None),
     };
     let members = [
         ("Cause", end.and_then(|end| text(&end.error.cause))),
@@ -144,6 +144,7 @@ fn description(child: &Meta, parsed: bool) -> Value {
         ("Output", output.map(data)),
         ("OutputDetails", output.map(|_| included())),
         ("RedriveCount", Some(i64::from(child.epoch).into())),
+        ("RedriveDate", child.redriven_at.map(|at| at.0.into())),
         ("RedriveStatus", Some(redrive.into())),
         ("RedriveStatusReason", why),
         ("StartDate", Some(info.started_at.0.into())),

@@ -175,6 +175,7 @@ fn a_job_ends_with_what_is_told_of_its_execution() {
             end: Some(end),
             parked: None,
             parent: None,
+            redriven_at: None,
         };
         let resource = format!("arn:aws:states:::states:startExecution{pattern}");
         let text = match Integrations::builder().build().child_outcome(&resource, &child) {
@@ -189,6 +190,7 @@ fn a_job_ends_with_what_is_told_of_its_execution() {
         error,
         at: Timestamp(2),
         output_at: None,
+        events: 0,
     };
     let output = r#"{"a":1}"#;
     check(

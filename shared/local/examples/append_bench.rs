@@ -138,6 +138,7 @@ async fn start(ports: &Ports, id: u64) -> Arc<Meta> {
         end: None,
         parked: None,
         parent: None,
+        redriven_at: None,
     });
     let body = MessageBody::Start(Some(meta.clone()));
     ports.queue.send(message(ports, &meta, body), None).await.expect("sent");
@@ -163,6 +164,7 @@ async fn finish(ports: &Ports, meta: &Meta) {
         output_at: None,
         error: ErrorOutput::default(),
         at: ports.clock.now(),
+        events: 7,
     };
     ports.journal.finish(&meta.execution_arn, meta.run, 0, end).await.expect("finished");
 }

@@ -8,7 +8,7 @@ use stepwell_engine::meta::{End, Meta, Parked, RunId};
 use stepwell_engine::port::{Page, Seq, Writer};
 use stepwell_engine::stored;
 use stepwell_expr::Payload;
-use stepwell_interpreter::Claimant;
+use stepwell_interpreter::{Claimant, Timestamp};
 
 use crate::batch::{Batch, hash};
 use crate::error::StoreError;
@@ -86,7 +86,7 @@ fn list(batch: &Batch<'_>, meta: &Meta, status: i64, id: i64) -> Result<(), Stor
         "INSERT OR IGNORE INTO listing (machine, status, started_at, id) VALUES (?1, ?2, ?3, ?4)",
     )?;
     for arn in meta.listed_under() {
-        insert.execute((hash(arn), status, meta.info.started_at.0, id))?;
+        insert.execute((hash(arn), status, meta.listed_at().0, id))?;
     }
     Ok(())
 }
@@ -177,15 +177,44 @@ pub(crate) fn finish(
     if hot.ended {
         return Ok(Finished::Done);
     }
-    let id = hot.id;
-    let meta = revise(batch, execution, hot, |meta| meta.end = Some(end.clone()))?;
-    let mut delete = batch
-        .statement("DELETE FROM listing WHERE machine = ?1 AND status = 0 AND started_at = ?2 AND id = ?3")?;
-    for arn in meta.listed_under() {
-        delete.execute((hash(arn), meta.info.started_at.0, id))?;
-    }
-    list(batch, &meta, status_number(meta.status()).unwrap_or_default(), id)?;
+    revise_listed(batch, execution, hot, |meta| meta.end = Some(end.clone()))?;
     Ok(Finished::Done)
+}
+
+/// Puts an execution back to RUNNING in an epoch that is later than its META's.
+pub(crate) fn redrive(
+    batch: &mut Batch<'_>,
+    execution: &str,
+    run: RunId,
+    epoch: u32,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    if let Some(hot) = batch.execution(execution)?.filter(|hot| hot.run == run && hot.epoch < epoch) {
+        revise_listed(batch, execution, hot, |meta| *meta = meta.redriven(epoch, at))?;
+    }
+    Ok(())
+}
+
+/// Changes a META in a way that its place in the listing depends on.
+fn revise_listed(
+    batch: &mut Batch<'_>,
+    execution: &str,
+    hot: Hot,
+    change: impl FnOnce(&mut Meta),
+) -> Result<(), StoreError> {
+    let id = hot.id;
+    let mut before = (0, Timestamp(0));
+    let meta = revise(batch, execution, hot, |meta| {
+        before = (status_number(meta.status()).unwrap_or_default(), meta.listed_at());
+        change(meta);
+    })?;
+    let mut delete = batch.statement(
+        "DELETE FROM listing WHERE machine = ?1 AND status = ?2 AND started_at = ?3 AND id = ?4",
+    )?;
+    for arn in meta.listed_under() {
+        delete.execute((hash(arn), before.0, before.1.0, id))?;
+    }
+    list(batch, &meta, status_number(meta.status()).unwrap_or_default(), id)
 }
 
 /// Writes why an execution is not driven on. One that is gone is none of anybody's business.
@@ -221,7 +250,7 @@ fn revise(
         .statement("INSERT OR REPLACE INTO revised (id, epoch, ended, meta) VALUES (?1, ?2, ?3, ?4)")?
         .execute((hot.id, meta.epoch, meta.end.is_some(), &*meta_bytes(&meta)))?;
     let meta = Arc::new(meta);
-    hot.ended = meta.end.is_some();
+    (hot.epoch, hot.ended) = (meta.epoch, meta.end.is_some());
     hot.meta = Some(meta.clone());
     batch.set_execution(execution, hot);
     Ok(meta)

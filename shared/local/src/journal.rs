@@ -114,6 +114,17 @@ impl Journal for LocalJournal {
         }
     }
 
+    async fn redrive(
+        &self,
+        execution: &str,
+        run: RunId,
+        epoch: u32,
+        at: Timestamp,
+    ) -> Result<(), JournalError> {
+        let arn = Box::<str>::from(execution);
+        Ok(self.writer.write(move |batch| executions::redrive(batch, &arn, run, epoch, at)).await?)
+    }
+
     async fn list(&self, query: ListQuery) -> Result<Listed, JournalError> {
         Ok(self.readers.read_much(move |connection| list(connection, &query)).await?)
     }

@@ -109,12 +109,13 @@ pub(crate) fn meta(name: &str, run: u128, started_at: i64, input: &str) -> Arc<M
         end: None,
         parked: None,
         parent: None,
+        redriven_at: None,
     })
 }
 
 pub(crate) fn end(status: &'static str, output: Option<&str>) -> End {
     let output = output.map(Payload::trusted);
-    End { status, output, output_at: None, error: ErrorOutput::default(), at: Timestamp(9_000) }
+    End { status, output, output_at: None, error: ErrorOutput::default(), at: Timestamp(9_000), events: 12 }
 }
 
 pub(crate) fn page(writer: u64, bytes: &str) -> Page {

@@ -154,6 +154,7 @@ fn meta(name: &str) -> Arc<Meta> {
         end: None,
         parked: None,
         parent: None,
+        redriven_at: None,
     })
 }
 
@@ -163,5 +164,12 @@ fn page(name: &str, seq: u64) -> Page {
 
 fn end() -> End {
     let output = Some(Payload::trusted("1"));
-    End { status: "SUCCEEDED", output, output_at: None, error: ErrorOutput::default(), at: Timestamp(2) }
+    End {
+        status: "SUCCEEDED",
+        output,
+        output_at: None,
+        error: ErrorOutput::default(),
+        at: Timestamp(2),
+        events: 3,
+    }
 }

@@ -22,7 +22,7 @@ class Redrive(Site):
         events = self.sfn.get_execution_history(executionArn=execution)["events"]
         self.assertEqual(
             [event["type"] for event in events[4:]],
-            ["ExecutionFailed", "ExecutionRedriven", "FailStateEntered", "ExecutionFailed"],
+            ["ExecutionFailed", "ExecutionRedriven", "ExecutionFailed"],
         )
         self.assertEqual(events[5]["executionRedrivenEventDetails"], {"redriveCount": 1})
 

@@ -1,12 +1,13 @@
 //! What must hold after every step (DESIGN §8, PROTOCOL §9).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use stepwell_engine::map_run::{Count, MapRun};
 use stepwell_engine::meta::{Meta, Parent, PayloadPlace};
 use stepwell_engine::port::Loaded;
 use stepwell_engine::stored::decode_page;
-use stepwell_interpreter::{Event, EventBody, Execution, Record, evolve, token};
+use stepwell_interpreter::{Event, EventBody, Execution, Record, Timestamp, evolve, token};
 
 use crate::Sim;
 
@@ -33,6 +34,16 @@ fn pages(loaded: &Loaded) -> Result<Vec<Vec<Record>>, Broken> {
         Ok(decoded.records)
     };
     loaded.pages.iter().map(read).collect()
+}
+
+/// When a redrive began, and its `clientToken`.
+fn redriven(record: &Record) -> Option<(Timestamp, &Option<Arc<str>>)> {
+    match record {
+        Record::Event(Event { at, body: EventBody::ExecutionRedriven { token, .. }, .. }) => {
+            Some((*at, token))
+        }
+        _ => None,
+    }
 }
 
 impl Sim {
@@ -80,11 +91,12 @@ impl Sim {
     pub fn folded(&self, meta: &Meta) -> Result<Execution, Broken> {
         let mut execution = Execution::default();
         let Some(loaded) = self.world.journal.loaded(&meta.execution_arn) else { return Ok(execution) };
-        for records in pages(&loaded)? {
-            holds(!execution.status().is_terminal(), || {
+        for record in pages(&loaded)?.iter().flatten() {
+            let ended = execution.status().is_terminal();
+            holds(!ended || redriven(record).is_some(), || {
                 format!("3: {} goes on after its end", meta.execution_arn)
             })?;
-            records.iter().for_each(|record| evolve(&mut execution, record));
+            evolve(&mut execution, record);
         }
         Ok(execution)
     }
@@ -114,8 +126,10 @@ impl Sim {
                 holds(meta.status() == execution.status().name(), || {
                     format!("5: {arn} has ended and META says {}", meta.status())
                 })?;
-                holds(self.world.journal.finishes(meta.run) == 1, || {
-                    format!("3: the META of {arn} ended twice")
+                let (finishes, epochs) =
+                    (self.world.journal.finishes(meta.run), execution.redrive_count() + 1);
+                holds(finishes == epochs, || {
+                    format!("3: the META of {arn} ended {finishes} times in {epochs} epochs")
                 })?;
             } else {
                 holds(execution.timers().next().is_none(), || {
@@ -129,9 +143,13 @@ impl Sim {
                         format!("10: {:?} of {arn} waits for a worker, and none knows", call.attempt)
                     })?;
                 }
+                holds(meta.end.is_none(), || format!("5: {arn} runs and META says {}", meta.status()))?;
                 let waits = execution.calls().any(|(_, call)| call.claimant().is_none());
                 holds(waits, || format!("5: {arn} is at rest and has not ended: {execution:?}"))?;
             }
+            let last = execution.redrives().last().map(|redriven| (redriven.count, redriven.at));
+            let known = meta.redriven_at.map(|at| (meta.epoch, at));
+            holds(known == last, || format!("5: {arn} was redriven at {last:?}, and META says {known:?}"))?;
         }
         self.check_parents(&metas)?;
         self.check_given()?;
@@ -139,9 +157,26 @@ impl Sim {
             self.check_callback(token)?;
         }
         for (arn, at) in &self.acknowledged.borrow().stopped {
-            let meta = metas.iter().find(|meta| meta.execution_arn == *arn);
-            let end = meta.and_then(|meta| meta.end.as_ref());
-            holds(end.is_some_and(|end| end.at == *at), || format!("4: {arn} was said to be stopped"))?;
+            let ended = |record: &Record| matches!(record, Record::Event(event) if event.body.is_terminal() && event.at == *at);
+            let ended = self.records(arn)?.iter().any(ended);
+            holds(ended, || format!("4: {arn} was said to be stopped"))?;
+        }
+        self.check_redrives()
+    }
+
+    /// A redrive that was acknowledged is there, once.
+    fn check_redrives(&self) -> Result<(), Broken> {
+        for (arn, token, at) in &self.acknowledged.borrow().redriven {
+            let records = self.records(arn)?;
+            let dates: Vec<_> = records
+                .iter()
+                .filter_map(redriven)
+                .filter(|(_, with)| with.as_ref() == Some(token))
+                .map(|(at, _)| at)
+                .collect();
+            holds(dates == [*at], || {
+                format!("4: {arn} was said to be redriven at {at:?} and was so at {dates:?}")
+            })?;
         }
         Ok(())
     }
@@ -174,7 +209,7 @@ impl Sim {
     }
 
     /// No attempt waits for an execution that has ended.
-    fn check_parents(&self, metas: &[std::sync::Arc<Meta>]) -> Result<(), Broken> {
+    fn check_parents(&self, metas: &[Arc<Meta>]) -> Result<(), Broken> {
         for meta in metas.iter().filter(|meta| meta.end.is_some()) {
             let Some(Parent::Task { execution_arn, run, attempt, .. }) = &meta.parent else { continue };
             let parent = metas.iter().find(|meta| meta.execution_arn == *execution_arn && meta.run == *run);

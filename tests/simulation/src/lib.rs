@@ -16,7 +16,7 @@ use stepwell_engine::message::Callback;
 use stepwell_engine::meta::Parent;
 use stepwell_engine::port::{Clock, StateMachine};
 use stepwell_engine::{
-    CallbackError, Driven, Engine, ExpressRun, Settings, StartError, StartRequest, StopError,
+    CallbackError, Driven, Engine, ExpressRun, RedriveError, Settings, StartError, StartRequest, StopError,
 };
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, Timestamp};
@@ -60,6 +60,9 @@ struct Acknowledged {
     started: Vec<Arc<str>>,
     refused: Vec<String>,
     stopped: Vec<(Arc<str>, Timestamp)>,
+    /// With the token that each was asked with.
+    redriven: Vec<(Arc<str>, Arc<str>, Timestamp)>,
+    not_redriven: Vec<String>,
     callbacks: Vec<(Arc<str>, Result<(), String>)>,
     /// The tokens of the tasks that workers got.
     given: Vec<Arc<str>>,
@@ -189,6 +192,27 @@ impl Sim {
         });
     }
 
+    /// A caller redrives an execution under a token of its own, and tries again while it is told to; then once more, to hear
+    /// the same.
+    pub fn redrive(&mut self, execution: &str) {
+        let (engine, told, arn) = (self.engine(), self.acknowledged.clone(), Arc::<str>::from(execution));
+        let (clock, token) = (self.world.clock.clone(), Arc::<str>::from(format!("t{}", self.random.bits())));
+        self.executor.spawn(async move {
+            for _ in 0..2 {
+                let answer = loop {
+                    match engine.redrive(&arn, Some(token.clone())).await {
+                        Err(RedriveError::Unavailable(_)) => clock.sleep(Duration::from_secs(1)).await,
+                        answer => break answer,
+                    }
+                };
+                match answer {
+                    Ok(at) => told.borrow_mut().redriven.push((arn.clone(), token.clone(), at)),
+                    Err(error) => return told.borrow_mut().not_redriven.push(error.to_string()),
+                }
+            }
+        });
+    }
+
     /// A caller sends a task's result, and tries again while it is told to.
     pub fn callback(&mut self, token: &Arc<str>, result: Callback) {
         let (engine, told, token) = (self.engine(), self.acknowledged.clone(), token.clone());
@@ -263,6 +287,16 @@ impl Sim {
     /// The executions whose start was refused.
     pub fn refused(&self) -> Vec<String> {
         self.acknowledged.borrow().refused.clone()
+    }
+
+    /// The dates of the redrives that were acknowledged, each twice.
+    pub fn redriven(&self) -> Vec<Timestamp> {
+        self.acknowledged.borrow().redriven.iter().map(|(_, _, at)| *at).collect()
+    }
+
+    /// Why redrives were refused.
+    pub fn not_redriven(&self) -> Vec<String> {
+        self.acknowledged.borrow().not_redriven.clone()
     }
 
     /// What each callback was told.

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,6 +166,8 @@ struct Plan {
     redeliver: u32,
     crash_process: u32,
     stop: bool,
+    /// How often, in a thousand steps, an execution is redriven, if it can be.
+    redrive: u32,
     slice: Duration,
     /// Express workflows, whose calls may be made again.
     express: bool,
@@ -180,7 +183,7 @@ fn settings(plan: Plan) -> Settings {
 }
 
 /// Answers as its own seed says: mostly well, sometimes late or badly.
-fn script(sim: &Sim, seed: u64) {
+fn script(sim: &Sim, seed: u64, plan: Plan) {
     let mut random = Random::new(seed ^ 0x5C21);
     sim.world.tasks.script(move |call| {
         let slowest = if random.chance(30) { 5 } else { 4 };
@@ -188,7 +191,7 @@ fn script(sim: &Sim, seed: u64) {
         if call.call.resource.outlives_call() {
             return Answer::submit(after.min(Duration::from_secs(2)));
         }
-        match random.below(20) {
+        match random.below(if plan.redrive > 4 { 6 } else { 20 }) {
             0 => Answer::fail("Busy", after),
             1 => Answer { after, with: None },
             _ => Answer::echo(call, after),
@@ -201,7 +204,7 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     let mut random = Random::new(seed ^ 0xCA11);
     let skew = random.below(8_000) as i64 - 4_000;
     let mut sim = Sim::with_skew(seed, settings(plan), skew);
-    script(&sim, seed);
+    script(&sim, seed, plan);
     sim.world.faults.set(plan.rates);
     sim.redeliver = plan.redeliver;
     sim.may_call_again = plan.express;
@@ -215,10 +218,15 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
         let machine = &machines[random.below(machines.len())];
         sim.start(machine, &format!("e{i}"), INPUT);
     }
+    let mut rounds = if plan.redrive > 0 { 4 } else { 0 };
     for _ in 0..3_000 {
         let goes_on = sim.step()?;
         if !jobs(&mut sim, &machines) && !goes_on {
-            break;
+            if rounds == 0 {
+                break;
+            }
+            rounds -= 1;
+            sim.started().iter().for_each(|arn| sim.redrive(arn));
         }
         if random.chance(plan.crash_process) {
             sim.crash_process();
@@ -291,10 +299,16 @@ fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
             sim.update_map_run(&map_run.arn, random.below(4) as u32);
         }
     }
-    if plan.stop && random.chance(2) {
+    if plan.stop && random.chance(2 + plan.redrive / 4) {
         let started = sim.started();
         if let Some(arn) = started.get(random.below(started.len())) {
             sim.stop(arn);
+        }
+    }
+    if random.chance(plan.redrive) {
+        let started = sim.started();
+        if let Some(arn) = started.get(random.below(started.len())) {
+            sim.redrive(arn);
         }
     }
 }
@@ -317,6 +331,7 @@ const HEALTHY: Plan = Plan {
     redeliver: 0,
     crash_process: 0,
     stop: false,
+    redrive: 0,
     slice: Duration::from_secs(5),
     express: false,
 };
@@ -371,7 +386,30 @@ fn drivers_die_at_any_call() {
 #[test]
 fn everything_at_once() {
     let rates = Rates { crash: 10, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
-    check(400..600, Plan { rates, redeliver: 10, crash_process: 3, stop: true, ..HEALTHY }, |_| Ok(()));
+    let plan = Plan { rates, redeliver: 10, crash_process: 3, stop: true, redrive: 4, ..HEALTHY };
+    check(400..600, plan, |_| Ok(()));
+}
+
+/// Executions that have ended go on while all that goes wrong, again and again.
+#[test]
+fn redrives() {
+    let redriven = Cell::new(0);
+    check(900..960, Plan { stop: true, redrive: 20, ..HEALTHY }, |sim| {
+        redriven.set(redriven.get() + sim.redriven().len());
+        Ok(())
+    });
+    assert!(redriven.get() > 100, "{} redrives", redriven.get());
+    let rates = Rates { crash: 20, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
+    let plan = Plan { rates, redeliver: 20, crash_process: 2, stop: true, redrive: 20, ..HEALTHY };
+    check(1000..1150, plan, |_| Ok(()));
+}
+
+/// The same with handlers and drivers that stand still, of which some go on in the epoch that follows theirs.
+#[test]
+fn redrives_among_zombies() {
+    let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 10, duplicate: 50, ..RATES };
+    let plan = Plan { rates, redeliver: 30, stop: true, redrive: 20, ..HEALTHY };
+    check(1200..1300, plan, |_| Ok(()));
 }
 
 /// Handlers that stand still for minutes, and go on when others have taken their place.

@@ -10,9 +10,9 @@ use stepwell_engine::Settings;
 use stepwell_engine::message::Callback;
 use stepwell_engine::port::{Clock, StateMachine};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{Event, EventBody, Record};
+use stepwell_interpreter::{AttemptId, Event, EventBody, Record};
 use stepwell_simulation::Sim;
-use stepwell_test_support::{Answer, machine};
+use stepwell_test_support::{Answer, Rates, machine};
 
 fn task(resource: &str, more: &str) -> StateMachine {
     let definition = format!(
@@ -289,4 +289,65 @@ fn express_runs_in_the_callers_task() {
     assert_eq!(run.execution.status().name(), "TIMED_OUT");
     assert_eq!(run.stopped_at.0 - run.started_at.0, 300_000);
     assert!(sim.world.journal.metas().is_empty());
+}
+
+/// An execution whose task has failed is redriven while things go wrong, and its task works.
+fn redriven(rates: Rates, seed: u64) -> Sim {
+    let mut sim = Sim::new(seed, Settings::default());
+    sim.world.tasks.script(|call| match call.call.attempt {
+        AttemptId(0) => Answer::fail("Busy", Duration::from_millis(5)),
+        _ => Answer::echo(call, Duration::from_millis(5)),
+    });
+    sim.start(&Arc::new(task(FUNCTION, "")), "e", r#"{"n":1}"#);
+    sim.run().unwrap();
+    assert_eq!(status(&sim), ("FAILED", Some("Busy".into())));
+    sim.world.faults.set(rates);
+    let arn = sim.started().remove(0);
+    sim.redrive(&arn);
+    for _ in 0..200 {
+        sim.step().unwrap();
+    }
+    sim.world.faults.set(Rates::default());
+    sim.run().unwrap();
+    sim
+}
+
+#[test]
+fn a_redrive_is_one_whatever_dies() {
+    let calm = redriven(Rates::default(), 1);
+    assert_eq!(status(&calm), ("SUCCEEDED", None));
+    assert_eq!(calm.redriven().len(), 2, "it was told twice: {:?}", calm.not_redriven());
+    let (mut died_before, mut died_after) = (0, 0);
+    for seed in 0..300 {
+        let sim = redriven(Rates { crash: 150, ..Rates::default() }, seed);
+        match status(&sim) {
+            ("FAILED", Some(error)) if error == "Busy" => died_before += 1,
+            // The message was sent, and the handler died.
+            ("SUCCEEDED" | "FAILED", _) if sim.redriven().is_empty() => died_after += 1,
+            ("SUCCEEDED" | "FAILED", _) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(died_before > 10 && died_after > 10, "{died_before} {died_after}");
+}
+
+/// A timer, a callback and a driver of the epoch before are void in the next one.
+#[test]
+fn what_belongs_to_an_earlier_epoch_is_void() {
+    let (mut sim, token) = waiting();
+    let arn = sim.started().remove(0);
+    sim.stop(&arn);
+    sim.run().unwrap();
+    sim.redrive(&arn);
+    sim.run().unwrap();
+    let success = Callback::Success(Payload::parse("1").unwrap());
+    sim.callback(&token, success.clone());
+    sim.run().unwrap();
+    let answers: Vec<_> = sim.callbacks().into_iter().map(|(_, answer)| answer).collect();
+    assert_eq!(answers, [Err("the task has ended".into())]);
+    assert_eq!(status(&sim), ("RUNNING", None));
+    let token = sim.world.tasks.tokens().pop().unwrap();
+    sim.callback(&token, success);
+    sim.run().unwrap();
+    assert_eq!(status(&sim), ("SUCCEEDED", None));
 }

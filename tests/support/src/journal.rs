@@ -97,11 +97,18 @@ impl Inner {
         Ok(())
     }
 
+    fn redrive(&mut self, execution: &str, run: RunId, epoch: u32, at: Timestamp) {
+        let meta = self.metas.get_mut(execution).filter(|meta| meta.run == run && meta.epoch < epoch);
+        if let Some(meta) = meta {
+            *meta = Arc::new(meta.redriven(epoch, at));
+        }
+    }
+
     fn list(&self, query: &ListQuery) -> Listed {
         let mut metas: Vec<_> = self.metas.values().collect();
         metas.retain(|meta| query.names(meta));
         metas.retain(|meta| query.status.is_none_or(|status| meta.status() == status));
-        metas.sort_by_key(|meta| (std::cmp::Reverse(meta.info.started_at), meta.execution_arn.clone()));
+        metas.sort_by_key(|meta| (std::cmp::Reverse(meta.listed_at()), meta.execution_arn.clone()));
         let skipped = query.after.as_ref().and_then(|after| after.parse().ok()).unwrap_or(0);
         let found: Vec<_> =
             metas.iter().skip(skipped).take(query.limit).map(|meta| Arc::clone(meta)).collect();
@@ -171,6 +178,18 @@ impl Journal for MemoryJournal {
         let finished = lock(&self.inner).finish(execution, run, epoch, end);
         self.faults.after().await.map_err(JournalError)?;
         finished
+    }
+
+    async fn redrive(
+        &self,
+        execution: &str,
+        run: RunId,
+        epoch: u32,
+        at: Timestamp,
+    ) -> Result<(), JournalError> {
+        self.faults.before().await.map_err(JournalError)?;
+        lock(&self.inner).redrive(execution, run, epoch, at);
+        self.faults.after().await.map_err(JournalError)
     }
 
     async fn list(&self, query: ListQuery) -> Result<Listed, JournalError> {

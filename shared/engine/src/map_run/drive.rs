@@ -170,7 +170,7 @@ impl Engine {
             arn: arn.clone(),
             execution_arn: parent.meta.execution_arn.clone(),
             run: parent.meta.run,
-            epoch: parent.meta.epoch,
+            epoch: parent.epoch(),
             attempt,
             state_machine_arn: machine.into(),
             express,

@@ -102,6 +102,19 @@ pub trait Journal: Send + Sync {
     /// [`FinishError`].
     async fn finish(&self, execution: &str, run: RunId, epoch: u32, end: End) -> Result<(), FinishError>;
 
+    /// Puts an execution's META back to RUNNING for `epoch`, which a redrive at `at` began ([`Meta::redriven`]), with the
+    /// condition that it is of this run and of an earlier epoch. Otherwise it is right already, or none of this run's.
+    ///
+    /// # Errors
+    /// [`JournalError`] where the store does not answer.
+    async fn redrive(
+        &self,
+        execution: &str,
+        run: RunId,
+        epoch: u32,
+        at: Timestamp,
+    ) -> Result<(), JournalError>;
+
     /// The METAs that `query` asks for, newest first, and how to ask for more.
     ///
     /// # Errors

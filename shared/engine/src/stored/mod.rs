@@ -7,6 +7,8 @@
 mod page;
 mod payloads;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -46,18 +48,25 @@ pub enum StoredError {
     },
 }
 
-const META_VERSION: u8 = 2;
-const END_VERSION: u8 = 1;
-const MESSAGE_VERSION: u8 = 2;
+const META_VERSION: u8 = 3;
+const END_VERSION: u8 = 2;
+const MESSAGE_VERSION: u8 = 3;
 const MAP_RUN_VERSION: u8 = 1;
 
-/// The version of METAs and messages whose METAs have no parent. It is their last member, so that what was written then
-/// lacks one byte at its end, which says that there is none.
-const WITHOUT_PARENT: u8 = 1;
+// Each version of these added something behind what was there: to a META and a message's META its parent (2) and the date of its
+// last redrive (3), to a META (3) and an end (2) the number of events. So what an earlier version wrote lacks as many bytes at its end as
+// things were added since, each of which is 0 where there is nothing of its kind.
+
+/// What each version of a META added, in bytes for nothing.
+const META_ADDED: [usize; 4] = [0, 0, 1, 2];
+/// What each version of an end added.
+const END_ADDED: [usize; 3] = [0, 0, 1];
+/// What each version of a message added to its META.
+const MESSAGE_ADDED: [usize; 4] = [0, 0, 1, 1];
 
 /// A META with everything in it, its input and end included.
 pub fn encode_meta(meta: &Meta) -> Bytes {
-    encode(META_VERSION, meta)
+    encode(META_VERSION, &(meta, meta.end.as_ref().map_or(0, |end| end.events)))
 }
 
 /// Reads what [`encode_meta`] wrote.
@@ -65,15 +74,16 @@ pub fn encode_meta(meta: &Meta) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_meta(bytes: &[u8]) -> Result<Meta, StoredError> {
-    match bytes {
-        [WITHOUT_PARENT, rest @ ..] => decode("meta", META_VERSION, &with_no_parent(META_VERSION, rest)),
-        _ => decode("meta", META_VERSION, bytes),
+    let (mut meta, events): (Meta, u64) = decode("meta", META_VERSION, &completed(bytes, &META_ADDED))?;
+    if let Some(end) = &mut meta.end {
+        end.events = events;
     }
+    Ok(meta)
 }
 
 /// An end alone. Where [`End::output_at`] says that a page holds the output, the output itself is left out.
 pub fn encode_end(end: &End) -> Bytes {
-    encode(END_VERSION, &end.as_stored())
+    encode(END_VERSION, &(end.as_stored(), end.events))
 }
 
 /// Reads what [`encode_end`] wrote.
@@ -81,7 +91,8 @@ pub fn encode_end(end: &End) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_end(bytes: &[u8]) -> Result<End, StoredError> {
-    decode("end", END_VERSION, bytes)
+    let (end, events): (End, u64) = decode("end", END_VERSION, &completed(bytes, &END_ADDED))?;
+    Ok(End { events, ..end })
 }
 
 /// A Map Run with everything in it.
@@ -107,19 +118,23 @@ pub fn encode_message(message: &Message) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_message(bytes: &[u8]) -> Result<Message, StoredError> {
-    match bytes {
-        [WITHOUT_PARENT, rest @ ..] => {
-            let with = with_no_parent(MESSAGE_VERSION, rest);
-            // A Start message ends with a META, where it has one; no other message of that version has any.
-            decode("message", MESSAGE_VERSION, &with[..=rest.len()])
-                .or_else(|_| decode("message", MESSAGE_VERSION, &with))
-        }
-        _ => decode("message", MESSAGE_VERSION, bytes),
-    }
+    let whole = completed(bytes, &MESSAGE_ADDED);
+    // Some messages end with a META; no other message of an earlier version has any.
+    decode("message", MESSAGE_VERSION, &whole[..bytes.len()]).or_else(|error| {
+        if whole.len() > bytes.len() { decode("message", MESSAGE_VERSION, &whole) } else { Err(error) }
+    })
 }
 
-fn with_no_parent(version: u8, rest: &[u8]) -> Vec<u8> {
-    [&[version], rest, &[0]].concat()
+/// What an earlier version wrote as the last one would have, where `added` tells what each version added.
+fn completed<'b>(bytes: &'b [u8], added: &[usize]) -> Cow<'b, [u8]> {
+    match bytes {
+        [version, rest @ ..] if (1..added.len() - 1).contains(&usize::from(*version)) => {
+            let nothing: usize = added[usize::from(*version) + 1..].iter().sum();
+            let last = (added.len() - 1) as u8;
+            Cow::Owned([&[last], rest, &[0; 8][..nothing]].concat())
+        }
+        _ => Cow::Borrowed(bytes),
+    }
 }
 
 fn encode(version: u8, value: &impl Serialize) -> Bytes {

@@ -11,9 +11,9 @@ use super::StoredError;
 use super::payloads::{PayloadIndex, REFERRED_BYTES_MIN, sample};
 use crate::meta::PayloadPlace;
 
-const VERSION: u8 = 2;
-/// The version before Map Runs: its records are a part of today's.
-const BEFORE_MAP_RUNS: u8 = 1;
+const VERSION: u8 = 3;
+/// The versions before redrives (2) and before Map Runs (1), whose records are a part of today's.
+const FIRST_VERSION: u8 = 1;
 
 /// Second byte of a page whose body follows as it is.
 const PLAIN: u8 = 0;
@@ -168,8 +168,8 @@ pub fn decode_page(
 ) -> Result<Decoded, StoredError> {
     let plain;
     let body = match bytes {
-        [VERSION | BEFORE_MAP_RUNS, PLAIN, body @ ..] => body,
-        [VERSION | BEFORE_MAP_RUNS, LZ4, body @ ..] => {
+        [FIRST_VERSION..=VERSION, PLAIN, body @ ..] => body,
+        [FIRST_VERSION..=VERSION, LZ4, body @ ..] => {
             plain = decompressed(body)?;
             &plain
         }

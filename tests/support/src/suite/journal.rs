@@ -17,6 +17,7 @@ pub async fn journal(journal: &dyn Journal) {
     racing_writers_have_one_winner(journal).await;
     a_load_reaches_the_tail(journal).await;
     an_end_is_written_once(journal).await;
+    a_redriven_execution_runs_and_ends_again(journal).await;
     a_listing_is_newest_first(journal).await;
     leases_and_parking(journal).await;
 }
@@ -131,6 +132,64 @@ async fn an_end_is_written_once(journal: &dyn Journal) {
     journal.finish(&super::arn("end-elsewhere"), RunId(9), 0, elsewhere).await.expect("finished");
     let found = loaded(journal, "end-elsewhere", None).await.expect("put").meta;
     assert_eq!(found.end.as_ref().and_then(|end| end.output_at), place);
+}
+
+async fn a_redriven_execution_runs_and_ends_again(journal: &dyn Journal) {
+    let name = arn("redriven");
+    let other = meta("not-redriven", 21, 300);
+    let machine: Arc<str> = format!("{MACHINE}Redriven").into();
+    let of_machine = |meta: &Meta| {
+        let info = stepwell_interpreter::ExecutionInfo {
+            state_machine_arn: machine.clone(),
+            ..(*meta.info).clone()
+        };
+        Arc::new(Meta { info: Arc::new(info), ..meta.clone() })
+    };
+    let first = of_machine(&meta("redriven", 20, 100));
+    journal.put_meta(first.clone()).await.expect("put");
+    journal.put_meta(of_machine(&other)).await.expect("put");
+    let listed = async |status| {
+        let query = ListQuery { state_machine_arn: machine.clone(), status, limit: 5, after: None };
+        let listed = journal.list(query).await.expect("the store answers");
+        listed.metas.iter().map(|meta| meta.info.name.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let redrive = async |run, epoch, at| {
+        journal.redrive(&name, RunId(run), epoch, Timestamp(at)).await.expect("the store answers");
+    };
+    let finish = async |epoch, status| journal.finish(&name, RunId(20), epoch, end(status, None)).await;
+    let found = async || journal.meta(&name).await.expect("the store answers").expect("put");
+    finish(0, "FAILED").await.expect("finished");
+    assert_eq!(listed(None).await, "not-redriven redriven");
+
+    redrive(19, 1, 400).await;
+    assert_eq!(found().await.status(), "FAILED", "of another run");
+    journal.redrive("arn:of:nothing", RunId(20), 1, Timestamp(400)).await.expect("there is none");
+    redrive(20, 1, 400).await;
+    assert_eq!(*found().await, first.redriven(1, Timestamp(400)));
+    assert_eq!(*loaded(journal, "redriven", None).await.expect("put").meta, *found().await);
+    assert_eq!(listed(None).await, "redriven not-redriven");
+    assert_eq!(
+        (listed(Some("RUNNING")).await, listed(Some("FAILED")).await),
+        ("redriven not-redriven".into(), "".into())
+    );
+
+    let late = finish(0, "ABORTED").await;
+    assert!(matches!(late, Err(FinishError::MovedOn(_))), "{late:?}");
+    finish(1, "TIMED_OUT").await.expect("finished");
+    for (epoch, at) in [(0, 500), (1, 500)] {
+        redrive(20, epoch, at).await;
+        let found = found().await;
+        assert_eq!(
+            (found.status(), found.redriven_at),
+            ("TIMED_OUT", Some(Timestamp(400))),
+            "{epoch} is over"
+        );
+    }
+    assert_eq!(listed(Some("TIMED_OUT")).await, "redriven");
+    assert_eq!(listed(Some("RUNNING")).await, "not-redriven");
+    redrive(20, 3, 600).await;
+    finish(3, "SUCCEEDED").await.expect("finished");
+    assert_eq!((found().await.status(), found().await.epoch), ("SUCCEEDED", 3));
 }
 
 async fn a_listing_is_newest_first(journal: &dyn Journal) {

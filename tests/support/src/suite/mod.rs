@@ -50,13 +50,14 @@ fn meta(name: &str, run: u128, started_at: i64) -> Arc<Meta> {
         end: None,
         parked: None,
         parent: None,
+        redriven_at: None,
     })
 }
 
 fn end(status: &'static str, output: Option<&str>) -> End {
     let output = output.map(|text| Payload::parse(text).expect("the suite's output is JSON"));
     let error = if output.is_some() { ErrorOutput::default() } else { ErrorOutput::new("Error", "cause") };
-    End { status, output, output_at: None, error, at: Timestamp(9_000) }
+    End { status, output, output_at: None, error, at: Timestamp(9_000), events: 12 }
 }
 
 /// Awaits both at once.
