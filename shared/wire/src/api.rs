@@ -18,9 +18,9 @@ use crate::{
     describe_state_machine, describe_state_machine_alias, describe_state_machine_for_execution,
     get_activity_task, get_execution_history, id, list_activities, list_executions, list_map_runs,
     list_state_machine_aliases, list_state_machine_versions, list_state_machines,
-    publish_state_machine_version, request, send_task, start_execution, start_sync_execution, stop_execution,
-    tags, update_map_run, update_state_machine, update_state_machine_alias,
-    validate_state_machine_definition,
+    publish_state_machine_version, redrive_execution, request, send_task, start_execution,
+    start_sync_execution, stop_execution, tags, update_map_run, update_state_machine,
+    update_state_machine_alias, validate_state_machine_definition,
 };
 
 /// Whose state machines these are.
@@ -159,6 +159,7 @@ impl Api {
             "DescribeMapRun" => describe_map_run::answer(self, body).await,
             "ListMapRuns" => list_map_runs::answer(self, body).await,
             "UpdateMapRun" => update_map_run::answer(self, body).await,
+            "RedriveExecution" => redrive_execution::answer(self, body).await,
             "GetExecutionHistory" => get_execution_history::answer(self, body).await,
             "ListExecutions" => list_executions::answer(self, body).await,
             "DescribeStateMachineForExecution" => {
@@ -188,7 +189,7 @@ impl Api {
             "TagResource" => tags::tag(self, body).await,
             "UntagResource" => tags::untag(self, body).await,
             "ListTagsForResource" => tags::list(self, body).await,
-            _ => Err(unknown(call.target, operation)),
+            _ => Err(unknown(call.target)),
         }
     }
 
@@ -237,14 +238,7 @@ impl Api {
     }
 }
 
-/// Operations of the API that are not built yet.
-const NOT_BUILT: [&str; 1] = ["RedriveExecution"];
-
-fn unknown(target: &str, operation: &str) -> Error {
-    Error::UnknownOperation(if NOT_BUILT.contains(&operation) {
-        format!("Stepwell does not serve {operation} yet")
-    } else {
-        let shown: String = target.chars().take(100).collect();
-        format!("'{shown}' is no operation of the API of AWS Step Functions")
-    })
+fn unknown(target: &str) -> Error {
+    let shown: String = target.chars().take(100).collect();
+    Error::UnknownOperation(format!("'{shown}' is no operation of the API of AWS Step Functions"))
 }

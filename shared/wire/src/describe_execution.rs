@@ -23,12 +23,12 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     if let Some(end) = &meta.end {
         answer.text_if("error", end.error.error.as_ref()).text_if("cause", end.error.cause.as_ref());
     }
-    match meta.status() {
-        status @ ("RUNNING" | "SUCCEEDED") => answer
-            .text("redriveStatus", "NOT_REDRIVABLE")
-            .text("redriveStatusReason", &format!("Execution is {status} and cannot be redriven")),
-        _ if meta.map_run_arn().is_some() => answer.text("redriveStatus", "REDRIVABLE_BY_MAP_RUN"),
-        _ => answer.text("redriveStatus", "REDRIVABLE"),
+    match api.engine().not_redrivable(&meta).await.map_err(Error::Internal)? {
+        Some(why) => {
+            answer.text("redriveStatus", "NOT_REDRIVABLE").text("redriveStatusReason", &why.to_string())
+        }
+        None if meta.map_run_arn().is_some() => answer.text("redriveStatus", "REDRIVABLE_BY_MAP_RUN"),
+        None => answer.text("redriveStatus", "REDRIVABLE"),
     };
     Ok(answer)
 }
@@ -50,6 +50,9 @@ pub(crate) fn write_execution(answer: &mut Answer, meta: &Meta) {
         .text_if("stateMachineVersionArn", info.version_arn.as_ref())
         .text_if("stateMachineAliasArn", info.alias_arn.as_ref())
         .number("redriveCount", u64::from(meta.epoch));
+    if let Some(redriven_at) = meta.redriven_at {
+        answer.time("redriveDate", redriven_at);
+    }
 }
 
 fn write_data(answer: &mut Answer, meta: &Meta, is_included: bool) {

@@ -8,7 +8,7 @@ use crate::answer::Answer;
 /// Why a request was refused. The messages are AWS's own, as recorded, where it is known.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The target names no operation of the API, or one that is not built yet.
+    /// The target names no operation of the API.
     #[error("{0}")]
     UnknownOperation(String),
     /// The body is no JSON object, or a member has another type than the API's.
@@ -79,6 +79,14 @@ pub enum Error {
     /// There is no such execution.
     #[error("Execution Does Not Exist: '{0}'")]
     ExecutionDoesNotExist(String),
+    /// The execution cannot go on.
+    #[error("Execution {arn} invalid for redrive as: {why}")]
+    ExecutionNotRedrivable {
+        /// The execution's ARN.
+        arn: String,
+        /// Why, as `redriveStatusReason` says it.
+        why: String,
+    },
     /// Another execution has the name.
     #[error("Execution Already Exists: '{0}'")]
     ExecutionAlreadyExists(String),
@@ -201,6 +209,7 @@ impl Error {
             Error::ActivityWorkerLimitExceeded(_) => (StepFunctions, "ActivityWorkerLimitExceeded", 400),
             Error::ExecutionDoesNotExist(_) => (StepFunctions, "ExecutionDoesNotExist", 400),
             Error::ExecutionAlreadyExists(_) => (StepFunctions, "ExecutionAlreadyExists", 400),
+            Error::ExecutionNotRedrivable { .. } => (StepFunctions, "ExecutionNotRedrivable", 400),
             Error::TaskTimedOut => (StepFunctions, "TaskTimedOut", 400),
             Error::TaskDoesNotExist => (StepFunctions, "TaskDoesNotExist", 400),
             Error::Conflict(_) => (StepFunctions, "ConflictException", 400),

@@ -34,6 +34,7 @@ mod list_state_machine_versions;
 mod list_state_machines;
 mod page_token;
 mod publish_state_machine_version;
+mod redrive_execution;
 mod request;
 mod routing;
 mod send_task;

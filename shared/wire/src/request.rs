@@ -26,6 +26,8 @@ enum Pattern {
     Ascii,
     /// Letters, digits, `_`, `-` and `.`, and not digits alone.
     Restricted,
+    /// What is seen of ASCII.
+    Visible,
 }
 
 impl Pattern {
@@ -34,6 +36,7 @@ impl Pattern {
         match self {
             Pattern::Any => true,
             Pattern::Ascii => text.is_ascii(),
+            Pattern::Visible => text.bytes().all(|c| c.is_ascii_graphic()),
             Pattern::Restricted => text.bytes().all(restricted) && !text.bytes().all(|c| c.is_ascii_digit()),
         }
     }
@@ -42,6 +45,7 @@ impl Pattern {
         match self {
             Pattern::Any => "",
             Pattern::Ascii => r"\p{ASCII}*",
+            Pattern::Visible => "[!-~]+",
             Pattern::Restricted => r"^(?=.*[a-zA-Z_\-\.])[a-zA-Z0-9_\-\.]+$",
         }
     }
@@ -75,6 +79,9 @@ impl Text {
     /// `TraceHeader`
     pub(crate) const TRACE_HEADER: Text =
         Text { max: Max::Length(256), pattern: Pattern::Ascii, ..Text::ANY };
+    /// `ClientToken`
+    pub(crate) const CLIENT_TOKEN: Text =
+        Text { min: 1, max: Max::Length(64), pattern: Pattern::Visible, ..Text::ANY };
     /// `SensitiveError`
     pub(crate) const ERROR: Text = Text { max: Max::Length(256), is_sensitive: true, ..Text::ANY };
     /// `SensitiveCause`

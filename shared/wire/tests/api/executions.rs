@@ -256,11 +256,6 @@ fn express_executions_are_run_at_once_or_unseen() {
 fn operations_that_are_not_there_are_named() {
     let mut site = Site::new();
     site.refused(
-        "RedriveExecution",
-        "{}",
-        "UnknownOperationException: Stepwell does not serve RedriveExecution yet",
-    );
-    site.refused(
         "Nonsense",
         "{}",
         "UnknownOperationException: 'AWSStepFunctions.Nonsense' is no operation of the API of AWS Step Functions",

@@ -10,6 +10,7 @@ mod hostile;
 mod machines;
 mod map_runs;
 mod model;
+mod redrives;
 mod site;
 mod tasks;
 mod test_state;

@@ -16,17 +16,12 @@ const MODEL: &str = include_str!("../model.txt");
 
 /// What the model has and this API does not, and why. What is here and known after all is a failure too.
 const MISSING: &str = "
-# Redrive
-operation RedriveExecution
-out DescribeExecution redriveDate
+# The redrive of Map Runs
 out DescribeMapRun executionCounts.failuresNotRedrivable
 out DescribeMapRun executionCounts.pendingRedrive
 out DescribeMapRun itemCounts.failuresNotRedrivable
 out DescribeMapRun itemCounts.pendingRedrive
-out DescribeMapRun redriveDate
-out GetExecutionHistory events[].executionRedrivenEventDetails
 out GetExecutionHistory events[].mapRunRedrivenEventDetails
-out ListExecutions executions[].redriveDate
 
 # HTTP tasks
 out TestState inspectionData.request

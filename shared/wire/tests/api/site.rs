@@ -189,7 +189,8 @@ pub(crate) fn body(name: &str, value: &str) -> String {
 
 /// `value` with every time in it replaced by 0.
 pub(crate) fn timeless(value: &Value) -> Value {
-    const TIMES: [&str; 5] = ["creationDate", "updateDate", "startDate", "stopDate", "timestamp"];
+    const TIMES: [&str; 6] =
+        ["creationDate", "updateDate", "startDate", "stopDate", "redriveDate", "timestamp"];
     match value {
         Value::Array(items) => Value::array(items.iter().map(timeless).collect()),
         Value::Object(map) => Value::object(
