@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stepwell::server::{BindError, Options, Server};
 use stepwell_engine::Engine;
-use stepwell_test_support::World;
+use stepwell_test_support::{Random, World};
 use stepwell_wire::{Api, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,21 +19,24 @@ struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
+    world: World,
+    engine: Engine,
 }
 
 async fn serve(options: Options) -> Running {
     let server = Server::bind(Options { port: 0, ..options }).await.expect("a free port");
     let (address, (stop, stopped)) = (server.address(), oneshot::channel());
     let settings = Settings { account: "123456789012".into(), region: "us-east-1".into() };
-    let engine = Engine::new(World::new(1).ports(), stepwell_engine::Settings::default());
+    let world = World::new(1);
+    let engine = Engine::new(world.ports(), stepwell_engine::Settings::default());
     // A test that has no use for `stop` drops it, and wants the server to go on.
     let stopped = async {
         if stopped.await.is_err() {
             std::future::pending().await
         }
     };
-    let server = tokio::spawn(server.run(Api::new(engine, settings), stopped));
-    Running { address, stop, server }
+    let server = tokio::spawn(server.run(Api::new(engine.clone(), settings), stopped));
+    Running { address, stop, server, world, engine }
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {
@@ -148,7 +151,7 @@ async fn nobody_keeps_the_server_waiting() {
 
 #[tokio::test]
 async fn a_stop_ends_idle_connections_and_the_server() {
-    let Running { address, stop, server } = serve(Options::default()).await;
+    let Running { address, stop, server, .. } = serve(Options::default()).await;
     let mut idle = connect(address).await;
     let one = format!("POST / HTTP/1.1\r\n{LIST}Content-Length: 2\r\n\r\n{{}}");
     idle.write_all(one.as_bytes()).await.expect("the server reads");
@@ -219,4 +222,89 @@ async fn many_bodies_at_once_are_not_all_held() {
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("ServiceUnavailable"), "{refused}");
     let served = ask(address, &request("POST /", LIST, "{}")).await;
     assert!(served.starts_with("HTTP/1.1 200 "), "{served}");
+}
+
+const DIG: &str = "arn:aws:states:us-east-1:123456789012:activity:dig";
+
+/// A call of `operation`, whose connection stays open.
+fn call(operation: &str, body: &str) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AWSStepFunctions.{operation}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+impl Running {
+    /// Calls `operation`, which succeeds.
+    async fn call(&self, operation: &str, body: &str) {
+        let call = call(operation, body).replacen("\r\n", "\r\nConnection: close\r\n", 1);
+        let answer = ask(self.address, &call).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{operation}: {answer}");
+    }
+
+    /// A worker that waits for a task.
+    async fn poll(&self) -> TcpStream {
+        let mut stream = connect(self.address).await;
+        let call = call("GetActivityTask", &format!(r#"{{"activityArn":"{DIG}"}}"#));
+        stream.write_all(call.as_bytes()).await.expect("the server reads");
+        stream
+    }
+
+    /// Lets an execution schedule a task of the activity.
+    async fn schedule(&self) {
+        let machine = "arn:aws:states:us-east-1:123456789012:stateMachine:m";
+        let state = format!(r#"{{\"Type\":\"Task\",\"Resource\":\"{DIG}\",\"End\":true}}"#);
+        let definition = format!(r#"{{\"StartAt\":\"D\",\"States\":{{\"D\":{state}}}}}"#);
+        let body = format!(r#"{{"name":"m","definition":"{definition}","roleArn":"arn:aws:iam::1:role/r"}}"#);
+        self.call("CreateStateMachine", &body).await;
+        self.call("StartExecution", &format!(r#"{{"stateMachineArn":"{machine}","input":"[7]"}}"#)).await;
+        let delivery = self.world.queue.receive(&mut Random::new(1)).expect("a message starts it");
+        self.engine.drive(delivery.message, delivery.claimant, 1).await;
+    }
+}
+
+/// What is answered next on a connection.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut bytes = [0; 4096];
+    let read = tokio::time::timeout(PATIENCE, stream.read(&mut bytes)).await.expect("an answer comes");
+    String::from_utf8_lossy(&bytes[..read.expect("the server is there")]).into_owned()
+}
+
+#[tokio::test]
+async fn a_worker_may_wait_longer_than_anything_else() {
+    let short = Duration::from_millis(30);
+    let running = serve(Options { head_timeout: short, body_timeout: short, ..Options::default() }).await;
+    running.call("CreateActivity", r#"{"name":"dig"}"#).await;
+    let mut worker = running.poll().await;
+    // Two that keep the server waiting go by.
+    for _ in 0..2 {
+        assert!(!ask(running.address, "POST / HTTP/1.1\r\nHost: loc").await.contains("200 OK"));
+    }
+    running.schedule().await;
+    let answer = answer(&mut worker).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""input":"[7]""#), "{answer}");
+}
+
+#[tokio::test]
+async fn a_worker_that_has_hung_up_takes_no_task() {
+    let running = serve(Options::default()).await;
+    running.call("CreateActivity", r#"{"name":"dig"}"#).await;
+    drop(running.poll().await);
+    // Whoever comes behind it is first in line once it is gone.
+    let mut worker = running.poll().await;
+    running.call("ListActivities", "{}").await;
+    running.schedule().await;
+    assert!(answer(&mut worker).await.contains(r#""input":"[7]""#));
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_workers() {
+    let running = serve(Options { grace: PATIENCE * 10, ..Options::default() }).await;
+    running.call("CreateActivity", r#"{"name":"dig"}"#).await;
+    let mut worker = running.poll().await;
+    running.call("ListActivities", "{}").await;
+    running.stop.send(()).expect("the server runs");
+    let answer = answer(&mut worker).await;
+    assert!(answer.contains(r#"{"taskToken":null,"input":null}"#), "{answer}");
+    tokio::time::timeout(PATIENCE, running.server).await.expect("the server ends").expect("no panic");
 }

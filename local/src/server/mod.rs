@@ -147,6 +147,7 @@ impl Server {
             }
         }
         drop(self.listener);
+        site.dismiss_workers();
         if tokio::time::timeout(self.options.grace, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests under way were cut off");
         }

@@ -62,6 +62,11 @@ impl Site {
         Site { api, hosts, access, body_timeout, room: Arc::new(Semaphore::new(ROOM_KIB)) }
     }
 
+    /// Answers those that wait for tasks of activities, so that nobody waits for them.
+    pub(super) fn dismiss_workers(&self) {
+        self.api.engine().dismiss_workers();
+    }
+
     /// Answers a request, whatever it is, of the connection of this number.
     pub(super) async fn respond(&self, request: Request<Incoming>, connection: u64) -> Response<Full<Bytes>> {
         // Where requests are signed, a page that calls by a name of its own has no key to sign with.

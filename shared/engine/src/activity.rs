@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::{BoxFuture, Either, join_all, select};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{AttemptId, Call, Claimant, Status, TimerPurpose, Trigger, token};
@@ -94,13 +95,19 @@ impl Engine {
         }
         let place = self.inner.lines.join(activity);
         let place = place.ok_or_else(|| ActivityTaskError::WorkerLimitExceeded(activity.into()))?;
-        let mut over = ports.clock.sleep(POLL);
+        let closed = self.inner.lines.closed().boxed();
+        let mut over = select(ports.clock.sleep(POLL), closed).map(drop).boxed();
         while let Some((hand, run)) = self.next_task(&place, &mut over).await? {
             if let Some(task) = self.take_task(run, hand, &worker).await? {
                 return Ok(Some(task));
             }
         }
         Ok(None)
+    }
+
+    /// Lets no worker wait any more: those that do, and those that come, are told that there is no task. So a program ends.
+    pub fn dismiss_workers(&self) {
+        self.inner.lines.close();
     }
 
     /// Waits in line until a task is there, and holds it; `None` when the time is `over`.
@@ -167,44 +174,50 @@ impl Engine {
         hand: Hand<'_>,
         worker: &Option<Arc<str>>,
     ) -> Result<Option<ActivityTask>, DriveError> {
-        let attempt = hand.task.attempt;
-        let writer = Writer::Request(self.inner.ports.clock.random());
-        let trigger = Trigger::ActivityStarted { attempt, worker: worker.clone() };
-        let mut taken = None;
-        for _ in 0..FACT_TRIES_MAX {
-            let Some(call) = open_call(&run, &hand.task) else {
-                taken = Some(None);
-                break;
-            };
-            let token = token::encode(&hand.task.execution, attempt, call.nonce).into();
-            let task = ActivityTask { token, input: call.parameters.clone() };
-            if call.timeout_seconds.is_some() || call.heartbeat_seconds.is_some() {
-                let body = MessageBody::ActivityStarted { attempt, after: run.seq.0 };
-                let (queue, message) = (&self.inner.ports.queue, self.message(&run, body));
-                self.patiently(|| queue.send(message.clone(), None)).await?;
-            }
-            match self.fact(&mut run, &writer, &[&trigger]).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    taken = Some(Some(task));
-                    break;
-                }
-                Err(DriveError::Gone) => {
-                    taken = Some(None);
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-            self.refresh(&mut run).await?;
-        }
+        let taken = match self.try_to_take(&mut run, &hand.task, worker).await {
+            Err(DriveError::Gone) => None,
+            taken => taken?,
+        };
         self.keep(run);
-        let busy = || DriveError::Busy;
-        let taken = taken.ok_or_else(busy)?;
         // An entry that stays is found to be stale: no reason to withhold the task.
         if let Err(error) = self.forget(hand).await {
             tracing::debug!(%error, "the entry of a task that was taken stays");
         }
         Ok(taken)
+    }
+
+    async fn try_to_take(
+        &self,
+        run: &mut Run,
+        task: &WaitingTask,
+        worker: &Option<Arc<str>>,
+    ) -> Result<Option<ActivityTask>, DriveError> {
+        let takers = self.inner.lines.takers(&task.execution);
+        let _alone = match takers.try_lock() {
+            Ok(alone) => alone,
+            Err(_) => {
+                let alone = takers.lock().await;
+                self.refresh(run).await?;
+                alone
+            }
+        };
+        let (attempt, queue) = (task.attempt, &self.inner.ports.queue);
+        let writer = Writer::Request(self.inner.ports.clock.random());
+        let trigger = Trigger::ActivityStarted { attempt, worker: worker.clone() };
+        for _ in 0..FACT_TRIES_MAX {
+            let Some(call) = open_call(run, task) else { return Ok(None) };
+            let token = token::encode(&task.execution, attempt, call.nonce).into();
+            let given = ActivityTask { token, input: call.parameters.clone() };
+            if call.timeout_seconds.is_some() || call.heartbeat_seconds.is_some() {
+                let message = self.message(run, MessageBody::ActivityStarted { attempt, after: run.seq.0 });
+                self.patiently(|| queue.send(message.clone(), None)).await?;
+            }
+            if self.fact(run, &writer, &[&trigger]).await? {
+                return Ok(Some(given));
+            }
+            self.refresh(run).await?;
+        }
+        Err(DriveError::Busy)
     }
 
     async fn forget(&self, mut hand: Hand<'_>) -> Result<(), DriveError> {

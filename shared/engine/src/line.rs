@@ -3,7 +3,10 @@
 //! A line is of one process: between two, the journal alone decides who gets a task.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
 
 use crate::port::WaitingTask;
 
@@ -12,7 +15,17 @@ pub const POLLERS_MAX: usize = 1_000;
 
 /// The workers that wait for tasks, in one line for each activity.
 #[derive(Default)]
-pub(crate) struct Lines(Mutex<Known>);
+pub(crate) struct Lines {
+    known: Mutex<Known>,
+    /// Whether nobody is to wait any more.
+    closed: watch::Sender<bool>,
+    /// Those who take tasks of one execution do so one behind the other: their pages would only get in each other's way.
+    /// Executions share locks by their hash.
+    takers: [tokio::sync::Mutex<()>; TAKERS],
+}
+
+/// Locks of those who take tasks.
+const TAKERS: usize = 32;
 
 /// By the activity's ARN: how many have a place, and the line.
 type Known = HashMap<Arc<str>, (usize, Arc<Line>)>;
@@ -57,8 +70,26 @@ impl Lines {
         Some(Place { lines: self, line: line.clone(), activity })
     }
 
+    /// The lock of those who take tasks of `execution`.
+    pub(crate) fn takers(&self, execution: &str) -> &tokio::sync::Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        execution.hash(&mut hasher);
+        &self.takers[hasher.finish() as usize % TAKERS]
+    }
+
+    /// Nobody is to wait any more.
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Ready when nobody is to wait any more.
+    pub(crate) async fn closed(&self) {
+        // The sender is at hand as long as this is awaited.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

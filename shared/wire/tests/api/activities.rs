@@ -214,6 +214,26 @@ fn workers_are_served_in_the_order_they_came() {
 }
 
 #[test]
+fn many_workers_get_the_tasks_of_one_execution_each_once() {
+    let mut site = Site::new();
+    site.ask("CreateActivity", body("name", "dig"));
+    let processor = digging("");
+    let map = format!(
+        r#"{{"StartAt":"M","States":{{"M":{{"Type":"Map","ItemProcessor":{processor},"End":true}}}}}}"#
+    );
+    let machine = site.create("m", &map);
+    // An inline Map runs 40 iterations at once at most.
+    let polled: Vec<_> = (0..40).map(|_| site.begin("GetActivityTask", poll("w"))).collect();
+    let items: Vec<_> = (0..40).map(|n| n.to_string()).collect();
+    site.start(&machine, "e", &format!("[{}]", items.join(",")));
+    site.settle(SECOND);
+    let inputs = polled.iter().map(|polled| polled.borrow().as_ref().map(|task| text(task, "input")));
+    let mut inputs: Vec<_> = inputs.map(Option::unwrap_or_default).collect();
+    inputs.sort_by_key(|input| input.parse::<u32>().ok());
+    assert_eq!(inputs, items);
+}
+
+#[test]
 fn both_clocks_start_when_a_worker_takes_the_task() {
     let (mut site, execution) = waiting(r#","TimeoutSeconds":30,"HeartbeatSeconds":10"#);
     site.settle(1000 * SECOND);
