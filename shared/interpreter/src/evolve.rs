@@ -234,8 +234,10 @@ impl Execution {
     }
 
     fn end(&mut self, status: Status) {
-        let open: Vec<_> = self.branches.keys().copied().collect();
-        open.into_iter().for_each(|branch| self.abandon(branch));
+        let jobs: Vec<_> = self.calls().filter_map(|(_, call)| call.job()).collect();
+        let map_runs: Vec<_> = self.map_runs().map(|(_, map_run)| map_run.arn.clone()).collect();
+        self.abandoned.extend(jobs);
+        self.abandoned_map_runs.extend(map_runs);
         let may_go_on = !matches!(status, Status::Succeeded { .. });
         self.status = status;
         let branches = std::mem::take(&mut self.branches);

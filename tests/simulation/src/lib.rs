@@ -48,6 +48,8 @@ pub struct Sim {
     acknowledged: Rc<RefCell<Acknowledged>>,
     /// How often, in a thousand steps, a message is delivered though it is hidden.
     pub redeliver: u32,
+    /// Whether the second process stands idle, as on one machine.
+    pub one_process: bool,
     /// Whether an attempt may be called more than once: in an Express workflow, and where it is idempotent.
     pub may_call_again: bool,
     steps: u64,
@@ -101,6 +103,7 @@ impl Sim {
             polls: BTreeMap::new(),
             acknowledged: Rc::default(),
             redeliver: 0,
+            one_process: false,
             may_call_again: false,
             steps: 0,
             checked_appends: 0,
@@ -108,9 +111,14 @@ impl Sim {
         }
     }
 
+    fn process(&mut self) -> usize {
+        let at = self.random.below(2);
+        if self.one_process { 0 } else { at }
+    }
+
     /// One of the processes.
     pub fn engine(&mut self) -> Engine {
-        let at = self.random.below(2);
+        let at = self.process();
         self.engines[at].clone()
     }
 
@@ -231,7 +239,7 @@ impl Sim {
 
     /// A worker asks for a task of `activity`, and perhaps ends what it gets.
     pub fn poll(&mut self, activity: &str, worker: &str, result: Option<Callback>) {
-        let process = self.random.below(2);
+        let process = self.process();
         let (engine, told, clock) =
             (self.engines[process].clone(), self.acknowledged.clone(), self.world.clock.clone());
         let (activity, worker) = (Arc::<str>::from(activity), Arc::from(worker));
@@ -306,7 +314,7 @@ impl Sim {
 
     /// A process dies, with everything that runs in it, and a new one takes its place.
     pub fn crash_process(&mut self) {
-        let at = self.random.below(2);
+        let at = self.process();
         let ports = self.world.skewed_ports(if at == 0 { 0 } else { self.skew });
         self.engines[at] = Engine::new(ports, self.settings.clone());
         let dead = |running: &mut BTreeMap<TaskId, usize>| {
@@ -354,7 +362,7 @@ impl Sim {
 
     fn deliver(&mut self, delivery: Option<Delivery>) {
         let Some(Delivery { message, claimant, receives }) = delivery else { return };
-        let process = self.random.below(2);
+        let process = self.process();
         let (engine, queue) = (self.engines[process].clone(), self.world.queue.clone());
         let task = self.executor.spawn(async move {
             let id = claimant.message.clone();

@@ -171,12 +171,14 @@ struct Plan {
     slice: Duration,
     /// Express workflows, whose calls may be made again.
     express: bool,
+    /// One machine, where one process owns the store.
+    one_process: bool,
 }
 
 fn settings(plan: Plan) -> Settings {
     Settings {
         slice: plan.slice,
-        former_deliveries_are_dead: false,
+        former_deliveries_are_dead: plan.one_process,
         patience: Duration::from_secs(10),
         ..Settings::default()
     }
@@ -208,6 +210,7 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     sim.world.faults.set(plan.rates);
     sim.redeliver = plan.redeliver;
     sim.may_call_again = plan.express;
+    sim.one_process = plan.one_process;
     // Express workflows know no callbacks, wait for no jobs and have no Map Runs.
     let outlives_call =
         |definition: &str| [TOKEN, JOB, "DISTRIBUTED"].iter().any(|text| definition.contains(text));
@@ -334,6 +337,7 @@ const HEALTHY: Plan = Plan {
     redrive: 0,
     slice: Duration::from_secs(5),
     express: false,
+    one_process: false,
 };
 const RATES: Rates = Rates {
     delay: 300,
@@ -410,6 +414,13 @@ fn redrives_among_zombies() {
     let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 10, duplicate: 50, ..RATES };
     let plan = Plan { rates, redeliver: 30, stop: true, redrive: 20, ..HEALTHY };
     check(1200..1300, plan, |_| Ok(()));
+}
+
+/// One machine: no lease is waited for, and one driver of a Map Run leaves what it finds to another.
+#[test]
+fn one_process_that_dies_now_and_then() {
+    let rates = Rates { crash: 10, refuse: 20, lose_reply: 20, ..RATES };
+    check(900..1000, Plan { rates, crash_process: 3, stop: true, one_process: true, ..HEALTHY }, |_| Ok(()));
 }
 
 /// Handlers that stand still for minutes, and go on when others have taken their place.
