@@ -308,3 +308,42 @@ async fn a_stop_does_not_wait_for_workers() {
     assert!(answer.contains(r#"{"taskToken":null,"input":null}"#), "{answer}");
     tokio::time::timeout(PATIENCE, running.server).await.expect("the server ends").expect("no panic");
 }
+
+#[tokio::test]
+async fn heads_are_bounded() {
+    let address = serve(Options::default()).await.address;
+    let many: String = (0..200).map(|n| format!("X-H{n}: v\r\n")).collect();
+    let long = format!("X-Long: {}\r\n", "v".repeat(200_000));
+    let target = "X-Amz-Target: AWSStepFunctions.".to_owned() + &"L".repeat(50_000) + "\r\n";
+    for (head, statuses) in [
+        (many, ["431", "400"]),
+        (long, ["431", "400"]),
+        (target, ["400", "400"]),
+        ("No colon here\r\n".into(), ["400", "400"]),
+        ("Content-Length: 2\r\nContent-Length: 3\r\n".into(), ["400", "400"]),
+        ("Transfer-Encoding: gzip\r\n".into(), ["400", "501"]),
+    ] {
+        let text = format!("POST / HTTP/1.1\r\n{LOCAL}{head}Connection: close\r\n\r\n");
+        let answer = ask(address, &text).await;
+        let shown: String = head.chars().take(60).collect();
+        // A server that does not read all of a request may reset the connection before its answer is read.
+        let is_refused = statuses.iter().any(|status| answer.starts_with(&format!("HTTP/1.1 {status} ")));
+        assert!(answer.is_empty() || is_refused, "{shown}\n{answer}");
+        assert!(answer.len() < 2_000, "{shown}: an answer is short");
+    }
+}
+
+#[tokio::test]
+async fn many_idle_connections_keep_nobody_out() {
+    let address = serve(Options::default()).await.address;
+    let mut idle = vec![];
+    for n in 0..100 {
+        let mut stream = connect(address).await;
+        if n % 2 == 0 {
+            stream.write_all(b"POST / HTTP/1.1\r\nHost: loc").await.expect("the server reads");
+        }
+        idle.push(stream);
+    }
+    let answer = ask(address, &request("POST /", LIST, "{}")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
