@@ -177,9 +177,11 @@ impl Decider<'_> {
             }
             Dynamic::Expression(expression) => {
                 let value = expression.evaluate(&scope, field)?;
-                let number =
-                    value.as_number().and_then(|n| n.as_integral()).and_then(|n| u64::try_from(n).ok());
-                number.map(Some).ok_or_else(|| unexpected_type(expression.text(), field, "number", &value))
+                let Some(number) = value.as_number() else {
+                    return Err(unexpected_type(expression.text(), field, "number", &value));
+                };
+                let number = number.as_integral().and_then(|number| u64::try_from(number).ok());
+                number.map(Some).ok_or_else(|| super::not_a_count(field, &value))
             }
         }
     }
@@ -197,28 +199,25 @@ fn path_integer(path: &PathExpression, field: &str, value: &Value) -> Result<u64
 pub(super) fn count(state: &State, map: &Map, items: &Payload) -> Result<usize, Fault> {
     match items.value() {
         Value::Array(items) => Ok(items.len()),
-        // Recorded: an inline Map takes no object from a path.
-        Value::Object(members) if !is_inline_path(map) => Ok(members.len()),
+        // The guide: Inline mode accepts only a JSON array; recorded of a path and of a JSONata expression.
+        Value::Object(members) if map.mode != ProcessorMode::Inline => Ok(members.len()),
         other => Err(not_iterable(state, &map.items, other)),
     }
 }
 
-fn is_inline_path(map: &Map) -> bool {
-    matches!((&map.items, map.mode), (Items::Path(_), ProcessorMode::Inline))
-}
-
 fn not_iterable(state: &State, items: &Items, value: &Value) -> Fault {
-    let message = format!("Map state input must be an array but was: {value}");
-    match (state.language, items) {
-        (QueryLanguage::Jsonata, _) => Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message),
-        (_, Items::Path(path)) => {
-            // Recorded: a path into the Context object is shown with one `$`.
-            let path = path.text();
-            let path = if path.starts_with("$$") { &path[1..] } else { path };
-            Fault::runtime(format!("Reference path \"{path}\" must point to array."))
-        }
-        _ => Fault::runtime(message),
+    if state.language == QueryLanguage::Jsonata {
+        let message = format!("Map state input must be an array but was: {value}");
+        return Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message);
     }
+    let path = match items {
+        Items::Path(path) => path.text(),
+        // ASL: the default of ItemsPath.
+        _ => "$",
+    };
+    // Recorded: a path into the Context object is shown with one `$`.
+    let path = if path.starts_with("$$") { &path[1..] } else { path };
+    Fault::runtime(format!("Reference path \"{path}\" must point to array."))
 }
 
 /// Item number `index` of an array or of an object's members.

@@ -166,3 +166,8 @@ pub(crate) fn not_an_integer(field: &str, path: &str, value: &stepwell_expr::Val
         "The {field} field refers to value \"{shown}\" which is not a valid {kind}: {path}"
     ))
 }
+
+/// Why a number that an expression gave is not one that `field` takes.
+pub(crate) fn not_a_count(field: &str, value: &stepwell_expr::Value) -> Fault {
+    Fault::query(format!("The {field} field must be a non-negative integer: {value}"), field)
+}

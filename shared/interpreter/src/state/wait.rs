@@ -82,9 +82,8 @@ fn seconds(seconds: &Dynamic<u64>, scope: &Scope<'_>) -> Result<u64, Fault> {
             let Some(number) = value.as_number() else {
                 return Err(unexpected_type(expression.text(), "Seconds", "number", &value));
             };
-            number.as_integral().and_then(|seconds| u64::try_from(seconds).ok()).ok_or_else(|| {
-                Fault::query(format!("The Seconds field must be a non-negative integer: {value}"), "Seconds")
-            })
+            let seconds = number.as_integral().and_then(|seconds| u64::try_from(seconds).ok());
+            seconds.ok_or_else(|| super::not_a_count("Seconds", &value))
         }
     }
 }
