@@ -41,8 +41,13 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
             return Err(Error::validation("Exactly one of stateMachineArn and mapRunArn must be specified"));
         }
     };
-    if redriven.is_some() || status == Some("PENDING_REDRIVE") {
-        return Err(Error::validation("Executions can be filtered by their redrive only with mapRunArn"));
+    if redriven.is_some() {
+        return Err(Error::validation(
+            "RedriveFilter cannot be applied to ListExecutions call with StateMachine ARN",
+        ));
+    }
+    if status == Some("PENDING_REDRIVE") {
+        return Err(Error::validation("Executions can be filtered by PENDING_REDRIVE only with mapRunArn"));
     }
     check_unlabelled(&arn)?;
     let machine = api.target(&arn, largest).await?.machine;

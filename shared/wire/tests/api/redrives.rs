@@ -175,4 +175,10 @@ fn requests_that_make_no_sense() {
     ] {
         site.refused("RedriveExecution", &body, expected);
     }
+    let machine = site.create("m", PASS);
+    site.refused(
+        "ListExecutions",
+        &format!(r#"{{"stateMachineArn":"{machine}","redriveFilter":"REDRIVEN"}}"#),
+        "ValidationException: RedriveFilter cannot be applied to ListExecutions call with StateMachine ARN",
+    );
 }
