@@ -116,7 +116,7 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     Err(Broken(format!("workers go on coming, and these do not end: {:?}", sim.unfinished())))
 }
 
-/// Workers that come, answer, fall silent and go, and callers that stop executions.
+/// Workers that come, answer, fall silent and go, and callers that stop executions and redrive them.
 fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
     if random.chance(20) {
         let failure = Callback::Failure(ErrorOutput::new("Refused", "by the worker"));
@@ -132,10 +132,14 @@ fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
             }
         }
     }
-    if plan.stop && random.chance(2) {
+    if plan.stop && random.chance(8) {
         let started = sim.started();
         if let Some(arn) = started.get(random.below(started.len())) {
-            sim.stop(arn);
+            match random.below(4) {
+                0 => sim.stop(arn),
+                // Most run, and are not redriven.
+                _ => sim.redrive(arn),
+            }
         }
     }
 }
@@ -184,5 +188,5 @@ fn everything_at_once() {
 #[test]
 fn zombies() {
     let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 20, ..RATES };
-    check(500..580, Plan { rates, redeliver: 30, ..HEALTHY });
+    check(500..580, Plan { rates, redeliver: 30, stop: true, ..HEALTHY });
 }
