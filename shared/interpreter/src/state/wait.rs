@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stepwell_asl::{Dynamic, State, Wait, WaitUntil};
-use stepwell_expr::{Payload, Value, timestamp};
+use stepwell_expr::{PathExpression, Payload, Value, timestamp};
 
 use super::Target;
 use crate::choice::unexpected_type;
@@ -64,15 +64,19 @@ fn seconds(seconds: &Dynamic<u64>, scope: &Scope<'_>) -> Result<u64, Fault> {
     match seconds {
         Dynamic::Fixed(seconds) => Ok(*seconds),
         Dynamic::Path(path) => {
-            let text = path.text();
-            let absent = || {
-                Fault::runtime(format!("The SecondsPath parameter does not reference an input value: {text}"))
-            };
+            let absent = || no_value("SecondsPath", path);
             let value = path.select(scope).map_err(|_| absent())?;
-            let Some(number) = value.as_number() else { return Err(absent()) };
-            let Some(seconds) = number.as_integral() else {
+            if value == Value::Null {
+                return Err(absent());
+            }
+            // A long is parsed: digits in a text are one, as recorded of MaxConcurrencyPath.
+            let number = value.as_number().and_then(|number| number.as_integral());
+            let number = number.or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+            let Some(seconds) = number else {
                 return Err(Fault::runtime(format!(
-                    "The SecondsPath parameter cannot be parsed as a long value: {text} == {value}"
+                    "The SecondsPath parameter cannot be parsed as a long value: {} == {}",
+                    path.text(),
+                    shown(&value)
                 )));
             };
             u64::try_from(seconds).map_err(|_| absent())
@@ -96,13 +100,14 @@ fn moment(text: &Dynamic<Arc<str>>, scope: &Scope<'_>) -> Result<Timestamp, Faul
             ))
         }),
         Dynamic::Path(path) => {
-            let value = path.select(scope);
-            let shown = value.as_ref().map(shown).unwrap_or_default();
-            value.ok().as_ref().and_then(Value::as_str).and_then(parsed).ok_or_else(|| {
+            // As recorded of SecondsPath.
+            let value = path.select(scope).map_err(|_| no_value("TimestampPath", path))?;
+            value.as_str().and_then(parsed).ok_or_else(|| {
                 Fault::runtime(format!(
                     "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format \
-                     string: {} == {shown}",
-                    path.text()
+                     string: {} == {}",
+                    path.text(),
+                    shown(&value)
                 ))
             })
         }
@@ -121,6 +126,11 @@ fn moment(text: &Dynamic<Arc<str>>, scope: &Scope<'_>) -> Result<Timestamp, Faul
             })
         }
     }
+}
+
+/// A path leads nowhere.
+fn no_value(field: &str, path: &PathExpression) -> Fault {
+    Fault::runtime(format!("The {field} parameter does not reference an input value: {}", path.text()))
 }
 
 fn parsed(text: &str) -> Option<Timestamp> {
