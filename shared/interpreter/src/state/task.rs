@@ -103,18 +103,15 @@ impl Decider<'_> {
         let Some(seconds) = seconds else { return Ok(None) };
         let entropy = self.entropy();
         let scope = self.scope(branch, entropy, selected.value());
-        let positive = |value: &Value| {
-            value
-                .as_number()
-                .and_then(|n| n.as_integral())
-                .and_then(|n| u64::try_from(n).ok())
-                .filter(|n| *n > 0)
-        };
+        let positive = |number: Option<i64>| number.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
+        let integral = |value: &Value| value.as_number().and_then(|number| number.as_integral());
         match seconds {
             Dynamic::Fixed(seconds) => Ok(Some(*seconds)),
             Dynamic::Path(path) => {
                 let value = path.select(&scope)?;
-                positive(&value).map(Some).ok_or_else(|| {
+                // Digits in a text are a number, too, as recorded of MaxItemsPerBatchPath.
+                let number = integral(&value).or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+                positive(number).map(Some).ok_or_else(|| {
                     super::not_an_integer(&format!("{field}Path"), path.text(), &value, "positive integer")
                 })
             }
@@ -123,7 +120,7 @@ impl Decider<'_> {
                 if value.as_number().is_none() {
                     return Err(unexpected_type(expression.text(), field, "number", &value));
                 }
-                positive(&value).map(Some).ok_or_else(|| {
+                positive(integral(&value)).map(Some).ok_or_else(|| {
                     Fault::query(format!("The {field} field must be a positive integer: {value}"), field)
                 })
             }

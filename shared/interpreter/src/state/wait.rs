@@ -69,7 +69,7 @@ fn seconds(seconds: &Dynamic<u64>, scope: &Scope<'_>) -> Result<u64, Fault> {
             if value == Value::Null {
                 return Err(absent());
             }
-            // A long is parsed: digits in a text are one, as recorded of MaxConcurrencyPath.
+            // A long is parsed: digits in a text are one, as recorded of MaxItemsPerBatchPath.
             let number = value.as_number().and_then(|number| number.as_integral());
             let number = number.or_else(|| value.as_str().and_then(|text| text.parse().ok()));
             let Some(seconds) = number else {
