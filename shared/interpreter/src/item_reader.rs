@@ -129,7 +129,7 @@ mod tests {
             (
                 r#"{"InputType":"JSON"}"#,
                 "[1",
-                "Unexpected end-of-input: expected close marker for Array (start marker)",
+                "Unexpected end-of-input: expected close marker for Array (start marker at [Source: (String)\"[1\"; line: 1, column: 1])",
             ),
             (r#"{"InputType":"JSONL"}"#, "{\"a\":1}\n\n2\n", r#"[{"a":1},2]"#),
             (

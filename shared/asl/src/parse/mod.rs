@@ -24,7 +24,7 @@ mod yaml;
 use std::ops::Range;
 use std::sync::Arc;
 
-use stepwell_expr::json::{JsonError, JsonErrorKind};
+use stepwell_expr::json::{JsonError, JsonErrorKind, source_location};
 
 use crate::{BlockId, Code, Definition, Diagnostic, Severity};
 use checker::Checker;
@@ -147,21 +147,10 @@ fn unreadable_json(text: &str, lines: &Lines, error: JsonError) -> Box<Diagnosti
     if error.kind == JsonErrorKind::Depth {
         return Box::new(whole(text, lines, Code::TOO_DEEPLY_NESTED, error.message, span));
     }
-    let location = json_location(text, &error);
+    let location = source_location(text, error.line, error.column);
     let message = format!("{}\n at {location}", error.message);
     let diagnostic = whole(text, lines, Code::INVALID_JSON_DESCRIPTION, message, span);
     Box::new(Diagnostic { location, ..diagnostic })
-}
-
-/// Characters of a source that the service's JSON parser quotes.
-const SOURCE_QUOTED_MAX: usize = 500;
-
-/// A place as the service's JSON parser gives it.
-fn json_location(text: &str, error: &JsonError) -> String {
-    let quoted: String = text.chars().take(SOURCE_QUOTED_MAX).collect();
-    let rest = text.chars().count().saturating_sub(SOURCE_QUOTED_MAX);
-    let truncated = if rest > 0 { format!("[truncated {rest} chars]") } else { String::new() };
-    format!("[Source: (String)\"{quoted}\"{truncated}; line: {}, column: {}]", error.line, error.column)
 }
 
 fn unreadable_yaml(text: &str, lines: &Lines, error: yaml::YamlError) -> Box<Diagnostic> {

@@ -10,6 +10,8 @@ mod write;
 pub use map::Map;
 pub use number::Number;
 pub use payload::Payload;
-pub use read::{Build, DEPTH_MAX, JsonError, JsonErrorKind, Options, Values, check, parse, parse_with};
+pub use read::{
+    Build, DEPTH_MAX, JsonError, JsonErrorKind, Options, Values, check, parse, parse_with, source_location,
+};
 pub use value::{Kind, Value};
 pub use write::{write_string, write_value};

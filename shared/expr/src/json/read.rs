@@ -176,8 +176,6 @@ enum Open<'a, B: Build> {
     Object { object: B::Object, start: usize, key: (Cow<'a, str>, Range<usize>) },
 }
 
-const UNCLOSED_ARRAY: &str = "Unexpected end-of-input: expected close marker for Array";
-const UNCLOSED_OBJECT: &str = "Unexpected end-of-input: expected close marker for Object";
 const EXPECTED: &str = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
 const EXPECTED_VALUE: &str =
     "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
@@ -228,6 +226,9 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     return Ok(Some(build.object(B::Object::default(), start..self.at)));
                 }
+                if self.peek().is_none() {
+                    return Err(self.unclosed("Object", start));
+                }
                 let key = self.key()?;
                 open.push(Open::Object { object: B::Object::default(), start, key });
                 Ok(None)
@@ -239,7 +240,9 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     return Ok(Some(build.array(B::Array::default(), start..self.at)));
                 }
-                self.element()?;
+                if self.peek().is_none() {
+                    return Err(self.unclosed("Array", start));
+                }
                 open.push(Open::Array { array: B::Array::default(), start });
                 Ok(None)
             }
@@ -256,7 +259,7 @@ impl<'a> Reader<'a> {
                 Ok(Some(build.literal(literal, start..self.at)))
             }
             Some(_) => Err(self.unexpected(EXPECTED_VALUE)),
-            None => Err(self.ended("No content to map due to end-of-input", "")),
+            None => Err(self.ended("No content to map due to end-of-input")),
         }
     }
 
@@ -268,7 +271,7 @@ impl<'a> Reader<'a> {
         node: B::Node,
     ) -> Result<bool, JsonError> {
         match container {
-            Open::Array { array, .. } => {
+            Open::Array { array, start } => {
                 build.push(array, node);
                 match self.after_blanks() {
                     Some(b',') => self.at += 1,
@@ -277,11 +280,13 @@ impl<'a> Reader<'a> {
                         return Ok(false);
                     }
                     Some(_) => return Err(self.unexpected("was expecting comma to separate Array entries")),
-                    None => return Err(self.ended(UNCLOSED_ARRAY, "start marker")),
+                    None => return Err(self.unclosed("Array", *start)),
                 }
-                self.element()?;
+                if self.after_blanks().is_none() {
+                    return Err(self.between("Array"));
+                }
             }
-            Open::Object { object, key: (key, span), .. } => {
+            Open::Object { object, key: (key, span), start } => {
                 let name = self.options.unique_keys.then(|| key.to_string());
                 if !build.insert(object, std::mem::take(key), span.clone(), node)
                     && let Some(name) = name
@@ -296,7 +301,7 @@ impl<'a> Reader<'a> {
                         return Ok(false);
                     }
                     Some(_) => return Err(self.unexpected("was expecting comma to separate Object entries")),
-                    None => return Err(self.ended(UNCLOSED_OBJECT, "start marker")),
+                    None => return Err(self.unclosed("Object", *start)),
                 }
                 (*key, *span) = self.key()?;
             }
@@ -304,32 +309,27 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Checks that an array goes on.
-    fn element(&mut self) -> Result<(), JsonError> {
-        match self.after_blanks() {
-            Some(_) => Ok(()),
-            None => Err(self.ended(UNCLOSED_ARRAY, "start marker")),
-        }
-    }
-
     /// Reads a key and the colon behind it.
     fn key(&mut self) -> Result<(Cow<'a, str>, Range<usize>), JsonError> {
         match self.after_blanks() {
             Some(b'"') => {}
             Some(_) => return Err(self.unexpected("was expecting double-quote to start field name")),
-            None => return Err(self.ended(UNCLOSED_OBJECT, "start marker")),
+            None => return Err(self.between("Object")),
         }
         let start = self.at;
-        let key = self.string()?;
+        let key = self.string().map_err(|error| match error.kind {
+            JsonErrorKind::End => self.ended("Unexpected end-of-input in field name"),
+            _ => error,
+        })?;
         let span = start..self.at;
         match self.after_blanks() {
             Some(b':') => self.at += 1,
             Some(_) => return Err(self.unexpected("was expecting a colon to separate field name and value")),
-            None => return Err(self.ended(UNCLOSED_OBJECT, "start marker")),
+            None => return Err(self.between("Object")),
         }
         match self.after_blanks() {
             Some(_) => Ok((key, span)),
-            None => Err(self.ended("Unexpected end-of-input within/between Object entries", "")),
+            None => Err(self.between("Object")),
         }
     }
 
@@ -437,10 +437,9 @@ impl<'a> Reader<'a> {
                 Some(0..=0x1f) => return Err(self.control()),
                 Some(_) => self.at += 1,
                 None => {
-                    return Err(self.ended(
-                        "Unexpected end-of-input: was expecting closing quote for a string value",
-                        "",
-                    ));
+                    return Err(
+                        self.ended("Unexpected end-of-input: was expecting closing quote for a string value")
+                    );
                 }
             }
         }
@@ -465,10 +464,9 @@ impl<'a> Reader<'a> {
                 Some(0..=0x1f) => return Err(self.control()),
                 Some(_) => self.at += 1,
                 None => {
-                    return Err(self.ended(
-                        "Unexpected end-of-input: was expecting closing quote for a string value",
-                        "",
-                    ));
+                    return Err(
+                        self.ended("Unexpected end-of-input: was expecting closing quote for a string value")
+                    );
                 }
             }
         }
@@ -476,7 +474,7 @@ impl<'a> Reader<'a> {
 
     fn escape(&mut self) -> Result<char, JsonError> {
         let Some(byte) = self.peek() else {
-            return Err(self.ended("Unexpected end-of-input in character escape sequence", ""));
+            return Err(self.ended("Unexpected end-of-input in character escape sequence"));
         };
         let c = match byte {
             b'"' => '"',
@@ -525,7 +523,7 @@ impl<'a> Reader<'a> {
         let mut code = 0;
         for _ in 0..4 {
             let Some(byte) = self.peek() else {
-                return Err(self.ended("Unexpected end-of-input in character escape sequence", ""));
+                return Err(self.ended("Unexpected end-of-input in character escape sequence"));
             };
             let Some(digit) = char::from(byte).to_digit(16) else {
                 return Err(self.unexpected("expected a hex-digit for character escape sequence"));
@@ -556,27 +554,54 @@ impl<'a> Reader<'a> {
 
     fn unexpected_in(&self, place: &str, what: &str) -> JsonError {
         if self.at >= self.bytes.len() {
-            return self.ended("Unexpected end-of-input", "");
+            return self.ended("Unexpected end-of-input");
         }
         let space = if place.is_empty() { "" } else { " " };
         let message = format!("Unexpected character ({}){space}{place}: {what}", named(self.here()));
         self.error(JsonErrorKind::Syntax, message)
     }
 
-    fn ended(&self, message: &str, marker: &str) -> JsonError {
-        let mut message = message.to_owned();
-        if !marker.is_empty() {
-            message.push_str(" (start marker)");
-        }
-        JsonError { ..self.error(JsonErrorKind::End, message) }
+    /// The text ends behind an entry of the container that begins at `start`, or before its first.
+    fn unclosed(&self, container: &str, start: usize) -> JsonError {
+        let (line, column) = self.place(start);
+        let source = source_location(self.text, line, column);
+        self.ended(&format!(
+            "Unexpected end-of-input: expected close marker for {container} (start marker at {source})"
+        ))
+    }
+
+    /// The text ends where an entry is to come.
+    fn between(&self, container: &str) -> JsonError {
+        self.ended(&format!("Unexpected end-of-input within/between {container} entries"))
+    }
+
+    fn ended(&self, message: &str) -> JsonError {
+        self.error(JsonErrorKind::End, message.to_owned())
     }
 
     fn error(&self, kind: JsonErrorKind, message: String) -> JsonError {
-        let before = self.text.get(..self.at).unwrap_or(self.text);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = before[before.rfind('\n').map_or(0, |n| n + 1)..].chars().count() + 1;
+        let (line, column) = self.place(self.at);
         JsonError { kind, message, offset: self.at, line, column }
     }
+
+    /// Line and column of an offset, from 1.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        let column = before[before.rfind('\n').map_or(0, |n| n + 1)..].chars().count() + 1;
+        (line, column)
+    }
+}
+
+/// Characters of a source that Jackson quotes.
+const SOURCE_QUOTED_MAX: usize = 500;
+
+/// A place in `text` as Jackson gives it: `[Source: (String)"{}"; line: 1, column: 2]`.
+pub fn source_location(text: &str, line: usize, column: usize) -> String {
+    let quoted: String = text.chars().take(SOURCE_QUOTED_MAX).collect();
+    let rest = text.chars().count().saturating_sub(SOURCE_QUOTED_MAX);
+    let truncated = if rest > 0 { format!("[truncated {rest} chars]") } else { String::new() };
+    format!("[Source: (String)\"{quoted}\"{truncated}; line: {line}, column: {column}]")
 }
 
 /// A character as Jackson shows it: `'x' (code 120)`.
@@ -605,7 +630,29 @@ mod tests {
         for (text, line, column, start) in [
             ("not json", 1, 4, "Unrecognized token 'not': was expecting (JSON String"),
             ("", 1, 1, "No content"),
-            ("{\"a\":1", 1, 7, "Unexpected end-of-input"),
+            (
+                "{\"a\":1",
+                1,
+                7,
+                "Unexpected end-of-input: expected close marker for Object (start marker at [Source: (String)\"{\"a\":1\"; line: 1, column: 1])",
+            ),
+            (
+                "{\n [",
+                2,
+                2,
+                "Unexpected character ('[' (code 91)): was expecting double-quote to start field name",
+            ),
+            (
+                "[1,\n [",
+                2,
+                3,
+                "Unexpected end-of-input: expected close marker for Array (start marker at [Source: (String)\"[1,\n [\"; line: 2, column: 2])",
+            ),
+            ("{\"a", 1, 4, "Unexpected end-of-input in field name"),
+            ("{\"a\"", 1, 5, "Unexpected end-of-input within/between Object entries"),
+            ("{\"a\":", 1, 6, "Unexpected end-of-input within/between Object entries"),
+            ("{\"a\":1,", 1, 8, "Unexpected end-of-input within/between Object entries"),
+            ("[1,", 1, 4, "Unexpected end-of-input within/between Array entries"),
             ("[1,\n 2 3]", 2, 4, "Unexpected character ('3' (code 51)): was expecting comma"),
             ("{a:1}", 1, 2, "Unexpected character ('a' (code 97)): was expecting double-quote"),
             ("[01]", 1, 3, "Invalid numeric value: Leading zeroes not allowed"),

@@ -195,7 +195,7 @@ mod tests {
         };
         check(
             "{",
-            "line 1, column 2: Unexpected end-of-input: expected close marker for Object (start marker)",
+            "line 1, column 2: Unexpected end-of-input: expected close marker for Object (start marker at [Source: (String)\"{\"; line: 1, column: 1])",
         );
         check("{}", "the file: `MockedResponses` is missing");
         check("[]", "the file: this must be an object");

@@ -412,7 +412,7 @@ fn requests_that_make_no_sense_are_refused() {
         (
             pass,
             vec![("input", "{")],
-            "InvalidExecutionInput: Invalid State Machine Execution Input: 'Unexpected end-of-input: expected close marker for Object (start marker)'",
+            "InvalidExecutionInput: Invalid State Machine Execution Input: 'Unexpected end-of-input: expected close marker for Object (start marker at [Source: (String)\"{\"; line: 1, column: 1])'",
         ),
         (pass, vec![("variables", "[]")], "ValidationException: Variables must be a valid JSON object"),
         (pass, vec![("roleArn", "\"nobody\"")], "InvalidArn: Invalid Arn: 'Invalid ARN prefix: nobody'"),
