@@ -22,7 +22,7 @@ pub(crate) use turns::Turns;
 use crate::meta::{RunId, StatusName};
 
 /// Bytes of results that are kept: more is more than a state's output can be.
-const RESULT_BYTES_KEPT: u64 = 2 * stepwell_interpreter::PAYLOAD_BYTES_MAX as u64;
+pub const RESULT_BYTES_KEPT: u64 = 2 * stepwell_interpreter::PAYLOAD_BYTES_MAX as u64;
 
 /// A Map Run (API: DescribeMapRun). Its stored form is in [`crate::stored`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
