@@ -65,9 +65,14 @@ pub(crate) fn deny() -> Result<()> {
         }
         installed
     };
-    shell::run(
-        std::process::Command::new(program)
-            .current_dir(root())
-            .args(["check", "licenses", "bans", "sources"]),
-    )
+    // The emulator for tests stands outside the workspace, under the same rules.
+    for manifest in ["Cargo.toml", "tests/emulator/Cargo.toml"] {
+        shell::run(
+            std::process::Command::new(&program)
+                .current_dir(root())
+                .args(["--config", "deny.toml", "--manifest-path", manifest])
+                .args(["check", "licenses", "bans", "sources"]),
+        )?;
+    }
+    Ok(())
 }
