@@ -1,10 +1,84 @@
-//! The engine's ports on AWS: the Journal on DynamoDB and S3, the Queue on SQS, the Scheduler on EventBridge Scheduler.
+//! The engine's ports on AWS: executions, Map Runs, state machines and activities in one DynamoDB table.
 //!
-//! This crate knows how a function in the user's account is configured, and its ports will know those services. None of
-//! them is built: [`ports`] says so, and nothing pretends otherwise. It does not know the store of one machine, nor what
-//! a message or a page says.
+//! This crate knows how those are kept as items ([`Store`]), what the table looks like ([`table`]), and what of them is kept as
+//! objects ([`Blobs`]). It does not know the store of one machine, nor what a message or a page says. The Queue on SQS and the
+//! Scheduler on EventBridge Scheduler are not built, and neither is the store of objects on S3: [`ports`] says so, and
+//! nothing pretends otherwise.
 
+mod activities;
+mod blobs;
+mod error;
+mod executions;
+mod item;
+mod journal;
+mod listing;
+mod machines;
+mod map_runs;
+mod registry;
+mod store;
+pub mod table;
+mod versions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
 use stepwell_engine::Ports;
+use stepwell_engine::port::{Activities, Clock, Journal, MapRuns, Registry};
+
+pub use blobs::{BlobError, Blobs};
+
+use crate::activities::DynamoActivities;
+use crate::blobs::Bodies;
+use crate::journal::DynamoJournal;
+use crate::map_runs::DynamoMapRuns;
+use crate::registry::DynamoRegistry;
+use crate::store::Table;
+
+/// How long an execution is kept after its end (API: the history is kept for 90 days).
+pub const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// What a [`Store`] is made of.
+#[derive(Clone)]
+pub struct Options {
+    /// The service. It may try a request again: every write here recognises itself.
+    pub client: Client,
+    /// The table's name.
+    pub table: String,
+    /// Where what is too large for an item goes. Where this is `None`, it is refused.
+    pub blobs: Option<Arc<dyn Blobs>>,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// How long an execution is kept after its end: [`RETENTION`], or what an operator says.
+    pub retention: Duration,
+}
+
+/// The ports that stand on the table.
+#[derive(Clone)]
+pub struct Store {
+    /// Executions.
+    pub journal: Arc<dyn Journal>,
+    /// Map Runs.
+    pub map_runs: Arc<dyn MapRuns>,
+    /// State machines.
+    pub registry: Arc<dyn Registry>,
+    /// Activities.
+    pub activities: Arc<dyn Activities>,
+}
+
+impl Store {
+    /// The ports on a table that is there, with the keys and indexes that [`table`] says.
+    pub fn new(options: Options) -> Self {
+        let Options { client, table: name, blobs, clock, retention } = options;
+        let table = Arc::new(Table { client, name, bodies: Bodies { blobs }, clock, retention });
+        Store {
+            journal: Arc::new(DynamoJournal::new(table.clone())),
+            map_runs: Arc::new(DynamoMapRuns { table: table.clone() }),
+            registry: Arc::new(DynamoRegistry::new(table.clone())),
+            activities: Arc::new(DynamoActivities::new(table)),
+        }
+    }
+}
 
 /// What a function of ours is told by its environment.
 #[derive(Debug, Clone)]
@@ -23,7 +97,7 @@ impl Config {
 pub enum NotBuilt {
     /// The ports.
     #[error(
-        "stepwell does not run in AWS yet: its ports on DynamoDB, SQS and EventBridge Scheduler are not built \
+        "stepwell does not run in AWS yet: its ports on SQS, EventBridge Scheduler and S3 are not built \
          (`stepwell local` runs state machines on one machine)"
     )]
     Ports,

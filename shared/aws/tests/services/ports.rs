@@ -1,0 +1,38 @@
+//! Every port on the table passes its suite, as one process and as many.
+
+use stepwell_test_support::suite;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn the_journal_passes_its_suite() {
+    let world = World::new().await;
+    suite::journal(&*world.store().journal).await;
+}
+
+#[tokio::test]
+async fn the_journal_passes_its_suite_without_a_bucket() {
+    let world = World::new().await;
+    let options = stepwell_aws::Options { blobs: None, ..world.options() };
+    suite::journal(&*stepwell_aws::Store::new(options).journal).await;
+}
+
+#[tokio::test]
+async fn the_registry_passes_its_suite() {
+    let world = World::new().await;
+    suite::registry(&*world.store().registry).await;
+}
+
+#[tokio::test]
+async fn map_runs_pass_their_suite() {
+    let world = World::new().await;
+    suite::map_runs(&*world.store().map_runs).await;
+}
+
+#[tokio::test]
+async fn activities_pass_their_suite() {
+    let world = World::new().await;
+    let store = world.store();
+    suite::activities(&*store.activities).await;
+    suite::waiting_tasks(&*store.activities, async || {}).await;
+}

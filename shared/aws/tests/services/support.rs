@@ -1,0 +1,215 @@
+//! The emulator of DynamoDB that these tests run against, and the wire between it and the client, which loses replies.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, RuntimeComponents, StalledStreamProtectionConfig,
+};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use bytes::Bytes;
+use stepwell_aws::{Blobs, Options, RETENTION, Store, table};
+use stepwell_engine::port::BoxError;
+use stepwell_test_support::SimClock;
+
+/// How often a client tries a request.
+pub(crate) const ATTEMPTS: u32 = 3;
+
+pub(crate) const TABLE: &str = "stepwell";
+
+/// A process that answers as DynamoDB does; it ends when this is dropped, or when the test dies.
+struct Emulator {
+    process: Child,
+    _lifeline: ChildStdin,
+    endpoint: String,
+}
+
+impl Emulator {
+    fn start() -> Self {
+        // Beside cargo's folders for this workspace, so that it is built once and in nobody's way.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("emulator");
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/emulator/Cargo.toml");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(&manifest);
+        build.arg("--target-dir").arg(&target).env_remove("CARGO_BUILD_TARGET");
+        assert!(build.status().expect("cargo runs").success(), "the emulator in tests/emulator is not built");
+        let mut process = Command::new(target.join("debug/stepwell-emulator"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it was just built");
+        let lifeline = process.stdin.take().expect("it is piped");
+        let mut endpoint = String::new();
+        let mut output = BufReader::new(process.stdout.take().expect("it is piped"));
+        output.read_line(&mut endpoint).expect("it says where it listens");
+        Emulator { process, _lifeline: lifeline, endpoint: endpoint.trim().to_owned() }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An emulator with a table, and what stands between it and its clients.
+pub(crate) struct World {
+    emulator: Emulator,
+    pub(crate) wire: Wire,
+    pub(crate) blobs: Arc<MemoryBlobs>,
+    pub(crate) clock: Arc<SimClock>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let world = World {
+            emulator: Emulator::start(),
+            wire: Wire::new(),
+            blobs: Arc::default(),
+            clock: Arc::new(SimClock::new(1)),
+        };
+        table::create_table(&world.client(), TABLE).await.expect("the table is made");
+        world.wire.take();
+        world
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS)
+            .with_initial_backoff(Duration::from_millis(1))
+            .with_max_backoff(Duration::from_millis(1));
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&self.emulator.endpoint)
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .retry_config(retries)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .http_client(self.wire.clone());
+        Client::from_conf(config.build())
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            client: self.client(),
+            table: TABLE.to_owned(),
+            blobs: Some(self.blobs.clone()),
+            clock: self.clock.clone(),
+            retention: RETENTION,
+        }
+    }
+
+    /// A process of its own: it remembers nothing.
+    pub(crate) fn store(&self) -> Store {
+        Store::new(self.options())
+    }
+}
+
+/// Counts requests, and loses replies.
+#[derive(Debug, Clone)]
+pub(crate) struct Wire {
+    inner: SharedHttpClient,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    requests: Vec<String>,
+    to_lose: HashMap<String, u32>,
+}
+
+impl Wire {
+    fn new() -> Self {
+        Wire { inner: aws_smithy_http_client::Builder::new().build_http(), state: Arc::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The operations asked for since this was last called.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().requests)
+    }
+
+    /// Loses the next replies to an operation, which is done.
+    pub(crate) fn lose(&self, operation: &str, replies: u32) {
+        self.state().to_lose.insert(operation.to_owned(), replies);
+    }
+
+    fn note(&self, operation: &str) -> bool {
+        let mut state = self.state();
+        state.requests.push(operation.to_owned());
+        match state.to_lose.get_mut(operation) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Connector { wire: self.clone(), inner })
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    wire: Wire,
+    inner: SharedHttpConnector,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let is_lost = self.wire.note(target.rsplit('.').next().unwrap_or_default());
+        let answer = self.inner.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            if is_lost { Err(ConnectorError::timeout("the reply is lost".into())) } else { Ok(answer) }
+        })
+    }
+}
+
+/// Objects in memory.
+#[derive(Default)]
+pub(crate) struct MemoryBlobs(Mutex<BTreeMap<String, Bytes>>);
+
+impl MemoryBlobs {
+    pub(crate) fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Blobs for MemoryBlobs {
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BoxError> {
+        self.objects().insert(key.to_owned(), bytes);
+        Ok(())
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, BoxError> {
+        Ok(self.objects().get(key).cloned())
+    }
+}
