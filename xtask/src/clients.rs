@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, program: &Path) -> Result<()> {
     if !args.suites.is_empty() || args.only.is_some() {
         return Ok(());
     }
-    judge(&served, &calls)
+    judge(&operations, &calls)
 }
 
 fn suites(python: &Path, args: &Args) -> Result<Vec<Suite>> {
