@@ -1,9 +1,10 @@
-//! The engine's ports on AWS: executions, Map Runs, state machines and activities in one DynamoDB table.
+//! The engine's ports on AWS: executions, Map Runs, state machines and activities in one DynamoDB table, wake-ups in SQS and
+//! EventBridge Scheduler.
 //!
-//! This crate knows how those are kept as items ([`Store`]), what the table looks like ([`table`]), and what of them is kept as
-//! objects ([`Blobs`]). It does not know the store of one machine, nor what a message or a page says. The Queue on SQS and the
-//! Scheduler on EventBridge Scheduler are not built, and neither is the store of objects on S3: [`ports`] says so, and
-//! nothing pretends otherwise.
+//! This crate knows how the former are kept as items ([`Store`]), what the table looks like ([`table`]), and what of them is kept
+//! as objects ([`Blobs`]); how messages are sent ([`SqsQueue`]), and set for later ([`Schedules`]). It does not know the store of one
+//! machine, nor what a message or a page says. The store of objects on S3 is not built, nor what makes all of this from a function's
+//! environment: [`ports`] says so, and nothing pretends otherwise.
 
 mod activities;
 mod blobs;
@@ -14,7 +15,9 @@ mod journal;
 mod listing;
 mod machines;
 mod map_runs;
+mod queue;
 mod registry;
+mod scheduler;
 mod store;
 pub mod table;
 mod versions;
@@ -27,6 +30,8 @@ use stepwell_engine::Ports;
 use stepwell_engine::port::{Activities, Clock, Journal, MapRuns, Registry};
 
 pub use blobs::{BlobError, Blobs};
+pub use queue::{BodyError, SqsQueue, read_body};
+pub use scheduler::{FireError, Schedules, fire};
 
 use crate::activities::DynamoActivities;
 use crate::blobs::Bodies;
@@ -97,7 +102,7 @@ impl Config {
 pub enum NotBuilt {
     /// The ports.
     #[error(
-        "stepwell does not run in AWS yet: its ports on SQS, EventBridge Scheduler and S3 are not built \
+        "stepwell does not run in AWS yet: its functions have no ports, and its store of large payloads (S3) is not built \
          (`stepwell local` runs state machines on one machine)"
     )]
     Ports,

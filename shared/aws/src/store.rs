@@ -168,12 +168,13 @@ impl Table {
         }
     }
 
-    /// Does all of `writes`, which are to different items, or none. The client's own retries bear one token, so that
-    /// a transaction whose answer was lost is not done twice.
+    /// Does all of `writes`, which are to different items, or none. All tries bear one token, the client's own too, so
+    /// that a transaction whose answer was lost is not done twice.
     pub(crate) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
         const OPERATION: &str = "TransactWriteItems";
+        let token = format!("{:016x}{:016x}", self.clock.random(), self.clock.random());
         for attempt in 0..TRIES {
-            let mut transaction = self.client.transact_write_items();
+            let mut transaction = self.client.transact_write_items().client_request_token(&token);
             for write in writes.clone() {
                 transaction = transaction.transact_items(self.part(write)?);
             }

@@ -1,6 +1,8 @@
-//! The store on an emulator of DynamoDB (`tests/emulator`), one for each test, on loopback.
+//! The store on an emulator of DynamoDB (`tests/emulator`), one for each test, on loopback; queue and scheduler on a stub.
 
 mod journal;
 mod others;
 mod ports;
+mod queue;
+mod stub;
 mod support;

@@ -1,0 +1,233 @@
+//! The Queue on SQS.
+//!
+//! A message's body is its stored form in Base64. Whoever sends while another sends waits, and then sends for all who have
+//! gathered, up to ten in one request. Nothing is spawned, and nobody waits for company longer than it takes to look round.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use stepwell_engine::message::Message;
+use stepwell_engine::port::{BoxError, Clock, Queue, QueueError};
+use stepwell_engine::stored::{StoredError, decode_message, encode_message};
+use stepwell_interpreter::Timestamp;
+use tokio::sync::oneshot;
+
+/// SQS's longest `DelaySeconds`.
+const DELAY_SECONDS_MAX: i64 = 900;
+
+/// SQS's longest `VisibilityTimeout`.
+const VISIBILITY_SECONDS_MAX: u64 = 12 * 60 * 60;
+
+/// Messages in one request at most.
+const BATCH: usize = 10;
+
+/// Bytes of a message, and of all in one request.
+const BYTES_MAX: usize = 1024 * 1024;
+
+/// Wake-ups in a queue.
+pub struct SqsQueue {
+    client: Client,
+    url: String,
+    clock: Arc<dyn Clock>,
+    waiting: Mutex<VecDeque<Waiting>>,
+    turn: tokio::sync::Mutex<()>,
+    /// The receipts of messages that this process holds, by message id.
+    receipts: Mutex<HashMap<Arc<str>, String>>,
+}
+
+struct Waiting {
+    body: String,
+    delay_seconds: i32,
+    answer: oneshot::Sender<Result<(), SendError>>,
+}
+
+/// Why a message was not sent, or may not have been.
+#[derive(Debug, Clone, thiserror::Error)]
+enum SendError {
+    #[error("a message of {0} bytes is more than SQS takes ({BYTES_MAX})")]
+    TooLarge(usize),
+    #[error("a delay of {0} seconds is more than SQS has ({DELAY_SECONDS_MAX}): it is the scheduler's")]
+    TooFar(i64),
+    #[error("SQS refuses SendMessageBatch: {code}: {message}")]
+    Refused { code: String, message: String },
+    #[error("SQS does not answer SendMessageBatch: {0}")]
+    NoAnswer(String),
+    #[error("message {0} is not held by this process")]
+    NotHeld(String),
+}
+
+/// A body that is no message of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is no Base64.
+    #[error("a message's body is not Base64")]
+    Encoding(#[from] base64::DecodeError),
+    /// It is no stored form.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+}
+
+/// The body of a message.
+pub(crate) fn body(message: &Message) -> String {
+    STANDARD.encode(encode_message(message))
+}
+
+/// Reads a message's body.
+///
+/// # Errors
+/// [`BodyError`].
+pub fn read_body(body: &str) -> Result<Message, BodyError> {
+    Ok(decode_message(&STANDARD.decode(body)?)?)
+}
+
+impl SqsQueue {
+    /// The queue of this URL. The client may try a request again: a message that is sent twice is a copy, and a no-op.
+    pub fn new(client: Client, url: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
+        let (waiting, turn, receipts) = Default::default();
+        SqsQueue { client, url: url.into(), clock, waiting, turn, receipts }
+    }
+
+    /// Notes a delivery, so that [`Queue::set_visibility`] can name it.
+    pub fn received(&self, message: &str, receipt: &str) {
+        self.receipts().insert(message.into(), receipt.to_owned());
+    }
+
+    /// Forgets a delivery whose handler is done with it.
+    pub fn dismissed(&self, message: &str) {
+        self.receipts().remove(message);
+    }
+
+    fn receipts(&self) -> MutexGuard<'_, HashMap<Arc<str>, String>> {
+        self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first of those that wait, as many as one request takes.
+    fn next_batch(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting();
+        let mut batch = vec![];
+        let mut bytes = 0;
+        while let Some(first) = waiting.front() {
+            bytes += first.body.len();
+            if batch.len() == BATCH || (bytes > BYTES_MAX && !batch.is_empty()) {
+                break;
+            }
+            batch.extend(waiting.pop_front());
+        }
+        batch
+    }
+
+    async fn send_batch(&self, batch: Vec<Waiting>) {
+        let entries = batch.iter().enumerate().map(|(n, waiting)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(n.to_string())
+                .message_body(&waiting.body)
+                .delay_seconds(waiting.delay_seconds)
+                .build()
+                .expect("it has an id and a body")
+        });
+        let request = self.client.send_message_batch().queue_url(&self.url);
+        let answer = request.set_entries(Some(entries.collect())).send().await;
+        let results: Vec<Result<(), SendError>> = match answer {
+            Err(error) => {
+                let error = no_answer(error);
+                batch.iter().map(|_| Err(error.clone())).collect()
+            }
+            Ok(answer) => {
+                let refused = |n: usize| {
+                    let failed = answer.failed().iter().find(|failed| failed.id() == n.to_string())?;
+                    let message = failed.message().unwrap_or_default().to_owned();
+                    Some(SendError::Refused { code: failed.code().to_owned(), message })
+                };
+                (0..batch.len()).map(|n| refused(n).map_or(Ok(()), Err)).collect()
+            }
+        };
+        for (waiting, result) in batch.into_iter().zip(results) {
+            // Who no longer waits has been dropped, and asks no more.
+            let _ = waiting.answer.send(result);
+        }
+    }
+
+    async fn try_send(&self, message: &Message, due: Option<Timestamp>) -> Result<(), SendError> {
+        let left = due.map_or(0, |due| due.0.saturating_sub(self.clock.now().0).max(0));
+        let delay_seconds = left.saturating_add(999) / 1000;
+        if delay_seconds > DELAY_SECONDS_MAX {
+            return Err(SendError::TooFar(delay_seconds));
+        }
+        let body = body(message);
+        if body.len() > BYTES_MAX {
+            return Err(SendError::TooLarge(body.len()));
+        }
+        let (answer, mut answered) = oneshot::channel();
+        let delay_seconds = delay_seconds as i32;
+        self.waiting().push_back(Waiting { body, delay_seconds, answer });
+        gather().await;
+        let turn = self.turn.lock().await;
+        loop {
+            match answered.try_recv() {
+                Ok(result) => return result,
+                Err(oneshot::error::TryRecvError::Empty) => self.send_batch(self.next_batch()).await,
+                Err(oneshot::error::TryRecvError::Closed) => {
+                    drop(turn);
+                    return Err(SendError::NoAnswer("whoever sent it was dropped meanwhile".to_owned()));
+                }
+            }
+        }
+    }
+
+    async fn try_set_visibility(&self, message: &str, visibility: Duration) -> Result<(), BoxError> {
+        let receipt = self.receipts().get(message).cloned();
+        let receipt = receipt.ok_or_else(|| SendError::NotHeld(message.to_owned()))?;
+        let seconds = visibility.as_millis().div_ceil(1000).min(VISIBILITY_SECONDS_MAX.into());
+        let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
+        change.visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX)).send().await?;
+        Ok(())
+    }
+}
+
+/// Lets whoever is ready to send do so.
+async fn gather() {
+    let mut has_waited = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+fn no_answer(error: impl Into<BoxError>) -> SendError {
+    let error = error.into();
+    // The client's errors say what happened in their sources.
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    SendError::NoAnswer(text)
+}
+
+#[async_trait]
+impl Queue for SqsQueue {
+    async fn send(&self, message: Message, due: Option<Timestamp>) -> Result<(), QueueError> {
+        self.try_send(&message, due).await.map_err(|error| QueueError(Box::new(error)))
+    }
+
+    async fn set_visibility(&self, message: &str, visibility: Duration) -> Result<(), QueueError> {
+        self.try_set_visibility(message, visibility).await.map_err(QueueError)
+    }
+}

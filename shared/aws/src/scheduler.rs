@@ -1,0 +1,142 @@
+//! The Scheduler on EventBridge Scheduler.
+//!
+//! A schedule fires once and removes itself. It is set ahead of its time, since it is exact to a minute only; its target, the
+//! timer function, sends the message with the rest as SQS's delay ([`fire`]). So a wait of a year ends to the second.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_scheduler::Client;
+use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
+use aws_sdk_scheduler::types::{
+    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use stepwell_engine::message::Message;
+use stepwell_engine::port::{BoxError, Queue, QueueError, Scheduler};
+use stepwell_engine::stored::encode_message;
+use stepwell_interpreter::Timestamp;
+
+use crate::queue::{BodyError, body, read_body};
+
+/// How long before a message is due its schedule fires: it may do so up to a minute late, and its target may have to be
+/// tried again.
+const AHEAD: Duration = Duration::from_secs(180);
+
+/// How often a schedule tries its target at most.
+const TRIES: i32 = 185;
+
+/// How long a schedule tries its target, in seconds.
+const TRIES_SECONDS: i32 = 24 * 60 * 60;
+
+/// What schedules are made of.
+#[derive(Debug, Clone)]
+pub struct Schedules {
+    /// The service.
+    pub client: Client,
+    /// The group that they stand in.
+    pub group: String,
+    /// The ARN of the timer function.
+    pub target: String,
+    /// The role that may invoke it.
+    pub role: String,
+}
+
+/// What the timer function gets.
+#[derive(Serialize, Deserialize)]
+struct Fired {
+    /// When the message is due, in milliseconds since 1970.
+    due: i64,
+    /// The message, as the queue has it.
+    message: String,
+}
+
+/// Why what the timer function got was not sent on.
+#[derive(Debug, thiserror::Error)]
+pub enum FireError {
+    /// It is no schedule's input.
+    #[error("not the input of a schedule")]
+    Input(#[from] serde_json::Error),
+    /// Its message cannot be read.
+    #[error(transparent)]
+    Message(#[from] BodyError),
+    /// The queue does not take it. The schedule tries again.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// What the timer function does with its input: sends the message, with what is left of its time as a delay.
+///
+/// # Errors
+/// [`FireError`].
+pub async fn fire(queue: &dyn Queue, input: &str) -> Result<(), FireError> {
+    let Fired { due, message } = serde_json::from_str(input)?;
+    Ok(queue.send(read_body(&message)?, Some(Timestamp(due))).await?)
+}
+
+/// The same for the same timer, whoever sets it again: what a message says, and to whom.
+fn name(message: &Message) -> String {
+    use std::fmt::Write;
+    let timeless = Message { sent_at: Timestamp(0), ..message.clone() };
+    let mut name = String::with_capacity(64);
+    for byte in Sha256::digest(encode_message(&timeless)) {
+        // Writing into a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+/// `at(…)`, in UTC.
+fn expression(at: Timestamp) -> Result<String, BoxError> {
+    let at = jiff::Timestamp::from_millisecond(at.0)?;
+    Ok(format!("at({})", at.strftime("%Y-%m-%dT%H:%M:%S")))
+}
+
+impl Schedules {
+    async fn set(&self, message: &Message, due: Timestamp) -> Result<(), BoxError> {
+        let input = serde_json::to_string(&Fired { due: due.0, message: body(message) })?;
+        let ahead = Timestamp(due.0.saturating_sub(AHEAD.as_millis() as i64));
+        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()?;
+        let tries =
+            RetryPolicy::builder().maximum_retry_attempts(TRIES).maximum_event_age_in_seconds(TRIES_SECONDS);
+        let target = Target::builder().arn(&self.target).role_arn(&self.role).input(input);
+        let create = self
+            .client
+            .create_schedule()
+            .name(name(message))
+            .group_name(&self.group)
+            .schedule_expression(expression(ahead)?)
+            .flexible_time_window(window)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(target.retry_policy(tries.build()).build()?);
+        match create.send().await {
+            Ok(_) => Ok(()),
+            // It was set before, by us or by the client's first try.
+            Err(error)
+                if matches!(error.as_service_error(), Some(CreateScheduleError::ConflictException(_))) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Scheduler for Schedules {
+    async fn schedule(&self, message: Message, due: Timestamp) -> Result<(), QueueError> {
+        self.set(&message, due).await.map_err(QueueError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_is_set_in_utc() {
+        assert_eq!(expression(Timestamp(1_767_225_600_999)).unwrap(), "at(2026-01-01T00:00:00)");
+        assert!(expression(Timestamp(i64::MAX)).is_err());
+    }
+}
