@@ -138,9 +138,14 @@ impl Decider<'_> {
             },
             Items::Template(template) => {
                 let value = template.evaluate(&scope, "Items")?;
-                match (template.expression(), &value) {
-                    (Some(expression), value) if value.as_array().is_none() => {
-                        Err(unexpected_type(expression, "Items", "array", value))
+                let is_iterable = match &value {
+                    Value::Array(_) => true,
+                    Value::Object(_) => map.mode != ProcessorMode::Inline,
+                    _ => false,
+                };
+                match template.expression() {
+                    Some(expression) if !is_iterable => {
+                        Err(unexpected_type(expression, "Items", "array", &value))
                     }
                     _ => Ok(Payload::of(value)),
                 }
