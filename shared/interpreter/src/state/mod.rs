@@ -160,7 +160,7 @@ impl Target for Transition {
 
 /// Why a number in a field is not one that the field takes.
 pub(crate) fn not_an_integer(field: &str, path: &str, value: &stepwell_expr::Value, kind: &str) -> Fault {
-    // Recorded: in quotes, whatever the value is.
+    // Recorded of a text, in quotes; what is no text is shown alike.
     let shown = value.as_str().map_or_else(|| value.to_json(), str::to_owned);
     Fault::runtime(format!(
         "The {field} field refers to value \"{shown}\" which is not a valid {kind}: {path}"
