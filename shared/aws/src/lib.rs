@@ -8,6 +8,7 @@
 
 mod activities;
 mod blobs;
+mod clock;
 mod error;
 mod executions;
 mod item;
@@ -30,6 +31,7 @@ use stepwell_engine::Ports;
 use stepwell_engine::port::{Activities, Clock, Journal, MapRuns, Registry};
 
 pub use blobs::{BlobError, Blobs};
+pub use clock::SystemClock;
 pub use queue::{BodyError, SqsQueue, read_body};
 pub use scheduler::{FireError, Schedules, fire};
 

@@ -261,7 +261,7 @@ async fn listed(journal: &dyn Journal, suffix: &str, status: Option<&'static str
 }
 
 /// Bytes of an item, roughly as DynamoDB counts them.
-async fn item_bytes(world: &World, partition: &str, sort: &str) -> usize {
+pub(crate) async fn item_bytes(world: &World, partition: &str, sort: &str) -> usize {
     use aws_sdk_dynamodb::types::AttributeValue;
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let get = world.client().get_item().table_name(TABLE).key("pk", text(partition)).key("sk", text(sort));

@@ -12,25 +12,29 @@ use stepwell_engine::message::{Message, MessageBody};
 use stepwell_engine::meta::RunId;
 use stepwell_engine::port::{Clock, Queue, Scheduler};
 use stepwell_interpreter::{Claimant, ErrorOutput, TimerId, Timestamp};
-use stepwell_test_support::Delivery;
 use stepwell_test_support::suite::{self, Consumer};
+use stepwell_test_support::{Delivery, SimClock};
 
 use crate::stub::Stub;
 
 /// Functions: the queue's, and the timer's.
-struct Functions {
-    stub: Stub,
-    queue: Arc<SqsQueue>,
+pub(crate) struct Functions {
+    pub(crate) stub: Stub,
+    pub(crate) queue: Arc<SqsQueue>,
 }
 
 impl Functions {
     fn new() -> Self {
-        let stub = Stub::new();
+        Functions::with(Arc::new(SimClock::new(1)))
+    }
+
+    pub(crate) fn with(clock: Arc<SimClock>) -> Self {
+        let stub = Stub::new(clock);
         let queue = Arc::new(SqsQueue::new(stub.sqs(), "http://stub/queue", stub.clock.clone()));
         Functions { stub, queue }
     }
 
-    fn schedules(&self) -> Schedules {
+    pub(crate) fn schedules(&self) -> Schedules {
         let [group, target, role] = ["stepwell", "arn:timer", "arn:role"].map(str::to_owned);
         Schedules { client: self.stub.scheduler(), group, target, role }
     }

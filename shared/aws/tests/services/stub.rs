@@ -61,8 +61,8 @@ pub(crate) struct Received {
 }
 
 impl Stub {
-    pub(crate) fn new() -> Self {
-        Stub { clock: Arc::new(SimClock::new(1)), state: Arc::default() }
+    pub(crate) fn new(clock: Arc<SimClock>) -> Self {
+        Stub { clock, state: Arc::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,21 +24,32 @@ use bytes::Bytes;
 use stepwell_aws::{Blobs, Options, RETENTION, Store, table};
 use stepwell_engine::port::BoxError;
 use stepwell_test_support::SimClock;
+use tokio::sync::Notify;
 
 /// How often a client tries a request.
 pub(crate) const ATTEMPTS: u32 = 3;
 
 pub(crate) const TABLE: &str = "stepwell";
 
-/// A process that answers as DynamoDB does; it ends when this is dropped, or when the test dies.
+/// Names another DynamoDB to run these tests against, such as that of ministack. Each test has an account of its own there.
+const OTHER: &str = "STEPWELL_TEST_DYNAMODB";
+
+/// Something that answers as DynamoDB does. A process of this test ends when this is dropped, or when the test dies.
 struct Emulator {
-    process: Child,
-    _lifeline: ChildStdin,
+    process: Option<(Child, ChildStdin)>,
     endpoint: String,
+    /// The key's id, which emulators take for the account.
+    account: String,
 }
 
 impl Emulator {
     fn start() -> Self {
+        if let Ok(endpoint) = std::env::var(OTHER) {
+            static WORLDS: AtomicU32 = AtomicU32::new(0);
+            let world = WORLDS.fetch_add(1, Ordering::Relaxed);
+            let account = format!("{:07}{world:05}", std::process::id());
+            return Emulator { process: None, endpoint, account };
+        }
         // Beside cargo's folders for this workspace, so that it is built once and in nobody's way.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("emulator");
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/emulator/Cargo.toml");
@@ -54,14 +66,17 @@ impl Emulator {
         let mut endpoint = String::new();
         let mut output = BufReader::new(process.stdout.take().expect("it is piped"));
         output.read_line(&mut endpoint).expect("it says where it listens");
-        Emulator { process, _lifeline: lifeline, endpoint: endpoint.trim().to_owned() }
+        let endpoint = endpoint.trim().to_owned();
+        Emulator { process: Some((process, lifeline)), endpoint, account: "123456789012".to_owned() }
     }
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if let Some((process, _)) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
@@ -95,7 +110,7 @@ impl World {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))
             .endpoint_url(&self.emulator.endpoint)
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .credentials_provider(Credentials::new(&self.emulator.account, "test", None, None, "test"))
             .retry_config(retries)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client(self.wire.clone());
@@ -118,22 +133,41 @@ impl World {
     }
 }
 
-/// Counts requests, and loses replies.
+/// Counts requests, loses replies, and kills who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
     inner: SharedHttpClient,
     state: Arc<Mutex<State>>,
+    died: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     requests: Vec<String>,
     to_lose: HashMap<String, u32>,
+    /// Requests that are still answered, where that is not all; and whether one more is done, unanswered.
+    left: Option<(u32, bool)>,
+}
+
+/// What becomes of a request.
+#[derive(PartialEq)]
+enum Fate {
+    Answered,
+    /// It is done, and the reply is lost.
+    Lost,
+    /// Whoever asks dies when it is done, or before it is sent.
+    Dead {
+        done: bool,
+    },
 }
 
 impl Wire {
     fn new() -> Self {
-        Wire { inner: aws_smithy_http_client::Builder::new().build_http(), state: Arc::default() }
+        Wire {
+            inner: aws_smithy_http_client::Builder::new().build_http(),
+            state: Arc::default(),
+            died: Arc::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -150,15 +184,30 @@ impl Wire {
         self.state().to_lose.insert(operation.to_owned(), replies);
     }
 
-    fn note(&self, operation: &str) -> bool {
+    /// Whoever asks dies at the request behind this many, done or not; `None`: nobody does.
+    pub(crate) fn die_after(&self, requests: Option<(u32, bool)>) {
+        self.state().left = requests;
+    }
+
+    /// Returns when somebody died.
+    pub(crate) async fn death(&self) {
+        self.died.notified().await;
+    }
+
+    fn note(&self, operation: &str) -> Fate {
         let mut state = self.state();
         state.requests.push(operation.to_owned());
+        match &mut state.left {
+            Some((0, done)) => return Fate::Dead { done: *done },
+            Some((left, _)) => *left -= 1,
+            None => {}
+        }
         match state.to_lose.get_mut(operation) {
             Some(left) if *left > 0 => {
                 *left -= 1;
-                true
+                Fate::Lost
             }
-            _ => false,
+            _ => Fate::Answered,
         }
     }
 }
@@ -183,11 +232,22 @@ struct Connector {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let is_lost = self.wire.note(target.rsplit('.').next().unwrap_or_default());
-        let answer = self.inner.call(request);
+        let fate = self.wire.note(target.rsplit('.').next().unwrap_or_default());
+        let died = self.wire.died.clone();
+        let answer = (fate != Fate::Dead { done: false }).then(|| self.inner.call(request));
         HttpConnectorFuture::new(async move {
-            let answer = answer.await?;
-            if is_lost { Err(ConnectorError::timeout("the reply is lost".into())) } else { Ok(answer) }
+            let answer = match answer {
+                Some(answer) => Some(answer.await?),
+                None => None,
+            };
+            match (fate, answer) {
+                (Fate::Answered, Some(answer)) => Ok(answer),
+                (Fate::Lost, _) => Err(ConnectorError::timeout("the reply is lost".into())),
+                _ => {
+                    died.notify_one();
+                    std::future::pending().await
+                }
+            }
         })
     }
 }
