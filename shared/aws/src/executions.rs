@@ -18,6 +18,7 @@ use crate::blobs::{Bodies, Kind};
 use crate::error::StoreError;
 use crate::item::{Fields, Item, binary, key, number, text};
 use crate::listing;
+use crate::store::LAST;
 use crate::table::LISTED;
 
 /// The sort key of a META.
@@ -39,6 +40,11 @@ pub(crate) fn run_text(run: RunId) -> AttributeValue {
 /// The sort key of a page.
 pub(crate) fn page_sort(run: RunId, seq: Seq) -> String {
     format!("{PAGE}{:032x}#{:010}", run.0, seq.0)
+}
+
+/// Behind the sort keys of all pages of a run.
+pub(crate) fn pages_end(run: RunId) -> String {
+    format!("{PAGE}{:032x}#{LAST}", run.0)
 }
 
 /// The item of a META. An end that it has is written as [`end_attributes`] says.
@@ -190,6 +196,7 @@ mod tests {
     fn pages_stand_in_their_order() {
         let sort = |seq| page_sort(RunId(7), Seq(seq));
         assert!(sort(9) < sort(10) && sort(10) < sort(25_000));
+        assert!(sort(u64::MAX) < pages_end(RunId(7)) && pages_end(RunId(7)) < page_sort(RunId(8), Seq(0)));
         assert!(META < PAGE, "one query reads META, then the pages");
     }
 }

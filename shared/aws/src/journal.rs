@@ -18,8 +18,8 @@ use stepwell_interpreter::Timestamp;
 
 use crate::error::StoreError;
 use crate::executions::{
-    META, PAGE, end_attributes, expiry, head, meta_item, page_item, page_sort, parked_attribute, read_meta,
-    read_page, run_text, same_page,
+    META, PAGE, end_attributes, expiry, head, meta_item, page_item, page_sort, pages_end, parked_attribute,
+    read_meta, read_page, run_text, same_page,
 };
 use crate::item::{Fields, Item, Write, Written, key, number, text};
 use crate::listing;
@@ -108,7 +108,7 @@ impl DynamoJournal {
     async fn load_behind(&self, execution: &str, run: RunId, seq: Seq) -> Result<Option<Loaded>, StoreError> {
         let Some((meta, _)) = self.read_meta(execution).await? else { return Ok(None) };
         let first = if meta.run == run { Seq(seq.0.saturating_add(1)) } else { Seq(0) };
-        let range = Range::new(execution, page_sort(meta.run, first), page_sort(meta.run, Seq(u64::MAX)));
+        let range = Range::new(execution, page_sort(meta.run, first), pages_end(meta.run));
         let pages = self.pages_of(meta.run, &self.table.items(range).await?).await?;
         Ok(Some(Loaded { meta, pages }))
     }

@@ -273,3 +273,34 @@ fn judge(reasons: &[CancellationReason]) -> Option<Result<Transacted, StoreError
     }
     if is_busy { None } else { Some(Ok(Transacted::Not(found))) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_transaction_says_whether_to_try_again() {
+        let check = |codes: &[&str], expected: &str| {
+            let reasons: Vec<_> =
+                codes.iter().map(|code| CancellationReason::builder().code(*code).build()).collect();
+            let judged = match judge(&reasons) {
+                None => "again".to_owned(),
+                Some(Err(error)) => error.to_string(),
+                Some(Ok(Transacted::Done)) => "done".to_owned(),
+                Some(Ok(Transacted::Not(reasons))) => {
+                    reasons.iter().map(|reason| if reason.failed() { 'x' } else { '-' }).collect()
+                }
+            };
+            assert!(judged.contains(expected), "{codes:?}: {judged}");
+        };
+        check(&["None", "ConditionalCheckFailed", "None"], "-x-");
+        check(&["ConditionalCheckFailed", "ConditionalCheckFailed"], "xx");
+        check(&["TransactionConflict", "None"], "again");
+        // Who is in the way may change what a condition is about.
+        check(&["ConditionalCheckFailed", "TransactionConflict"], "again");
+        check(&["ThrottlingError"], "again");
+        check(&["ProvisionedThroughputExceeded"], "again");
+        check(&["None", "ValidationError"], "ValidationError");
+        check(&["ItemCollectionSizeLimitExceeded"], "ItemCollectionSizeLimitExceeded");
+    }
+}
