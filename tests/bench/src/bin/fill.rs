@@ -82,12 +82,13 @@ async fn execution(
         end: None,
         parked: None,
         parent: None,
+        redriven_at: None,
     };
     let (arn, run) = (meta.execution_arn.clone(), meta.run);
     journal.put_meta(Arc::new(meta)).await?;
     let status = status(n);
     let output = (status == "SUCCEEDED").then_some(input);
-    let end = End { status, output, output_at: None, error: ErrorOutput::default(), at };
+    let end = End { status, output, output_at: None, error: ErrorOutput::default(), at, events: 4 };
     Ok(journal.finish(&arn, run, 0, end).await?)
 }
 
