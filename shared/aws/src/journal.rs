@@ -43,7 +43,6 @@ pub(crate) struct DynamoJournal {
 struct Known {
     run: RunId,
     epoch: u32,
-    listed_at: Timestamp,
     name: Arc<str>,
 }
 
@@ -57,8 +56,7 @@ impl DynamoJournal {
     }
 
     fn remember(&self, meta: &Meta) -> Known {
-        let (run, epoch, listed_at) = (meta.run, meta.epoch, meta.listed_at());
-        let known = Known { run, epoch, listed_at, name: meta.info.name.clone() };
+        let known = Known { run: meta.run, epoch: meta.epoch, name: meta.info.name.clone() };
         let mut all = self.known();
         if all.len() >= KNOWN_MAX {
             all.clear();
@@ -170,7 +168,7 @@ impl DynamoJournal {
         let Some(known) = self.run(execution, run, Some(epoch)).await? else { return Ok(false) };
         let set =
             format!("SET end_body = :end_body, brief = :brief, {LISTED} = :listed, {EXPIRES} = :expires");
-        let listed = listing::placed(end.status, known.listed_at, &known.name);
+        let listed = listing::placed(end.status, end.at, &known.name);
         let mut finish = Write::update((execution, META), set)
             .when("run_id = :run AND epoch = :epoch AND attribute_not_exists(end_body)")
             .with(":run", run_text(run))

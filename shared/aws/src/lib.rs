@@ -42,9 +42,6 @@ use crate::map_runs::DynamoMapRuns;
 use crate::registry::DynamoRegistry;
 use crate::store::Table;
 
-/// How long an execution is kept after its end (API: the history is kept for 90 days).
-pub const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-
 /// What a [`Store`] is made of.
 #[derive(Clone)]
 pub struct Options {

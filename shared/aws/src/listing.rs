@@ -69,17 +69,21 @@ pub(crate) async fn list(table: &Table, query: &ListQuery) -> Result<Listed, Sto
     let statuses = STATUSES.iter().filter(|status| query.status.is_none_or(|asked| asked == **status));
     let places = statuses.flat_map(|status| (0..SHARDS).map(move |shard| (*status, shard)));
     let parts = try_join_all(places.map(|(status, shard)| part(table, query, status, shard))).await?;
-    // An execution that ends while it is listed may be seen in two places: the newest of its name counts once.
+    // An execution that ends while it is listed may be seen in two places: it counts once, in the later one.
+    let mut places: BTreeMap<RunId, String> = BTreeMap::new();
     let mut all: BTreeMap<Reverse<(String, RunId)>, Item> = BTreeMap::new();
     for item in parts.into_iter().flatten() {
         let meta = read_listed(&item)?;
         let position = item.text(LISTED)?.split_at_checked(2).map(|(_, position)| position.to_owned());
         let position = position.ok_or_else(|| StoreError::damaged(LISTED, "too short"))?;
-        let seen = all.entry(Reverse((position, meta.run)));
-        // Of two places, the one with an end is the later.
-        let seen = seen.or_insert_with(|| item.clone());
-        if item.contains_key("brief") {
-            *seen = item;
+        match places.insert(meta.run, position.clone()) {
+            Some(later) if later > position => {
+                places.insert(meta.run, later);
+            }
+            earlier => {
+                earlier.map(|earlier| all.remove(&Reverse((earlier, meta.run))));
+                all.insert(Reverse((position, meta.run)), item);
+            }
         }
     }
     let more = all.len() > query.limit;

@@ -1,10 +1,14 @@
 //! An execution's META: what is known of it without its pages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{AttemptId, ErrorOutput, ExecutionInfo, Timestamp};
+
+/// How long an execution is kept after its end, and its name with it (Developer Guide, "Service quotas").
+pub const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// A random id of one start. A name may be used again after retention; its runs never mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -147,9 +151,14 @@ impl Meta {
         self.end.as_ref().map_or("RUNNING", |end| end.status)
     }
 
-    /// The date that it is listed by: that of its last redrive, or of its start.
+    /// The date that it is listed by (API: ListExecutions): of its end; before that of its last redrive, or of its start.
     pub fn listed_at(&self) -> Timestamp {
-        self.redriven_at.unwrap_or(self.info.started_at)
+        self.end.as_ref().map_or_else(|| self.redriven_at.unwrap_or(self.info.started_at), |end| end.at)
+    }
+
+    /// Whether its name is free again for an execution that starts at `at` (API: StartExecution).
+    pub fn makes_room(&self, at: Timestamp) -> bool {
+        self.end.as_ref().is_some_and(|end| end.at.plus_seconds(RETENTION.as_secs()) <= at)
     }
 
     /// What it becomes when its run goes on as `epoch`, redriven at `at`: RUNNING.

@@ -49,12 +49,15 @@ pub(crate) fn put(
             batch.release_start(meta.run);
             return Ok(Put::Done);
         }
-        batch.drop_start(meta.run)?;
-        let known = match known.meta {
+        let there = match known.meta {
             Some(meta) => meta,
             None => Arc::new(read_meta(batch.connection, known.id)?),
         };
-        return Ok(Put::Exists(known));
+        if !there.makes_room(meta.info.started_at) {
+            batch.drop_start(meta.run)?;
+            return Ok(Put::Exists(there));
+        }
+        forget(batch, &there, known.id)?;
     }
     let id = batch
         .statement(
@@ -79,6 +82,37 @@ pub(crate) fn put(
     );
     batch.release_start(meta.run);
     Ok(Put::Done)
+}
+
+/// Removes an execution that has ended, with all that is kept of it.
+fn forget(batch: &Batch<'_>, meta: &Meta, id: i64) -> Result<(), StoreError> {
+    unlist(batch, meta, id)?;
+    for sql in
+        ["DELETE FROM page WHERE key BETWEEN ?1 AND ?2", "DELETE FROM timer WHERE key BETWEEN ?1 AND ?2"]
+    {
+        batch.statement(sql)?.execute((key(id, 0), key(id, PLACE_MAX)))?;
+    }
+    for sql in ["DELETE FROM revised WHERE id = ?1", "DELETE FROM execution WHERE id = ?1"] {
+        batch.statement(sql)?.execute([id])?;
+    }
+    Ok(())
+}
+
+/// Takes an execution out of the listing, where `meta` says that it stands.
+fn unlist(batch: &Batch<'_>, meta: &Meta, id: i64) -> Result<(), StoreError> {
+    let mut delete = batch.statement(
+        "DELETE FROM listing WHERE machine = ?1 AND status = ?2 AND started_at = ?3 AND id = ?4",
+    )?;
+    let status = status_number(meta.status()).unwrap_or_default();
+    // Until November 2026 executions that had ended were listed by the date of their start.
+    let formerly =
+        Some(meta.redriven_at.unwrap_or(meta.info.started_at)).filter(|at| *at != meta.listed_at());
+    for arn in meta.listed_under() {
+        for at in [Some(meta.listed_at()), formerly].into_iter().flatten() {
+            delete.execute((hash(arn), status, at.0, id))?;
+        }
+    }
+    Ok(())
 }
 
 fn list(batch: &Batch<'_>, meta: &Meta, status: i64, id: i64) -> Result<(), StoreError> {
@@ -203,17 +237,12 @@ fn revise_listed(
     change: impl FnOnce(&mut Meta),
 ) -> Result<(), StoreError> {
     let id = hot.id;
-    let mut before = (0, Timestamp(0));
-    let meta = revise(batch, execution, hot, |meta| {
-        before = (status_number(meta.status()).unwrap_or_default(), meta.listed_at());
-        change(meta);
-    })?;
-    let mut delete = batch.statement(
-        "DELETE FROM listing WHERE machine = ?1 AND status = ?2 AND started_at = ?3 AND id = ?4",
-    )?;
-    for arn in meta.listed_under() {
-        delete.execute((hash(arn), before.0, before.1.0, id))?;
-    }
+    let before = match &hot.meta {
+        Some(meta) => meta.clone(),
+        None => Arc::new(read_meta(batch.connection, id)?),
+    };
+    unlist(batch, &before, id)?;
+    let meta = revise(batch, execution, Hot { meta: Some(before), ..hot }, change)?;
     list(batch, &meta, status_number(meta.status()).unwrap_or_default(), id)
 }
 

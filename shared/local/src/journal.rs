@@ -365,7 +365,8 @@ mod tests {
             }
             assert_eq!(names.join(" "), expected);
         };
-        check(None, "e9 e8 e7 e6 e5 e4 e3 e2 e1 e0").await;
+        // Those that have ended did so later than any began.
+        check(None, "e9 e6 e3 e0 e8 e7 e5 e4 e2 e1").await;
         check(Some("SUCCEEDED"), "e9 e6 e3 e0").await;
         check(Some("RUNNING"), "e8 e7 e5 e4 e2 e1").await;
         check(Some("PENDING_REDRIVE"), "").await;

@@ -64,6 +64,15 @@ impl Inner {
         Some(Loaded { meta, pages })
     }
 
+    /// Puts a META where there is room, and gives what is there then.
+    fn put(&mut self, meta: &Arc<Meta>) -> Arc<Meta> {
+        let there = self.metas.entry(meta.execution_arn.clone()).or_insert_with(|| meta.clone());
+        if there.makes_room(meta.info.started_at) {
+            *there = meta.clone();
+        }
+        there.clone()
+    }
+
     fn append(&mut self, execution: &str, run: RunId, seq: Seq, page: Page) -> Result<(), AppendError> {
         if self.metas.get(execution).is_none_or(|meta| meta.run != run) {
             return Err(AppendError::Gone { execution: execution.to_owned() });
@@ -137,7 +146,7 @@ impl Journal for MemoryJournal {
 
     async fn put_meta(&self, meta: Arc<Meta>) -> Result<(), PutMetaError> {
         self.faults.before().await.map_err(JournalError)?;
-        let there = lock(&self.inner).metas.entry(meta.execution_arn.clone()).or_insert(meta.clone()).clone();
+        let there = lock(&self.inner).put(&meta);
         self.faults.after().await.map_err(JournalError)?;
         if there.run == meta.run { Ok(()) } else { Err(PutMetaError::Exists(there)) }
     }

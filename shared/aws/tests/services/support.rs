@@ -21,7 +21,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use bytes::Bytes;
-use stepwell_aws::{Blobs, Options, RETENTION, Store, table};
+use stepwell_aws::{Blobs, Options, Store, table};
+use stepwell_engine::meta::RETENTION;
 use stepwell_engine::port::BoxError;
 use stepwell_test_support::SimClock;
 use tokio::sync::Notify;

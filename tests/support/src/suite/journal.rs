@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwell_engine::meta::{End, Meta, Parked, PayloadPlace, RunId};
+use stepwell_engine::meta::{End, Meta, Parked, PayloadPlace, RETENTION, RunId};
 use stepwell_engine::port::{
     AppendError, FinishError, Journal, ListQuery, Loaded, Page, PutMetaError, Seq, Writer,
 };
@@ -19,6 +19,7 @@ pub async fn journal(journal: &dyn Journal) {
     an_end_is_written_once(journal).await;
     a_redriven_execution_runs_and_ends_again(journal).await;
     a_listing_is_newest_first(journal).await;
+    a_name_is_free_again_in_the_end(journal).await;
     leases_and_parking(journal).await;
 }
 
@@ -136,7 +137,7 @@ async fn an_end_is_written_once(journal: &dyn Journal) {
 
 async fn a_redriven_execution_runs_and_ends_again(journal: &dyn Journal) {
     let name = arn("redriven");
-    let other = meta("not-redriven", 21, 300);
+    let other = meta("not-redriven", 21, 10_000);
     let machine: Arc<str> = format!("{MACHINE}Redriven").into();
     let of_machine = |meta: &Meta| {
         let info = stepwell_interpreter::ExecutionInfo {
@@ -161,11 +162,11 @@ async fn a_redriven_execution_runs_and_ends_again(journal: &dyn Journal) {
     finish(0, "FAILED").await.expect("finished");
     assert_eq!(listed(None).await, "not-redriven redriven");
 
-    redrive(19, 1, 400).await;
+    redrive(19, 1, 10_400).await;
     assert_eq!(found().await.status(), "FAILED", "of another run");
-    journal.redrive("arn:of:nothing", RunId(20), 1, Timestamp(400)).await.expect("there is none");
-    redrive(20, 1, 400).await;
-    assert_eq!(*found().await, first.redriven(1, Timestamp(400)));
+    journal.redrive("arn:of:nothing", RunId(20), 1, Timestamp(10_400)).await.expect("there is none");
+    redrive(20, 1, 10_400).await;
+    assert_eq!(*found().await, first.redriven(1, Timestamp(10_400)));
     assert_eq!(*loaded(journal, "redriven", None).await.expect("put").meta, *found().await);
     assert_eq!(listed(None).await, "redriven not-redriven");
     assert_eq!(
@@ -176,18 +177,18 @@ async fn a_redriven_execution_runs_and_ends_again(journal: &dyn Journal) {
     let late = finish(0, "ABORTED").await;
     assert!(matches!(late, Err(FinishError::MovedOn(_))), "{late:?}");
     finish(1, "TIMED_OUT").await.expect("finished");
-    for (epoch, at) in [(0, 500), (1, 500)] {
+    for (epoch, at) in [(0, 10_500), (1, 10_500)] {
         redrive(20, epoch, at).await;
         let found = found().await;
         assert_eq!(
             (found.status(), found.redriven_at),
-            ("TIMED_OUT", Some(Timestamp(400))),
+            ("TIMED_OUT", Some(Timestamp(10_400))),
             "{epoch} is over"
         );
     }
     assert_eq!(listed(Some("TIMED_OUT")).await, "redriven");
     assert_eq!(listed(Some("RUNNING")).await, "not-redriven");
-    redrive(20, 3, 600).await;
+    redrive(20, 3, 10_600).await;
     finish(3, "SUCCEEDED").await.expect("finished");
     assert_eq!((found().await.status(), found().await.epoch), ("SUCCEEDED", 3));
 }
@@ -201,13 +202,14 @@ async fn a_listing_is_newest_first(journal: &dyn Journal) {
         let put = Arc::new(Meta { info: Arc::new(info), ..Meta::clone(&put) });
         journal.put_meta(put.clone()).await.expect("put");
         if n % 3 == 0 {
-            let finished = journal.finish(&put.execution_arn, put.run, 0, end("SUCCEEDED", Some("1"))).await;
-            finished.expect("finished");
+            // Those that started first end last.
+            let end = End { at: Timestamp(20_000 - i64::from(n) * 1000), ..end("SUCCEEDED", Some("1")) };
+            journal.finish(&put.execution_arn, put.run, 0, end).await.expect("finished");
         }
     }
     for (status, expected) in [
-        (None, vec![6, 5, 4, 3, 2, 1, 0]),
-        (Some("SUCCEEDED"), vec![6, 3, 0]),
+        (None, vec![0, 3, 6, 5, 4, 2, 1]),
+        (Some("SUCCEEDED"), vec![0, 3, 6]),
         (Some("RUNNING"), vec![5, 4, 2, 1]),
         (Some("ABORTED"), vec![]),
     ] {
@@ -224,6 +226,23 @@ async fn a_listing_is_newest_first(journal: &dyn Journal) {
         }
         assert_eq!(found, expected.iter().map(|n| format!("list{n}")).collect::<Vec<_>>(), "{status:?}");
     }
+}
+
+async fn a_name_is_free_again_in_the_end(journal: &dyn Journal) {
+    let first = meta("again", 31, 100);
+    journal.put_meta(first.clone()).await.expect("put");
+    let arn = arn("again");
+    journal.append(&arn, RunId(31), Seq(1), page(1, "of the first run")).await.expect("appended");
+    let end = end("FAILED", None);
+    journal.finish(&arn, RunId(31), 0, end.clone()).await.expect("finished");
+    let later = end.at.plus_seconds(RETENTION.as_secs());
+    let second = meta("again", 32, later.0);
+    journal.put_meta(second.clone()).await.expect("there is room again");
+    let loaded = loaded(journal, "again", None).await.expect("put");
+    assert_eq!((&*loaded.meta, loaded.pages.len()), (&*second, 0));
+    let gone = journal.append(&arn, RunId(31), Seq(2), page(1, "of the first run")).await;
+    assert!(matches!(gone, Err(AppendError::Gone { .. })), "{gone:?}");
+    journal.append(&arn, RunId(32), Seq(1), page(2, "of the second")).await.expect("appended");
 }
 
 async fn leases_and_parking(journal: &dyn Journal) {
