@@ -153,6 +153,7 @@ impl Progress {
                 None
             }
             EventBody::MapRunStarted { map_run_arn, .. } => Some(format!("map run {map_run_arn}")),
+            EventBody::MapRunRedriven { map_run_arn, .. } => Some(format!("map run {map_run_arn} redriven")),
             EventBody::MapRunAborted(_) => Some("map run aborted".into()),
             EventBody::Failed(_, _, error)
             | EventBody::MapRunFailed(_, error)

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::try_join_all;
-use stepwell_engine::map_run::{Change, Count, Ended, MapRun, Outcome, RESULT_BYTES_KEPT};
+use stepwell_engine::map_run::{Change, Count, Ended, Known, MapRun, Outcome, RESULT_BYTES_KEPT};
 use stepwell_engine::port::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 use stepwell_engine::stored::{decode_map_run, encode_map_run};
 use stepwell_expr::Payload;
 
 use crate::blobs::Kind;
 use crate::error::StoreError;
-use crate::item::{Fields, Item, Reason, Transacted, Write, Written, binary, key, number};
+use crate::item::{Fields, Item, Reason, Transacted, Write, Written, binary, key, number, text};
 use crate::store::{LAST, Range, Table};
-use crate::table::SORT;
+use crate::table::{PARTITION, SORT};
 
 /// The sort key of a Map Run.
 const MAP_RUN: &str = "MAPRUN";
@@ -37,8 +37,18 @@ const COUNTERS: [(&str, &str); 4] = [
     ("aborted", "aborted_items"),
 ];
 
-/// The counter of bytes.
+/// The counters of executions and of items that could not be redriven.
+const NOT_REDRIVABLE: (&str, &str) = ("not_redrivable", "not_redrivable_items");
+
+/// The counters of bytes: of successes, and of what ended otherwise.
 const RESULT_BYTES: &str = "result_bytes";
+const FAILURE_BYTES: &str = "failure_bytes";
+
+/// Of a Map Run, which redrive it is at; of an outcome, in which it came.
+const REDRIVES: &str = "redrives";
+
+/// An outcome's status, where that is not success.
+const FAILURE: &str = "failure";
 
 /// How often a change is tried when each time something else came first.
 const TRIES: usize = 32;
@@ -58,7 +68,19 @@ fn results_of(arn: &str) -> String {
 
 /// The stored form, in which nothing is counted.
 fn form(map_run: &MapRun) -> Bytes {
-    encode_map_run(&MapRun { ended: Ended::default(), result_bytes: 0, ..map_run.clone() })
+    let (ended, not_redrivable) = (Ended::default(), Count::default());
+    encode_map_run(&MapRun { ended, not_redrivable, result_bytes: 0, failure_bytes: 0, ..map_run.clone() })
+}
+
+/// Everything that is counted, by its attribute.
+fn counters(map_run: &MapRun) -> Vec<(&'static str, u64)> {
+    let Ended { succeeded, failed, timed_out, aborted } = map_run.ended;
+    let counts = [succeeded, failed, timed_out, aborted, map_run.not_redrivable].into_iter();
+    let names = COUNTERS.into_iter().chain([NOT_REDRIVABLE]);
+    let counts = counts
+        .zip(names)
+        .flat_map(|(count, (children, items))| [(children, count.children), (items, count.items)]);
+    counts.chain([(RESULT_BYTES, map_run.result_bytes), (FAILURE_BYTES, map_run.failure_bytes)]).collect()
 }
 
 fn read(item: &Item) -> Result<MapRun, StoreError> {
@@ -69,7 +91,10 @@ fn read(item: &Item) -> Result<MapRun, StoreError> {
     }
     let [succeeded, failed, timed_out, aborted] = counts;
     map_run.ended = Ended { succeeded, failed, timed_out, aborted };
+    map_run.not_redrivable =
+        Count { children: item.number(NOT_REDRIVABLE.0)?, items: item.number(NOT_REDRIVABLE.1)? };
     map_run.result_bytes = item.number(RESULT_BYTES)?;
+    map_run.failure_bytes = item.number(FAILURE_BYTES)?;
     Ok(map_run)
 }
 
@@ -82,12 +107,10 @@ impl DynamoMapRuns {
     async fn put(&self, map_run: &Arc<MapRun>) -> Result<Arc<MapRun>, StoreError> {
         let mut item = key(&map_run.arn, MAP_RUN);
         item.insert("form".into(), binary(form(map_run)));
-        let Ended { succeeded, failed, timed_out, aborted } = map_run.ended;
-        for (count, (children, items)) in [succeeded, failed, timed_out, aborted].into_iter().zip(COUNTERS) {
-            item.insert(children.into(), number(count.children));
-            item.insert(items.into(), number(count.items));
+        for (name, count) in counters(map_run) {
+            item.insert(name.into(), number(count));
         }
-        item.insert(RESULT_BYTES.into(), number(map_run.result_bytes));
+        item.insert(REDRIVES.into(), number(map_run.redrives));
         let listed = format!("{LISTING}{:014}#{}", map_run.started_at.0.max(0), map_run.arn);
         let listed = Write::put(key(&map_run.execution_arn, &listed));
         match self.table.transact(vec![Write::put(item).when_absent(), listed]).await? {
@@ -109,7 +132,16 @@ impl DynamoMapRuns {
                 let stored = self.table.bodies.store(Kind::Page, &results_of(arn), result.clone()).await?;
                 item.insert("body".into(), stored);
             }
-            let writes = vec![count(arn, outcome, keeps), Write::put(item).when_absent()];
+            item.insert("items".into(), number(outcome.items));
+            item.insert("begun".into(), number(outcome.begun));
+            item.insert(REDRIVES.into(), number(outcome.redrives));
+            if outcome.status != "SUCCEEDED" {
+                item.insert(FAILURE.into(), text(outcome.status));
+            }
+            let put = Write::put(item)
+                .when(format!("attribute_not_exists({PARTITION}) OR {REDRIVES} < :redrives"))
+                .with(":redrives", number(outcome.redrives));
+            let writes = vec![count(arn, outcome, keeps), put];
             match self.table.transact(writes).await? {
                 Transacted::Done => {
                     let map_run = self.find(arn).await?;
@@ -124,10 +156,11 @@ impl DynamoMapRuns {
                         _ => self.find(arn).await?,
                     };
                     let Some(map_run) = there else { return Ok(None) };
-                    if is_known || map_run.closed_at.is_some() {
+                    let is_void = map_run.changed(&Change::Outcome(outcome.clone())).is_none();
+                    if is_known || is_void {
                         return Ok(Some(Changed { map_run, applied: false }));
                     }
-                    keeps = map_run.keeps_results();
+                    keeps = map_run.keeps(outcome.status);
                 }
             }
         }
@@ -140,11 +173,25 @@ impl DynamoMapRuns {
             let Some(next) = map_run.changed(change) else {
                 return Ok(Some(Changed { map_run, applied: false }));
             };
-            let closed = if next.closed_at.is_some() { ", is_closed = :closed" } else { "" };
-            let mut update = Write::update((arn, MAP_RUN), format!("SET form = :next{closed}"))
+            let closed = if next.closed_at.is_some() { ", is_closed = :closed" } else { " REMOVE is_closed" };
+            let mut expression = format!("SET form = :next, {REDRIVES} = :redrives{closed}");
+            // What is counted may be added to meanwhile.
+            let mut added = vec![];
+            for ((name, before), (_, after)) in counters(&map_run).into_iter().zip(counters(&next)) {
+                if before != after {
+                    expression.push_str(if added.is_empty() { " ADD " } else { ", " });
+                    expression.push_str(&format!("{name} :{name}"));
+                    added.push((format!(":{name}"), i128::from(after) - i128::from(before)));
+                }
+            }
+            let mut update = Write::update((arn, MAP_RUN), expression)
                 .when("form = :form")
                 .with(":form", binary(form(&map_run)))
-                .with(":next", binary(form(&next)));
+                .with(":next", binary(form(&next)))
+                .with(":redrives", number(next.redrives));
+            for (name, difference) in added {
+                update = update.with(&name, number(difference));
+            }
             if next.closed_at.is_some() {
                 update = update.with(":closed", number(1));
             }
@@ -169,6 +216,37 @@ impl DynamoMapRuns {
             Ok::<_, StoreError>((index, Payload::trusted(result)))
         });
         try_join_all(read).await
+    }
+
+    async fn known(
+        &self,
+        arn: &str,
+        from: u64,
+        limit: usize,
+        failures: bool,
+    ) -> Result<Vec<Known>, StoreError> {
+        let range = Range::new(arn, outcome_sort(from), format!("{OUTCOME}{LAST}"));
+        let items = self
+            .table
+            .items(Range { limit: Some(limit), having: failures.then_some(FAILURE), ..range })
+            .await?;
+        let read = items.iter().map(|item| {
+            let sort = item.text(SORT)?;
+            let index = sort.strip_prefix(OUTCOME).and_then(|index| index.parse().ok());
+            Ok(Known {
+                index: index.ok_or_else(|| StoreError::damaged(sort, "no index"))?,
+                items: item.number("items")?,
+                status: match item.text(FAILURE) {
+                    Err(_) => "SUCCEEDED",
+                    Ok("TIMED_OUT") => "TIMED_OUT",
+                    Ok("ABORTED") => "ABORTED",
+                    Ok(_) => "FAILED",
+                },
+                begun: item.number("begun")?,
+                redrives: item.number(REDRIVES)?,
+            })
+        });
+        read.collect()
     }
 
     async fn listed(&self, query: &MapRunsQuery) -> Result<ListedMapRuns, StoreError> {
@@ -203,11 +281,17 @@ fn count(arn: &str, outcome: &Outcome, keeps: bool) -> Write {
         _ => COUNTERS[1],
     };
     let compared = if keeps { "<=" } else { ">" };
-    let add = format!("ADD {children} :one, {items} :items, {RESULT_BYTES} :bytes");
+    let bytes = if outcome.status == "SUCCEEDED" { RESULT_BYTES } else { FAILURE_BYTES };
+    let mut add = format!("ADD {children} :one, {items} :items, {bytes} :bytes");
+    if outcome.not_redrivable {
+        add.push_str(&format!(", {} :one, {} :items", NOT_REDRIVABLE.0, NOT_REDRIVABLE.1));
+    }
     Write::update((arn, MAP_RUN), add)
         .when(format!(
-            "attribute_exists(form) AND attribute_not_exists(is_closed) AND {RESULT_BYTES} {compared} :kept"
+            "attribute_exists(form) AND attribute_not_exists(is_closed) AND {REDRIVES} = :redrives \
+                AND {bytes} {compared} :kept"
         ))
+        .with(":redrives", number(outcome.redrives))
         .with(":one", number(1))
         .with(":items", number(outcome.items))
         .with(":bytes", number(outcome.result.bytes() as u64 + 1))
@@ -238,6 +322,16 @@ impl MapRuns for DynamoMapRuns {
 
     async fn results(&self, arn: &str, from: u64, limit: usize) -> Result<Vec<(u64, Payload)>, MapRunsError> {
         self.kept(arn, from, limit).await.map_err(unavailable)
+    }
+
+    async fn outcomes(
+        &self,
+        arn: &str,
+        from: u64,
+        limit: usize,
+        failures: bool,
+    ) -> Result<Vec<Known>, MapRunsError> {
+        self.known(arn, from, limit, failures).await.map_err(unavailable)
     }
 
     async fn list(&self, query: MapRunsQuery) -> Result<ListedMapRuns, MapRunsError> {

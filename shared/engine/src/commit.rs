@@ -13,6 +13,7 @@ use crate::engine::Committed;
 use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{End, Meta, Parent, PayloadPlace};
 use crate::port::{AppendError, FinishError, Page, Seq, Writer};
+use crate::redrive::map_run_redrives;
 use crate::run::Run;
 use crate::stored::{EncodedPage, StoredError, encode_page};
 
@@ -179,7 +180,7 @@ impl Engine {
             self.send_to_map_run(map_run, MapRunMessage::Stop).await?;
         }
         if let Some(parent) = &meta.parent {
-            self.tell(parent, meta, &end).await?;
+            self.tell(run, parent, &end).await?;
         }
         let finish =
             async || match journal.finish(&meta.execution_arn, meta.run, meta.epoch, end.clone()).await {
@@ -189,14 +190,18 @@ impl Engine {
         Ok(self.patiently(finish).await?)
     }
 
-    /// Tells `parent` that its child `meta` has ended.
-    async fn tell(&self, parent: &Parent, meta: &Meta, end: &End) -> Result<(), DriveError> {
+    /// Tells `parent` that its child `run` has ended.
+    async fn tell(&self, run: &Run, parent: &Parent, end: &End) -> Result<(), DriveError> {
+        let meta = &*run.meta;
         let sent_at = self.inner.ports.clock.now();
         let child = Meta { end: Some(end.clone()), ..meta.clone() };
         let message = match parent {
             Parent::MapRun { map_run_arn, index, items } => {
                 let (index, items, child) = (*index, *items, Arc::new(child));
-                let body = MapRunMessage::ChildFinished { index, items, child };
+                let body = match run.execution.redrives().last().and_then(map_run_redrives) {
+                    None => MapRunMessage::ChildFinished { index, items, child },
+                    Some(redrives) => MapRunMessage::RedrivenChildFinished { index, items, redrives, child },
+                };
                 return self.send_to_map_run(map_run_arn, body).await;
             }
             Parent::Task { execution_arn, run, epoch, attempt, resource } => {

@@ -447,11 +447,14 @@ impl<'e> Driver<'e> {
         Ok(())
     }
 
-    /// Begins the Map Run of `attempt`, if it is still waited for.
+    /// Begins or redrives the Map Run of `attempt`, if it is still waited for.
     pub(crate) async fn begin_map_run(&mut self, run: &Run, attempt: AttemptId) -> Result<(), DriveError> {
         let Some((_, map_run)) = run.execution.map_run(attempt) else { return Ok(()) };
         let (execution, id) = (run.meta.execution_arn.clone(), run.meta.run);
-        let body = MapRunMessage::Begin { execution, run: id, attempt };
+        let body = match map_run.redrives {
+            0 => MapRunMessage::Begin { execution, run: id, attempt },
+            redrives => MapRunMessage::Redrive { execution, run: id, attempt, redrives },
+        };
         self.work.during(self.engine.send_to_map_run(&map_run.arn, body)).await
     }
 

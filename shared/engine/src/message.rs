@@ -124,6 +124,28 @@ pub enum MapRunMessage {
     Stop,
     /// Something is left to do for it that the sender could not do.
     Continue,
+    /// Redrive it.
+    Redrive {
+        /// The execution that waits for it.
+        execution: Arc<str>,
+        /// Which start of that name.
+        run: RunId,
+        /// The attempt that its end ends.
+        attempt: AttemptId,
+        /// Which redrive of the Map Run this is, from 1.
+        redrives: u32,
+    },
+    /// One of its executions has ended that a redrive of the Map Run had redriven.
+    RedrivenChildFinished {
+        /// Its place among them.
+        index: u64,
+        /// How many items it had.
+        items: u64,
+        /// Which redrive of the Map Run that was.
+        redrives: u32,
+        /// The execution, with its end and the output in it.
+        child: Arc<Meta>,
+    },
 }
 
 /// What SendTaskSuccess or SendTaskFailure said, or the end of what a task waits for.

@@ -11,7 +11,7 @@ use crate::driver::DriveError;
 use crate::engine::RedriveError;
 use crate::message::{Message, MessageBody};
 use crate::meta::Meta;
-use crate::port::{BoxError, MachineStatus, MapRunsQuery, RegistryError, Writer};
+use crate::port::{BoxError, MachineStatus, RegistryError, Writer};
 use crate::run::Run;
 use crate::work::time_until;
 
@@ -23,6 +23,14 @@ const OPEN_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long a `clientToken` is remembered (API: RedriveExecution).
 const TOKEN_REMEMBERED_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// What the token begins with by which a Map Run redrives an execution, before the number of its own redrive.
+const MAP_RUN_TOKEN: &str = "MapRun:";
+
+/// Which redrive of a Map Run `redriven` belongs to, where it belongs to one.
+pub(crate) fn map_run_redrives(redriven: &Redriven) -> Option<u32> {
+    redriven.token.as_deref()?.strip_prefix(MAP_RUN_TOKEN)?.parse().ok()
+}
 
 /// Why an execution cannot be redriven, as `redriveStatusReason` says it (API: DescribeExecution).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,9 +50,6 @@ pub enum NotRedrivable {
     /// It was started too long ago.
     #[error("Execution has exceeded the max execution time")]
     OpenTooLong,
-    /// A Map Run is to go on, which none can yet.
-    #[error("Stepwell does not redrive Map Runs yet")]
-    MapRun,
     /// It is an execution of a Map Run, which goes on with the execution that waits for that.
     #[error("Execution can be redriven by its Map Run only")]
     ByMapRun,
@@ -77,16 +82,7 @@ impl Engine {
     /// # Errors
     /// Where a port does not answer.
     pub async fn not_redrivable(&self, meta: &Meta) -> Result<Option<NotRedrivable>, BoxError> {
-        if let Some(why) = self.not_redrivable_by_meta(meta).await? {
-            return Ok(Some(why));
-        }
-        // Few executions begin Map Runs, and of those alone the pages have to say whether one is unfinished.
-        let query = MapRunsQuery { execution_arn: meta.execution_arn.clone(), limit: 1, after: None };
-        if self.inner.ports.map_runs.list(query).await?.map_runs.is_empty() {
-            return Ok(None);
-        }
-        let run = self.load(&meta.execution_arn).await?;
-        Ok(run.filter(|run| run.execution.leaves_map_run()).map(|_| NotRedrivable::MapRun))
+        Ok(self.not_redrivable_by_meta(meta).await?)
     }
 
     async fn not_redrivable_by_meta(&self, meta: &Meta) -> Result<Option<NotRedrivable>, RegistryError> {
@@ -111,6 +107,21 @@ impl Engine {
         execution_arn: &str,
         token: Option<Arc<str>>,
     ) -> Result<Timestamp, RedriveError> {
+        self.redrive_by(execution_arn, token, None).await
+    }
+
+    /// Redrives an execution of a Map Run, in redrive number `redrives` of that, and only once in that.
+    pub(crate) async fn redrive_child(&self, execution_arn: &str, redrives: u32) -> Result<(), RedriveError> {
+        let token = format!("{MAP_RUN_TOKEN}{redrives}").into();
+        self.redrive_by(execution_arn, Some(token), Some(redrives)).await.map(|_| ())
+    }
+
+    async fn redrive_by(
+        &self,
+        execution_arn: &str,
+        token: Option<Arc<str>>,
+        map_run: Option<u32>,
+    ) -> Result<Timestamp, RedriveError> {
         let missing = || RedriveError::DoesNotExist(execution_arn.into());
         let failed = |error| match error {
             DriveError::Gone => missing(),
@@ -123,7 +134,8 @@ impl Engine {
             let is_mine = |redriven: &&Redriven| {
                 redriven.request == request
                     || (token.is_some() && redriven.token == token)
-                        && time_until(clock.now(), redriven.at) < TOKEN_REMEMBERED_FOR
+                        && (map_run.is_some() || time_until(clock.now(), redriven.at) < TOKEN_REMEMBERED_FOR)
+                    || map_run.is_some_and(|now| map_run_redrives(redriven).is_some_and(|last| last > now))
             };
             if let Some(redriven) = run.execution.redrives().iter().rev().find(is_mine) {
                 let at = redriven.at;
@@ -133,7 +145,7 @@ impl Engine {
             }
             // What the end of this epoch owes is done first: nobody does it in the next one.
             self.finish(&mut run).await.map_err(failed)?;
-            self.check_redrivable(&run).await?;
+            self.check_redrivable(&run, map_run.is_some()).await?;
             let epoch = run.epoch() + 1;
             if sent != Some(epoch) {
                 self.send_redrive(&run, request, token.clone()).await.map_err(failed)?;
@@ -150,13 +162,14 @@ impl Engine {
     }
 
     /// The pages say how far the execution is, and META what else is asked of it.
-    async fn check_redrivable(&self, run: &Run) -> Result<(), RedriveError> {
+    async fn check_redrivable(&self, run: &Run, by_map_run: bool) -> Result<(), RedriveError> {
         let Some(end) = run.end() else { return Err(RedriveError::NotRedrivable(NotRedrivable::Running)) };
         let meta = Meta { end: Some(end), ..Meta::clone(&run.meta) };
         let found = self.not_redrivable_by_meta(&meta).await;
         match found.map_err(|error| RedriveError::Unavailable(error.into()))? {
-            None if meta.map_run_arn().is_some() => Err(RedriveError::NotRedrivable(NotRedrivable::ByMapRun)),
-            None if run.execution.leaves_map_run() => Err(RedriveError::NotRedrivable(NotRedrivable::MapRun)),
+            None if !by_map_run && meta.map_run_arn().is_some() => {
+                Err(RedriveError::NotRedrivable(NotRedrivable::ByMapRun))
+            }
             None if !run.execution.is_redrivable() => {
                 Err(RedriveError::NotRedrivable(NotRedrivable::EventLimit))
             }

@@ -183,7 +183,7 @@ impl Run {
 
     fn note_event(&mut self, writer: &Writer, body: &EventBody) {
         let (attempt, ended_by) = match body {
-            EventBody::MapRunStarted { attempt, .. } => {
+            EventBody::MapRunStarted { attempt, .. } | EventBody::MapRunRedriven { attempt, .. } => {
                 if let Writer::Driver(claimant) = writer {
                     let open: Vec<_> = self.execution.map_runs().map(|(_, run)| run.attempt).collect();
                     self.map_runs.retain(|(attempt, _)| open.contains(attempt));

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stepwell_engine::map_run::{Count, Cursor, Ended, Ending, LimitsUpdate, MapRun, Transformation};
+use stepwell_engine::map_run::{Claims, Count, Cursor, Ended, Ending, LimitsUpdate, MapRun, Transformation};
 use stepwell_engine::message::{Callback, MapRunMessage, Message, MessageBody};
 use stepwell_engine::meta::{End, Meta, Parent, Parked, PayloadPlace, RunId};
 use stepwell_engine::stored::{
@@ -73,11 +73,19 @@ fn families() -> [Family; 3] {
     ]
 }
 
-/// One record of every kind.
-fn records() -> Vec<Record> {
+/// One record of every kind that the third version had.
+fn third_records() -> Vec<Record> {
     let redriven = EventBody::ExecutionRedriven { count: 2, request: 7, token: Some("token".into()) };
     let event = Event { at: AT, branch: BranchId(0), previous: EventId(50), body: redriven };
     second_records().into_iter().chain([Record::Event(event)]).collect()
+}
+
+/// One record of every kind.
+fn records() -> Vec<Record> {
+    let (attempt, map_run_arn) = (AttemptId(6), map_run().arn);
+    let body = EventBody::MapRunRedriven { attempt, map_run_arn, count: 2 };
+    let event = Event { at: AT, branch: BranchId(2), previous: EventId(60), body };
+    third_records().into_iter().chain([Record::Event(event)]).collect()
 }
 
 /// One record of every kind that the second version had.
@@ -265,6 +273,24 @@ fn map_run() -> MapRun {
         result_bytes: 123_456,
         ending: Some(Ending::Failed(ErrorOutput::new("Error", "cause"))),
         closed_at: Some(AT),
+        redrives: 0,
+        redriven_at: None,
+        unsuccessful: Ended::default(),
+        not_redrivable: Count::default(),
+        claims: Claims::default(),
+        failure_bytes: 0,
+    }
+}
+
+fn redriven_map_run() -> MapRun {
+    MapRun {
+        redrives: 2,
+        redriven_at: Some(AT),
+        unsuccessful: Ended { failed: Count { children: 4, items: 8 }, ..Ended::default() },
+        not_redrivable: Count { children: 1, items: 2 },
+        claims: Claims { done: 20, claimed: 30 },
+        failure_bytes: 12_345,
+        ..map_run()
     }
 }
 
@@ -308,6 +334,18 @@ fn messages() -> Vec<Message> {
         MessageBody::MapRun(MapRunMessage::Stop),
         MessageBody::MapRun(MapRunMessage::Continue),
         MessageBody::Redrive { request: 0x0123_4567_89AB_CDEF, token: Some("token".into()) },
+        MessageBody::MapRun(MapRunMessage::Redrive {
+            execution: info().execution_arn.clone(),
+            run: RunId(7),
+            attempt: AttemptId(3),
+            redrives: 2,
+        }),
+        MessageBody::MapRun(MapRunMessage::RedrivenChildFinished {
+            index: 300,
+            items: 2,
+            redrives: 2,
+            child: Arc::new(Meta { parent: Some(map_run_parent()), ..meta() }),
+        }),
     ];
     let message = |body| Message {
         execution: info().execution_arn.clone(),
@@ -335,7 +373,7 @@ fn index() -> (PayloadIndex, impl Fn(PayloadPlace) -> Option<Payload>) {
 #[test]
 fn pages() {
     let (index, find) = index();
-    let golden = check("page-v3.bin", &encode_page(2, AT, &records(), &index).bytes);
+    let golden = check("page-v4.bin", &encode_page(2, AT, &records(), &index).bytes);
     let decoded = decode_page(2, &golden, &find).unwrap();
     assert_eq!(decoded.records, records());
     assert_eq!(decoded.at, AT);
@@ -346,6 +384,8 @@ fn pages() {
         ("page-v1-plain.bin", vec![records().remove(0)]),
         ("page-v2.bin", second_records()),
         ("page-v2-plain.bin", vec![records().remove(0)]),
+        ("page-v3.bin", third_records()),
+        ("page-v3-plain.bin", vec![records().remove(0)]),
     ] {
         let find = |place| find(place).or_else(|| Some(large("input ")));
         assert_eq!(decode_page(2, &old(name), find).unwrap().records, expected, "{name}");
@@ -361,7 +401,7 @@ fn a_page_of_no_more_than_it_needs() {
         nothing_known.add(&payload, place);
     }
     let again = encode_page(2, AT, &records, &nothing_known);
-    check("page-v3-plain.bin", &again.bytes);
+    check("page-v4-plain.bin", &again.bytes);
     assert!(again.stored.is_empty());
     assert!(again.bytes.len() < 400, "{}", again.bytes.len());
 }
@@ -376,8 +416,9 @@ fn metas() {
 
 #[test]
 fn map_runs() {
-    let golden = check("map-run-v1.bin", &encode_map_run(&map_run()));
-    assert_eq!(decode_map_run(&golden).unwrap(), map_run());
+    let golden = check("map-run-v2.bin", &encode_map_run(&redriven_map_run()));
+    assert_eq!(decode_map_run(&golden).unwrap(), redriven_map_run());
+    assert_eq!(decode_map_run(&old("map-run-v1.bin")).unwrap(), map_run());
 }
 
 #[test]
@@ -392,12 +433,12 @@ fn ends() {
 #[test]
 fn messages_of_every_kind() {
     let bytes: Vec<_> = messages().iter().map(encode_message).collect();
-    check("message-v3.bin", &bytes.concat());
+    check("message-v4.bin", &bytes.concat());
     for (message, bytes) in messages().iter().zip(&bytes) {
         assert_eq!(decode_message(bytes).unwrap(), *message);
     }
     // METAs, which some messages end with, had no date of a redrive before version 3, and no parent before version 2.
-    for (version, kinds) in [(1, 8), (2, 16)] {
+    for (version, kinds) in [(1, 8), (2, 16), (3, 17)] {
         let mut earlier: Vec<_> = bytes[..kinds].iter().map(|bytes| bytes.to_vec()).collect();
         for (at, bytes) in earlier.iter_mut().enumerate() {
             bytes[0] = version;
@@ -405,7 +446,9 @@ fn messages_of_every_kind() {
                 messages()[at].body,
                 MessageBody::Start(Some(_)) | MessageBody::MapRun(MapRunMessage::ChildFinished { .. })
             );
-            bytes.truncate(bytes.len() - if ends_with_meta { usize::from(3 - version) } else { 0 });
+            bytes.truncate(
+                bytes.len() - if ends_with_meta { usize::from(3_u8.saturating_sub(version)) } else { 0 },
+            );
         }
         assert_eq!(earlier.concat(), old(&format!("message-v{version}.bin")));
         for (message, bytes) in messages().iter().zip(&earlier) {
@@ -425,8 +468,8 @@ fn the_deletion_of_a_machine() {
         sent_at: Timestamp(1_700_000_000_123),
         body,
     };
-    let golden = check("message-v3-delete.bin", &encode_message(&message));
-    for bytes in [golden, old("message-v2-delete.bin")] {
+    let golden = check("message-v4-delete.bin", &encode_message(&message));
+    for bytes in [golden, old("message-v3-delete.bin"), old("message-v2-delete.bin")] {
         assert_eq!(decode_message(&bytes).unwrap(), message);
     }
 }
@@ -456,7 +499,7 @@ fn damage_is_found_or_harmless() {
             }
         }
     }
-    for version in [0, 4, 255] {
+    for version in [0, 5, 255] {
         let unknown = |what| StoredError::Version { what, version };
         assert_eq!(decode_page(1, &[version, 0], &find).unwrap_err(), unknown("page"));
         assert_eq!(decode_meta(&[version]).unwrap_err(), unknown("meta"));

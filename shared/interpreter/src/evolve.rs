@@ -84,6 +84,7 @@ impl Execution {
                     before: event.previous,
                     retries: Vec::new(),
                     step: Step::Ready,
+                    map_run: None,
                 },
             ),
             EventBody::StateExited { output, assigned, values, next, .. } => {
@@ -176,8 +177,18 @@ impl Execution {
                     limits: *limits,
                     items: items.clone(),
                     batch_input: has_batch_input.then(|| batch_input.clone()),
+                    redrives: 0,
                 };
                 self.set_step(branch, Step::MapRun(Box::new(map_run)));
+            }
+            EventBody::MapRunRedriven { attempt, count, .. } => {
+                self.attempts_made = self.attempts_made.max(attempt.0 + 1);
+                self.with_branch(branch, |branch| {
+                    let Phase::In { step, map_run, .. } = &mut branch.phase else { return };
+                    let Some(mut map_run) = map_run.take() else { return };
+                    (map_run.attempt, map_run.redrives) = (*attempt, *count);
+                    *step = Step::MapRun(map_run);
+                });
             }
             EventBody::MapRunSucceeded { output, exits_behind_start, .. } => {
                 self.set_step(branch, Step::Returned { result: output.clone() });
@@ -186,10 +197,12 @@ impl Execution {
                 }
             }
             EventBody::MapRunFailed(_, error) => {
+                self.with_branch(branch, Branch::set_map_run_aside);
                 self.set_step(branch, Step::Erred { error: error.clone(), heartbeat: false });
             }
             EventBody::MapRunAborted(_) => {
                 self.abandon(branch);
+                self.with_branch(branch, Branch::set_map_run_aside);
                 self.set_step(branch, Step::Waiting);
             }
             EventBody::MapIterationStarted { item, input, start_at, .. } => {
@@ -319,7 +332,9 @@ impl Execution {
         self.drop_timers(branch);
         self.with_branch(branch, |branch| {
             branch.previous = previous;
-            if let Phase::In { retries, step, .. } = &mut branch.phase {
+            if let Phase::In { retries, step, map_run, .. } = &mut branch.phase {
+                // The next try begins one of its own.
+                *map_run = None;
                 let at = retrier as usize;
                 if retries.len() <= at {
                     retries.resize(at + 1, 0);

@@ -176,6 +176,8 @@ pub enum Phase {
         retries: Vec<u32>,
         /// What it is at.
         step: Step,
+        /// The Map Run that it began and that ended without success: a redrive lets it go on.
+        map_run: Option<Box<MapRun>>,
     },
     /// After its last state.
     Done {
@@ -230,6 +232,8 @@ pub struct MapRun {
     pub items: Payload,
     /// `BatchInput`, evaluated.
     pub batch_input: Option<Payload>,
+    /// How often it was redriven.
+    pub redrives: u32,
 }
 
 impl MapRun {

@@ -254,6 +254,14 @@ impl EventBody {
                 Some("mapRunStartedEventDetails"),
                 vec![("mapRunArn", Detail::Text(map_run_arn.clone()))],
             ),
+            EventBody::MapRunRedriven { map_run_arn, count, .. } => (
+                "MapRunRedriven",
+                Some("mapRunRedrivenEventDetails"),
+                vec![
+                    ("mapRunArn", Detail::Text(map_run_arn.clone())),
+                    ("redriveCount", Detail::Number(u64::from(*count))),
+                ],
+            ),
             EventBody::MapRunSucceeded { .. } => ("MapRunSucceeded", None, vec![]),
             EventBody::MapRunFailed(_, error) => {
                 ("MapRunFailed", Some("mapRunFailedEventDetails"), failure(error))

@@ -478,6 +478,15 @@ pub enum EventBody {
         /// `clientToken`
         token: Option<Arc<str>>,
     },
+    /// `MapRunRedriven`: the Map Run that the state had begun goes on by the page's effect.
+    MapRunRedriven {
+        /// The attempt that is open until the Map Run has ended again.
+        attempt: AttemptId,
+        /// `mapRunArn`
+        map_run_arn: Arc<str>,
+        /// `redriveCount`
+        count: u32,
+    },
 }
 
 impl Record {

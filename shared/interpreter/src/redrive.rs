@@ -44,20 +44,6 @@ impl Execution {
         failed && !self.kept.is_empty() && self.last_event.0 < HISTORY_EVENTS_MAX - 1
     }
 
-    /// Whether a Map Run that was begun is among what it left unfinished.
-    pub fn leaves_map_run(&self) -> bool {
-        fn leaves(branch: &Branch) -> bool {
-            let Phase::In { step, state_type, .. } = &branch.phase else { return false };
-            match step {
-                Step::Stopped(stopped) => stopped.branches.iter().any(|(_, branch)| leaves(branch)),
-                // Of Map states only those with a Map Run fail or wait as such.
-                Step::Waiting | Step::Erred { .. } => *state_type == StateType::Map,
-                step => matches!(step, Step::MapRun(_)),
-            }
-        }
-        self.kept.values().any(|branch| leaves(branch))
-    }
-
     /// The execution goes on: each state that was entered and not left is to be begun again.
     pub(crate) fn redriven(&mut self, redriven: Redriven) {
         if !self.status.is_terminal() {
@@ -92,9 +78,19 @@ impl Execution {
 }
 
 impl Branch {
+    /// Keeps the Map Run that is under way here for a redrive, since it ends.
+    pub(crate) fn set_map_run_aside(&mut self) {
+        let Phase::In { step, map_run, .. } = &mut self.phase else { return };
+        match std::mem::replace(step, Step::Ready) {
+            Step::MapRun(open) => *map_run = Some(open),
+            other => *step = other,
+        }
+    }
+
     /// Lets the state that this is in begin again; its branches or iterations only where they are to go on, and then it gives
     /// their ids. Those that were set aside go into `kept`.
     fn restart(&mut self, kept: &mut BTreeMap<BranchId, Arc<Branch>>, afresh: bool) -> Vec<BranchId> {
+        self.set_map_run_aside();
         // What was not entered yet will be, and what was left stays so.
         let Phase::In { step, entered, retries, state_type, .. } = &mut self.phase else { return vec![] };
         retries.clear();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
-use stepwell_engine::map_run::{Change, MapRun, Outcome};
+use stepwell_engine::map_run::{Change, Known, MapRun, Outcome};
 use stepwell_engine::port::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 use stepwell_engine::stored::{decode_map_run, encode_map_run};
 use stepwell_expr::Payload;
@@ -40,6 +40,20 @@ impl MapRuns for LocalMapRuns {
     async fn results(&self, arn: &str, from: u64, limit: usize) -> Result<Vec<(u64, Payload)>, MapRunsError> {
         let arn = Box::<str>::from(arn);
         Ok(self.readers.read_much(move |connection| results(connection, &arn, from, limit)).await?)
+    }
+
+    async fn outcomes(
+        &self,
+        arn: &str,
+        from: u64,
+        limit: usize,
+        failures: bool,
+    ) -> Result<Vec<Known>, MapRunsError> {
+        let arn = Box::<str>::from(arn);
+        Ok(self
+            .readers
+            .read_much(move |connection| outcomes(connection, &arn, (from, limit), failures))
+            .await?)
     }
 
     async fn list(&self, query: MapRunsQuery) -> Result<ListedMapRuns, MapRunsError> {
@@ -80,10 +94,16 @@ fn apply(batch: &mut Batch<'_>, arn: &str, change: &Change) -> Result<Option<Cha
 
 /// Puts the outcome that `change` brings, if it brings one; `false` where it is known already.
 fn put_outcome(batch: &mut Batch<'_>, id: i64, known: &MapRun, change: &Change) -> Result<bool, StoreError> {
-    let Change::Outcome(Outcome { index, result, .. }) = change else { return Ok(true) };
-    let result = known.keeps_results().then(|| pack(result));
-    let sql = "INSERT INTO outcome (map_run, place, result) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-    Ok(batch.statement(sql)?.execute((id, index.cast_signed(), result))? > 0)
+    let Change::Outcome(outcome) = change else { return Ok(true) };
+    let Outcome { index, items, status, begun, redrives, .. } = *outcome;
+    let result = known.keeps(status).then(|| pack(&outcome.result));
+    let sql = "INSERT INTO outcome (map_run, place, result, status, items, begun, redrives)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT DO UPDATE SET result = excluded.result, status = excluded.status, items = excluded.items,
+             begun = excluded.begun, redrives = excluded.redrives
+         WHERE outcome.redrives < excluded.redrives";
+    let row = (id, index.cast_signed(), result, status, items.cast_signed(), begun, redrives);
+    Ok(batch.statement(sql)?.execute(row)? > 0)
 }
 
 /// The number of a Map Run in the store, and what it is.
@@ -123,6 +143,36 @@ fn results(
         Ok((row.get::<_, i64>(0)?.cast_unsigned(), unpack(id, row.get_ref(1)?.as_blob()?)))
     })?;
     rows.map(|row| row.map_err(StoreError::from).and_then(|(index, result)| Ok((index, result?)))).collect()
+}
+
+fn outcomes(
+    connection: &Connection,
+    arn: &str,
+    (from, limit): (u64, usize),
+    failures: bool,
+) -> Result<Vec<Known>, StoreError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let Some((id, _)) = find(&snapshot, arn)? else { return Ok(vec![]) };
+    let mut statement = snapshot.prepare_cached(
+        "SELECT place, items, status, begun, redrives FROM outcome
+         WHERE map_run = ?1 AND place >= ?2 AND (?4 OR status NOT IN ('SUCCEEDED', '')) ORDER BY place LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map((id, from.cast_signed(), limit, !failures), |row| {
+        Ok(Known {
+            index: row.get::<_, i64>(0)?.cast_unsigned(),
+            items: row.get::<_, i64>(1)?.cast_unsigned(),
+            status: match row.get_ref(2)?.as_str()? {
+                "SUCCEEDED" => "SUCCEEDED",
+                "TIMED_OUT" => "TIMED_OUT",
+                "ABORTED" => "ABORTED",
+                _ => "FAILED",
+            },
+            begun: row.get(3)?,
+            redrives: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn list(connection: &Connection, query: &MapRunsQuery) -> Result<ListedMapRuns, StoreError> {

@@ -98,7 +98,7 @@ INSERT INTO store VALUES (0);
 ";
 
 /// What each version after the first has more. They are never changed.
-const ADDED: [&str; 3] = [ACTIVITIES, MAP_RUNS, VERSIONS];
+const ADDED: [&str; 4] = [ACTIVITIES, MAP_RUNS, VERSIONS, OUTCOMES];
 
 // A waiting task is found by its activity's hash, and told from others by a hash of what names it.
 const ACTIVITIES: &str = "
@@ -138,6 +138,14 @@ CREATE TABLE outcome (
     result BLOB,
     PRIMARY KEY (map_run, place)
 ) WITHOUT ROWID;
+";
+
+// Outcomes that were there before have no status.
+const OUTCOMES: &str = "
+ALTER TABLE outcome ADD COLUMN status TEXT NOT NULL DEFAULT '';
+ALTER TABLE outcome ADD COLUMN items INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outcome ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outcome ADD COLUMN redrives INTEGER NOT NULL DEFAULT 0;
 ";
 
 const VERSIONS: &str = "

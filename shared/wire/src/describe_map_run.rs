@@ -23,6 +23,10 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     if let Some(closed_at) = map_run.closed_at {
         answer.time("stopDate", closed_at);
     }
+    // Recorded before there were redrives: none of this is there without one.
+    if let Some(redriven_at) = map_run.redriven_at {
+        answer.number("redriveCount", u64::from(map_run.redrives)).time("redriveDate", redriven_at);
+    }
     let limits = &map_run.limits;
     answer
         .number("maxConcurrency", u64::from(limits.max_concurrency))
@@ -35,6 +39,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
 
 fn write_counts(answer: &mut Answer, name: &str, map_run: &MapRun, of: impl Fn(Count) -> u64) {
     let (pending, running, ended) = (of(map_run.pending()), of(map_run.running()), &map_run.ended);
+    let waiting = of(map_run.unsuccessful.all());
     answer.object(name, |counts| {
         counts
             .number("pending", pending)
@@ -43,8 +48,13 @@ fn write_counts(answer: &mut Answer, name: &str, map_run: &MapRun, of: impl Fn(C
             .number("failed", of(ended.failed))
             .number("timedOut", of(ended.timed_out))
             .number("aborted", of(ended.aborted))
-            .number("total", pending + running + of(ended.all()))
+            .number("total", pending + running + of(ended.all()) + waiting)
             // Recorded: without a ResultWriter too.
             .number("resultsWritten", of(ended.succeeded));
+        if map_run.redrives > 0 {
+            counts
+                .number("failuresNotRedrivable", of(map_run.not_redrivable))
+                .number("pendingRedrive", waiting);
+        }
     });
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use stepwell_engine::map_run::{Change, MapRun};
+use stepwell_engine::map_run::{Change, Known, MapRun, Outcome};
 use stepwell_engine::port::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 use stepwell_engine::stored::{decode_map_run, encode_map_run};
 use stepwell_expr::Payload;
@@ -20,8 +20,8 @@ pub struct MemoryMapRuns {
 #[derive(Default)]
 struct Inner {
     map_runs: BTreeMap<Arc<str>, Arc<MapRun>>,
-    /// The outcomes that are known, with the results that are kept.
-    outcomes: BTreeMap<(Arc<str>, u64), Option<Payload>>,
+    /// The outcomes that are known, and whether their results are kept.
+    outcomes: BTreeMap<(Arc<str>, u64), (Outcome, bool)>,
 }
 
 impl MemoryMapRuns {
@@ -39,7 +39,10 @@ impl Inner {
     fn change(&mut self, arn: &str, change: &Change) -> Option<Changed> {
         let known = self.map_runs.get(arn)?.clone();
         if let Change::Outcome(outcome) = change
-            && self.outcomes.contains_key(&(known.arn.clone(), outcome.index))
+            && self
+                .outcomes
+                .get(&(known.arn.clone(), outcome.index))
+                .is_some_and(|(there, _)| there.redrives >= outcome.redrives)
         {
             return Some(Changed { map_run: known, applied: false });
         }
@@ -48,8 +51,8 @@ impl Inner {
         };
         let next = decode_map_run(&encode_map_run(&next)).expect("what was just encoded is whole");
         if let Change::Outcome(outcome) = change {
-            let kept = known.keeps_results().then(|| outcome.result.clone());
-            self.outcomes.insert((known.arn.clone(), outcome.index), kept);
+            let kept = known.keeps(outcome.status);
+            self.outcomes.insert((known.arn.clone(), outcome.index), (outcome.clone(), kept));
         }
         let map_run = Arc::new(next);
         self.map_runs.insert(map_run.arn.clone(), map_run.clone());
@@ -93,8 +96,25 @@ impl MapRuns for MemoryMapRuns {
         let inner = lock(&self.inner);
         let arn: Arc<str> = arn.into();
         let kept = inner.outcomes.range((arn.clone(), from)..=(arn, u64::MAX));
-        let kept = kept.filter_map(|((_, index), result)| Some((*index, result.clone()?)));
+        let kept = kept.filter(|(_, (_, is_kept))| *is_kept);
+        let kept = kept.map(|((_, index), (outcome, _))| (*index, outcome.result.clone()));
         Ok(kept.take(limit).collect())
+    }
+
+    async fn outcomes(
+        &self,
+        arn: &str,
+        from: u64,
+        limit: usize,
+        failures: bool,
+    ) -> Result<Vec<Known>, MapRunsError> {
+        self.faults.before().await.map_err(MapRunsError)?;
+        let inner = lock(&self.inner);
+        let arn: Arc<str> = arn.into();
+        let known =
+            inner.outcomes.range((arn.clone(), from)..=(arn, u64::MAX)).map(|(_, (outcome, _))| outcome);
+        let known = known.filter(|outcome| !failures || outcome.status != "SUCCEEDED").take(limit);
+        Ok(known.map(Outcome::known).collect())
     }
 
     async fn list(&self, query: MapRunsQuery) -> Result<ListedMapRuns, MapRunsError> {

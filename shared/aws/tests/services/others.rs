@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepwell_engine::map_run::{Change, Cursor, Ended, MapRun, Outcome, Transformation};
+use stepwell_engine::map_run::{Change, Claims, Count, Cursor, Ended, MapRun, Outcome, Transformation};
 use stepwell_engine::meta::RunId;
 use stepwell_engine::port::{Publication, RegistryError, WaitingTask};
 use stepwell_expr::Payload;
@@ -114,7 +114,15 @@ fn task(attempt: u32) -> WaitingTask {
 
 fn outcome(index: u64) -> Change {
     let result = Payload::parse("1").expect("it is JSON");
-    Change::Outcome(Outcome { index, items: 2, status: "SUCCEEDED", result })
+    Change::Outcome(Outcome {
+        index,
+        items: 2,
+        status: "SUCCEEDED",
+        result,
+        begun: 0,
+        redrives: 0,
+        not_redrivable: false,
+    })
 }
 
 fn map_run() -> Arc<MapRun> {
@@ -142,5 +150,11 @@ fn map_run() -> Arc<MapRun> {
         result_bytes: 0,
         ending: None,
         closed_at: None,
+        redrives: 0,
+        redriven_at: None,
+        unsuccessful: Ended::default(),
+        not_redrivable: Count::default(),
+        claims: Claims::default(),
+        failure_bytes: 0,
     })
 }

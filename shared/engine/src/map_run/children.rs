@@ -17,7 +17,7 @@ use crate::port::{ListQuery, StateMachine};
 /// Executions that are started behind one cursor's move.
 const STARTED_MAX: u64 = 200;
 /// Executions that are started or stopped at once.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 /// Executions of one page of those that run.
 const LISTED: usize = 200;
 
@@ -31,7 +31,9 @@ pub(crate) struct Plan {
 impl Engine {
     /// What the executions of `map_run` are made from; `None` where nothing waits for it any more.
     pub(super) async fn plan(&self, map_run: &MapRun) -> Result<Option<Arc<Plan>>, DriveError> {
-        if let Some(plan) = self.inner.plans.copy(&map_run.arn) {
+        let known = self.inner.plans.copy(&map_run.arn);
+        // A redrive has another attempt wait.
+        if let Some(plan) = known.filter(|plan| plan.execution.map_run(map_run.attempt).is_some()) {
             return Ok(Some(plan));
         }
         let Some(run) = self.load(&map_run.execution_arn).await? else { return Ok(None) };
@@ -51,11 +53,7 @@ impl Engine {
     /// Starts executions behind the cursor, as many as there is room for; whether the Map Run is then to be looked at
     /// again.
     pub(super) async fn start_children(&self, map_run: &MapRun, plan: &Plan) -> Result<bool, DriveError> {
-        let most = match map_run.limits.max_concurrency {
-            0 => self.inner.settings.map_run_children_max,
-            asked => u64::from(asked).min(self.inner.settings.map_run_children_max),
-        };
-        let room = most.saturating_sub(map_run.running().children).min(STARTED_MAX);
+        let room = self.room(map_run);
         if room == 0 || map_run.cursor.items >= map_run.items {
             return Ok(false);
         }
@@ -65,7 +63,7 @@ impl Engine {
         let inputs = match inputs {
             Ok(inputs) => inputs,
             Err(error) => {
-                self.change(&map_run.arn, Change::End(Ending::Failed(error))).await?;
+                self.change_this(map_run, Change::End(Ending::Failed(error))).await?;
                 return Ok(true);
             }
         };
@@ -91,8 +89,17 @@ impl Engine {
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
-        self.change(&map_run.arn, Change::Advance { from, to }).await?;
+        self.change_this(map_run, Change::Advance { from, to }).await?;
         Ok(true)
+    }
+
+    /// How many executions of a Map Run may begin or go on now.
+    pub(super) fn room(&self, map_run: &MapRun) -> u64 {
+        let most = match map_run.limits.max_concurrency {
+            0 => self.inner.settings.map_run_children_max,
+            asked => u64::from(asked).min(self.inner.settings.map_run_children_max),
+        };
+        most.saturating_sub(map_run.running().children).min(STARTED_MAX)
     }
 
     /// Stops the executions of a Map Run that run, and gives how many those were.
@@ -125,18 +132,12 @@ impl Plan {
         index: u64,
         child: stepwell_interpreter::ChildInput,
     ) -> (StartRequest, u64) {
-        let name: Arc<str> = uuid_of(&format!("{}:{index}", map_run.arn)).into();
-        let kind = if map_run.express { "express" } else { "execution" };
-        let machine = &self.machine.arn;
-        let mut arn = format!("{}:{name}", machine.replacen(":stateMachine:", &format!(":{kind}:"), 1));
-        if map_run.express {
-            arn.push_str(&format!(":{}", uuid_of(&arn)));
-        }
+        let (name, execution_arn) = map_run.child(index, map_run.redrives);
         let items = child.items;
         let parent = Parent::MapRun { map_run_arn: map_run.arn.clone(), index, items };
         let request = StartRequest {
             machine: self.machine.clone(),
-            execution_arn: arn.into(),
+            execution_arn,
             name,
             input: child.input,
             trace_header: None,
@@ -150,6 +151,27 @@ impl Plan {
     /// The Map state that waits.
     pub(super) fn state(&self, map_run: &MapRun) -> Option<&State> {
         map_state(&self.definition, &self.execution, map_run.attempt)
+    }
+}
+
+impl MapRun {
+    /// The name and the ARN of execution number `index`, if it was first started in redrive number `begun`.
+    pub(super) fn child(&self, index: u64, begun: u32) -> (Arc<str>, Arc<str>) {
+        let name: Arc<str> = match begun {
+            0 => uuid_of(&format!("{}:{index}", self.arn)).into(),
+            begun => uuid_of(&format!("{}:{index}:{begun}", self.arn)).into(),
+        };
+        let kind = if self.express { ":express:" } else { ":execution:" };
+        let mut arn = format!("{}:{name}", self.state_machine_arn.replacen(":stateMachine:", kind, 1));
+        if self.express {
+            arn.push_str(&format!(":{}", uuid_of(&arn)));
+        }
+        (name, arn.into())
+    }
+
+    /// In which redrive the execution of this index and ARN was first started.
+    pub(super) fn begun(&self, index: u64, arn: &str) -> Option<u32> {
+        (0..=self.redrives).find(|begun| *self.child(index, *begun).1 == *arn)
     }
 }
 
@@ -179,7 +201,7 @@ pub(super) fn transformation(state: Option<&State>) -> Transformation {
 }
 
 /// The machine that a Map Run's executions are of, which `parent` began. Its definition is in the parent's.
-fn child_machine(parent: &Meta, arn: &Arc<str>, express: bool) -> StateMachine {
+pub(super) fn child_machine(parent: &Meta, arn: &Arc<str>, express: bool) -> StateMachine {
     let name = arn.rsplit(':').next().unwrap_or_default();
     StateMachine {
         arn: arn.clone(),

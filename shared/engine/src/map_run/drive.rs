@@ -6,13 +6,14 @@
 //! executions of a Map Run whose end was decided meanwhile finds that out when the cursor does not move, and stops them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stepwell_asl::{ErrorName, StateKind};
 use stepwell_interpreter::{AttemptId, ErrorOutput, MapRunLimits};
 
 use super::children::{map_state, transformation};
 use super::results::result_of;
-use super::{Change, Cursor, Ended, Ending, LimitsUpdate, MapRun, Outcome};
+use super::{Change, Claims, Count, Cursor, Ended, Ending, LimitsUpdate, MapRun, Outcome};
 use crate::Engine;
 use crate::driver::DriveError;
 use crate::engine::{Driven, UpdateMapRunError};
@@ -20,6 +21,12 @@ use crate::message::{Callback, MapRunMessage, Message, MessageBody};
 use crate::meta::{Meta, RunId};
 use crate::port::{Changed, ListedMapRuns, MapRunsError, MapRunsQuery};
 use crate::run::Run;
+
+/// What a message waits for whose Map Run has not ended yet that it is to redrive.
+const REDRIVE_WAIT: Duration = Duration::from_millis(500);
+
+/// Executions that may have been started behind the cursor when an end was decided, at the most.
+const LATE: usize = 10_000;
 
 impl Engine {
     /// A Map Run (API: DescribeMapRun).
@@ -72,6 +79,15 @@ impl Engine {
         Ok(self.patiently(|| map_runs.change(arn, change.clone())).await?)
     }
 
+    /// Changes a Map Run, unless it was redriven since `map_run` was read.
+    pub(super) async fn change_this(
+        &self,
+        map_run: &MapRun,
+        change: Change,
+    ) -> Result<Option<Changed>, DriveError> {
+        self.change(&map_run.arn, Change::In(map_run.redrives, Box::new(change))).await
+    }
+
     /// Sends a message to a Map Run.
     pub(crate) async fn send_to_map_run(
         &self,
@@ -96,16 +112,30 @@ impl Engine {
                 self.begin(arn, execution, *run, *attempt).await?;
             }
             MapRunMessage::ChildFinished { index, items, child } => {
-                self.take_outcome(arn, (*index, *items), child).await?;
+                self.take_outcome(arn, (*index, *items), child, None).await?;
+            }
+            MapRunMessage::RedrivenChildFinished { index, items, redrives, child } => {
+                self.take_outcome(arn, (*index, *items), child, Some(*redrives)).await?;
             }
             MapRunMessage::Update { after, update } => {
                 self.change(arn, Change::Limits { after: *after, update: *update }).await?;
             }
-            MapRunMessage::Stop => {
-                self.change(arn, Change::End(Ending::Aborted)).await?;
+            MapRunMessage::Stop => self.stop_map_run(arn).await?,
+            MapRunMessage::Redrive { execution, run, attempt, redrives } => {
+                self.redrive_map_run(arn, execution, *run, (*attempt, *redrives)).await?;
             }
             MapRunMessage::Continue => {}
         }
+        let driven = self.drive_on(arn).await?;
+        let comes_again = match message {
+            MapRunMessage::Redrive { redrives, .. } => !self.has_begun_redrive(arn, *redrives).await?,
+            _ => false,
+        };
+        Ok(if comes_again { Driven::Again { after: REDRIVE_WAIT } } else { driven })
+    }
+
+    /// Does for a Map Run what there is to do.
+    async fn drive_on(&self, arn: &Arc<str>) -> Result<Driven, DriveError> {
         // Only where no other process may have taken that driver's message in meanwhile.
         let takes_turns = self.inner.settings.former_deliveries_are_dead;
         let mut turn = takes_turns.then(|| self.inner.turns.take(arn));
@@ -148,7 +178,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn new_map_run(
+    pub(super) async fn new_map_run(
         &self,
         arn: &Arc<str>,
         parent: &Run,
@@ -184,6 +214,12 @@ impl Engine {
             result_bytes: 0,
             ending: map.and_then(unsupported).map(Ending::Failed),
             closed_at: None,
+            redrives: 0,
+            redriven_at: None,
+            unsuccessful: Ended::default(),
+            not_redrivable: Count::default(),
+            claims: Claims::default(),
+            failure_bytes: 0,
         })
     }
 
@@ -192,11 +228,14 @@ impl Engine {
         arn: &Arc<str>,
         (index, items): (u64, u64),
         child: &Meta,
+        redriven: Option<u32>,
     ) -> Result<(), DriveError> {
         let map_runs = &self.inner.ports.map_runs;
         let Some(map_run) = self.patiently(|| map_runs.map_run(arn)).await? else { return Ok(()) };
         let result = result_of(child, map_run.transformation);
-        let outcome = Outcome { index, items, status: child.status(), result };
+        let Some(begun) = map_run.begun(index, &child.execution_arn) else { return Ok(()) };
+        let (status, redrives) = (child.status(), redriven.unwrap_or(begun));
+        let outcome = Outcome { index, items, status, result, begun, redrives, not_redrivable: false };
         self.change(arn, Change::Outcome(outcome)).await?;
         Ok(())
     }
@@ -211,24 +250,28 @@ impl Engine {
             None if map_run.fails() => {
                 let cause = "The specified tolerated failure threshold was exceeded";
                 let error = ErrorOutput::new(ErrorName::EXCEED_TOLERATED_FAILURE_THRESHOLD, cause);
-                self.change(arn, Change::End(Ending::Failed(error))).await?;
+                self.change_this(&map_run, Change::End(Ending::Failed(error))).await?;
                 Ok(true)
             }
             None => match self.plan(&map_run).await? {
                 None => {
-                    self.change(arn, Change::End(Ending::Aborted)).await?;
+                    self.change_this(&map_run, Change::End(Ending::Aborted)).await?;
                     Ok(true)
                 }
                 Some(plan) if map_run.is_done() => {
                     let state = plan.state(&map_run).map(|state| state.name.clone()).unwrap_or_default();
                     match self.gather(&map_run, &state).await? {
                         Callback::Failure(error) => {
-                            self.change(arn, Change::End(Ending::Failed(error))).await?;
+                            self.change_this(&map_run, Change::End(Ending::Failed(error))).await?;
                             Ok(true)
                         }
                         success => self.close(&map_run, Ending::Succeeded, Some(success)).await,
                     }
                 }
+                Some(_) if map_run.claims.done < map_run.claims.claimed => {
+                    self.redrive_claimed(&map_run).await
+                }
+                Some(_) if map_run.unsuccessful.all().children > 0 => self.claim(&map_run).await,
                 Some(plan) => self.start_children(&map_run, &plan).await,
             },
         }
@@ -236,11 +279,20 @@ impl Engine {
 
     /// Stops what still runs of a Map Run whose end is decided, and closes it when nothing does.
     async fn wind_up(&self, map_run: &MapRun, ending: &Ending) -> Result<bool, DriveError> {
+        if map_run.closed_at.is_none() && map_run.claims.done < map_run.claims.claimed {
+            // Each of them has an outcome to come, which only its redrive brings.
+            return self.redrive_claimed(map_run).await;
+        }
         if self.stop_children(&map_run.arn).await? > 0 {
             // They have told of their ends by now, or did so long ago: it shows in the Map Run as it is now.
             return Ok(true);
         }
-        let all_known = map_run.ended.all().children >= map_run.cursor.children;
+        let ended = map_run.ended.all().children + map_run.unsuccessful.all().children;
+        // Those behind the cursor were started by one who was late, and are counted, too.
+        let (map_runs, behind) = (&self.inner.ports.map_runs, map_run.cursor.children);
+        let late = self.patiently(|| map_runs.outcomes(&map_run.arn, behind, LATE, false)).await?;
+        let late = late.iter().filter(|one| one.redrives == map_run.redrives).count() as u64;
+        let all_known = ended >= map_run.cursor.children + late;
         if !all_known || map_run.closed_at.is_some() {
             // What has been told comes.
             return Ok(false);
@@ -266,7 +318,7 @@ impl Engine {
             let message = Message { execution: map_run.execution_arn.clone(), run, epoch, sent_at: at, body };
             self.patiently(|| ports.queue.send(message.clone(), None)).await?;
         }
-        self.change(&map_run.arn, Change::Close { ending, at }).await?;
+        self.change_this(map_run, Change::Close { ending, at }).await?;
         self.inner.plans.take(&map_run.arn);
         Ok(true)
     }

@@ -7,6 +7,7 @@
 
 mod children;
 mod drive;
+mod redrive;
 mod results;
 mod turns;
 
@@ -61,6 +62,28 @@ pub struct MapRun {
     pub ending: Option<Ending>,
     /// `stopDate`: all its executions have ended.
     pub closed_at: Option<Timestamp>,
+    /// `redriveCount`
+    pub redrives: u32,
+    /// `redriveDate`
+    pub redriven_at: Option<Timestamp>,
+    /// `pendingRedrive`: executions that ended without success, by their status, and wait to go on.
+    pub unsuccessful: Ended,
+    /// `failuresNotRedrivable`: of those that have ended, those that could not go on.
+    pub not_redrivable: Count,
+    /// How far those that wait to go on do.
+    pub claims: Claims,
+    /// Bytes of the results of executions without success.
+    pub failure_bytes: u64,
+}
+
+/// How far a redriven Map Run's executions are redriven: those before `done` are, and those from there before `claimed` are
+/// about to be, by whoever drives the Map Run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Claims {
+    /// An index of executions.
+    pub done: u64,
+    /// Another.
+    pub claimed: u64,
 }
 
 /// `Transformation` of a `WriterConfig`.
@@ -138,6 +161,30 @@ pub enum Change {
     },
     /// How it ends is decided, where it was not yet.
     End(Ending),
+    /// Redrive number `redrives`, which it has not had yet, where it is over.
+    Redrive {
+        /// Which.
+        redrives: u32,
+        /// When.
+        at: Timestamp,
+        /// Its executions that have ended, as they are known one by one.
+        known: Ended,
+        /// It as it would be begun now.
+        begun: Box<MapRun>,
+    },
+    /// Another, where this redrive is the last one.
+    In(u32, Box<Change>),
+    /// Executions without success are about to be redriven, where those claimed before are, and no end was decided.
+    Claim {
+        /// [`Claims::claimed`] before.
+        from: u64,
+        /// And now.
+        to: u64,
+        /// Which they are; `None` where no more are known: the others count as not redrivable.
+        which: Option<Ended>,
+    },
+    /// What was claimed up to here is redriven.
+    Claimed(u64),
     /// It is over, where it was not, and no other end was decided.
     Close {
         /// How it ended.
@@ -158,6 +205,27 @@ pub struct Outcome {
     pub status: StatusName,
     /// What it adds to the results.
     pub result: Payload,
+    /// Before which redrive of the Map Run it was first started, so its name says.
+    pub begun: u32,
+    /// In which redrive of the Map Run it has ended; 0 in none.
+    pub redrives: u32,
+    /// Whether this is how it ended long ago, since it could not be redriven.
+    pub not_redrivable: bool,
+}
+
+/// An execution that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its place among the Map Run's executions.
+    pub index: u64,
+    /// How many items it had.
+    pub items: u64,
+    /// Its status.
+    pub status: StatusName,
+    /// [`Outcome::begun`]
+    pub begun: u32,
+    /// [`Outcome::redrives`]
+    pub redrives: u32,
 }
 
 /// What UpdateMapRun changes.
@@ -171,6 +239,14 @@ pub struct LimitsUpdate {
     pub tolerated_failure_percentage: Option<f64>,
 }
 
+impl Outcome {
+    /// It without its result.
+    pub fn known(&self) -> Known {
+        let Outcome { index, items, status, begun, redrives, .. } = *self;
+        Known { index, items, status, begun, redrives }
+    }
+}
+
 impl MapRun {
     /// The Map Run after `change`; `None` where its condition does not hold. That the outcome of an
     /// [`Change::Outcome`] is not known yet is for the store to see.
@@ -180,15 +256,61 @@ impl MapRun {
         match change {
             Change::Outcome(_) if self.closed_at.is_some() => return None,
             Change::Outcome(outcome) => {
-                let count = match outcome.status {
-                    "SUCCEEDED" => &mut next.ended.succeeded,
-                    "TIMED_OUT" => &mut next.ended.timed_out,
-                    "ABORTED" => &mut next.ended.aborted,
-                    _ => &mut next.ended.failed,
-                };
-                count.children += 1;
-                count.items += outcome.items;
-                next.result_bytes += outcome.result.bytes() as u64 + 1;
+                if outcome.redrives != self.redrives {
+                    return None;
+                }
+                let one = Count { children: 1, items: outcome.items };
+                next.ended.of(outcome.status).add(one);
+                if outcome.not_redrivable {
+                    next.not_redrivable.add(one);
+                }
+                let bytes = outcome.result.bytes() as u64 + 1;
+                match outcome.status {
+                    "SUCCEEDED" => next.result_bytes += bytes,
+                    _ => next.failure_bytes += bytes,
+                }
+            }
+            Change::In(redrives, change) => {
+                return if self.redrives == *redrives { self.changed(change) } else { None };
+            }
+            Change::Redrive { redrives, at, known, begun } => {
+                if self.closed_at.is_none() || self.redrives >= *redrives {
+                    return None;
+                }
+                (next.redrives, next.epoch, next.attempt) = (*redrives, begun.epoch, begun.attempt);
+                (next.redriven_at, next.closed_at, next.ending) = (Some(*at), None, begun.ending.clone());
+                if next.cursor == Cursor::default() {
+                    // It may have been put when nobody waited for it any more, and nobody knew what it was to do.
+                    let limits = if next.updates == 0 { begun.limits } else { next.limits };
+                    (next.items, next.limits, next.transformation) =
+                        (begun.items, limits, begun.transformation);
+                    next.express = begun.express;
+                }
+                next.unsuccessful = Ended { succeeded: Count::default(), ..*known };
+                next.ended = Ended { succeeded: known.succeeded, ..Ended::default() };
+                next.not_redrivable = Count::default();
+                next.claims = Claims::default();
+                next.failure_bytes = 0;
+            }
+            Change::Claim { from, to, which } => {
+                let Claims { done, claimed } = self.claims;
+                if !is_open || done != claimed || claimed != *from {
+                    return None;
+                }
+                match which {
+                    Some(which) => next.unsuccessful.subtract(which),
+                    None => next.take_back(),
+                }
+                next.claims.claimed = *to;
+                if which.is_none() {
+                    next.claims.done = *to;
+                }
+            }
+            Change::Claimed(to) => {
+                if self.claims.claimed != *to || self.claims.done >= *to {
+                    return None;
+                }
+                next.claims.done = *to;
             }
             Change::Advance { from, to } => {
                 if !is_open || self.cursor != *from {
@@ -216,14 +338,33 @@ impl MapRun {
                 }
                 next.ending = Some(ending.clone());
                 next.closed_at = Some(*at);
+                let not_redrivable = next.not_redrivable;
+                next.take_back();
+                next.not_redrivable = not_redrivable;
             }
         }
         Some(next)
     }
 
-    /// Whether the result of one more execution is kept: what is too much for the state's output anyhow is not.
-    pub fn keeps_results(&self) -> bool {
-        self.result_bytes <= RESULT_BYTES_KEPT
+    /// Whether the result of one more execution of that status is kept: what is too much for the state's output
+    /// anyhow is not. Those of executions without success, which a redrive may replace, are counted apart.
+    pub fn keeps(&self, status: StatusName) -> bool {
+        let bytes = if status == "SUCCEEDED" { self.result_bytes } else { self.failure_bytes };
+        bytes <= RESULT_BYTES_KEPT
+    }
+
+    /// Whether all results are kept.
+    pub(crate) fn keeps_results(&self) -> bool {
+        self.keeps("SUCCEEDED") && self.keeps("FAILED")
+    }
+
+    /// What waits to go on does so no more.
+    fn take_back(&mut self) {
+        let unsuccessful = std::mem::take(&mut self.unsuccessful);
+        for (status, count) in unsuccessful.by_status() {
+            self.ended.of(status).add(count);
+            self.not_redrivable.add(count);
+        }
     }
 
     /// `status`
@@ -238,10 +379,10 @@ impl MapRun {
 
     /// Executions and items that are under way.
     pub fn running(&self) -> Count {
-        let ended = self.ended.all();
+        let (ended, waiting) = (self.ended.all(), self.unsuccessful.all());
         Count {
-            children: self.cursor.children.saturating_sub(ended.children),
-            items: self.cursor.items.saturating_sub(ended.items),
+            children: self.cursor.children.saturating_sub(ended.children + waiting.children),
+            items: self.cursor.items.saturating_sub(ended.items + waiting.items),
         }
     }
 
@@ -257,7 +398,8 @@ impl MapRun {
 
     /// Whether all items have had their turn and every execution has ended.
     pub(crate) fn is_done(&self) -> bool {
-        self.cursor.items >= self.items && self.ended.all().children == self.cursor.children
+        let waits = self.unsuccessful.all().children > 0;
+        self.cursor.items >= self.items && !waits && self.ended.all().children >= self.cursor.children
     }
 
     /// Whether more items failed than are tolerated.
@@ -276,14 +418,44 @@ impl MapRun {
     }
 }
 
+impl Count {
+    fn add(&mut self, other: Count) {
+        self.children += other.children;
+        self.items += other.items;
+    }
+
+    fn subtract(&mut self, other: Count) {
+        self.children = self.children.saturating_sub(other.children);
+        self.items = self.items.saturating_sub(other.items);
+    }
+}
+
 impl Ended {
     /// All of them.
     pub fn all(&self) -> Count {
-        let counts = [self.succeeded, self.failed, self.timed_out, self.aborted];
-        counts.into_iter().fold(Count::default(), |sum, count| Count {
-            children: sum.children + count.children,
-            items: sum.items + count.items,
-        })
+        let mut sum = Count::default();
+        self.by_status().into_iter().for_each(|(_, count)| sum.add(count));
+        sum
+    }
+
+    fn by_status(&self) -> [(StatusName, Count); 4] {
+        let Ended { succeeded, failed, timed_out, aborted } = *self;
+        [("SUCCEEDED", succeeded), ("FAILED", failed), ("TIMED_OUT", timed_out), ("ABORTED", aborted)]
+    }
+
+    fn of(&mut self, status: StatusName) -> &mut Count {
+        match status {
+            "SUCCEEDED" => &mut self.succeeded,
+            "TIMED_OUT" => &mut self.timed_out,
+            "ABORTED" => &mut self.aborted,
+            _ => &mut self.failed,
+        }
+    }
+
+    fn subtract(&mut self, other: &Ended) {
+        for (status, count) in other.by_status() {
+            self.of(status).subtract(count);
+        }
     }
 }
 

@@ -40,7 +40,7 @@ fn described(child: &Meta) -> Map {
         members.insert("Output", output.text().clone().into());
     }
     members.insert("OutputDetails", included());
-    members.insert("RedriveCount", 0.into());
+    members.insert("RedriveCount", i64::from(child.epoch).into());
     let succeeded = child.status() == "SUCCEEDED";
     members
         .insert("RedriveStatus", if succeeded { "NOT_REDRIVABLE" } else { "REDRIVABLE_BY_MAP_RUN" }.into());

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use stepwell_expr::Payload;
 
 use super::BoxError;
-use crate::map_run::{Change, MapRun};
+use crate::map_run::{Change, Known, MapRun};
 
 /// Map Runs, kept for good.
 ///
@@ -27,8 +27,8 @@ pub trait MapRuns: Send + Sync {
     async fn map_run(&self, arn: &str) -> Result<Option<Arc<MapRun>>, MapRunsError>;
 
     /// Changes a Map Run as [`MapRun::changed`] says, in one transaction, and gives it as it is then; `None` where there
-    /// is none. An outcome whose index has one already changes nothing; a new one is kept with its result, where
-    /// [`MapRun::keeps_results`] held before.
+    /// is none. An outcome takes the place of one of its index of an earlier redrive; where another is there, it changes
+    /// nothing. It is kept with its result, where [`MapRun::keeps`] held before.
     ///
     /// # Errors
     /// [`MapRunsError`]; it may have been changed.
@@ -39,6 +39,19 @@ pub trait MapRuns: Send + Sync {
     /// # Errors
     /// [`MapRunsError`] where the store does not answer.
     async fn results(&self, arn: &str, from: u64, limit: usize) -> Result<Vec<(u64, Payload)>, MapRunsError>;
+
+    /// The executions with an index from `from` on whose outcomes are known, in the order of their indexes, `limit` at most; of
+    /// those only the ones without success where `failures` says so.
+    ///
+    /// # Errors
+    /// [`MapRunsError`] where the store does not answer.
+    async fn outcomes(
+        &self,
+        arn: &str,
+        from: u64,
+        limit: usize,
+        failures: bool,
+    ) -> Result<Vec<Known>, MapRunsError>;
 
     /// The Map Runs that `query` asks for, newest first.
     ///

@@ -50,8 +50,8 @@ pub enum StoredError {
 
 const META_VERSION: u8 = 3;
 const END_VERSION: u8 = 2;
-const MESSAGE_VERSION: u8 = 3;
-const MAP_RUN_VERSION: u8 = 1;
+const MESSAGE_VERSION: u8 = 4;
+const MAP_RUN_VERSION: u8 = 2;
 
 // Each version of these added something behind what was there: to a META and a message's META its parent (2) and the date of its
 // last redrive (3), to a META (3) and an end (2) the number of events. So what an earlier version wrote lacks as many bytes at its end as
@@ -62,7 +62,9 @@ const META_ADDED: [usize; 4] = [0, 0, 1, 2];
 /// What each version of an end added.
 const END_ADDED: [usize; 3] = [0, 0, 1];
 /// What each version of a message added to its META.
-const MESSAGE_ADDED: [usize; 4] = [0, 0, 1, 1];
+const MESSAGE_ADDED: [usize; 5] = [0, 0, 1, 1, 0];
+/// What each version of a Map Run added: all about its redrives (2).
+const MAP_RUN_ADDED: [usize; 3] = [0, 0, 15];
 
 /// A META with everything in it, its input and end included.
 pub fn encode_meta(meta: &Meta) -> Bytes {
@@ -105,7 +107,7 @@ pub fn encode_map_run(map_run: &MapRun) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_map_run(bytes: &[u8]) -> Result<MapRun, StoredError> {
-    decode("map run", MAP_RUN_VERSION, bytes)
+    decode("map run", MAP_RUN_VERSION, &completed(bytes, &MAP_RUN_ADDED))
 }
 
 /// A message with everything in it.
@@ -131,7 +133,7 @@ fn completed<'b>(bytes: &'b [u8], added: &[usize]) -> Cow<'b, [u8]> {
         [version, rest @ ..] if (1..added.len() - 1).contains(&usize::from(*version)) => {
             let nothing: usize = added[usize::from(*version) + 1..].iter().sum();
             let last = (added.len() - 1) as u8;
-            Cow::Owned([&[last], rest, &[0; 8][..nothing]].concat())
+            Cow::Owned([&[last], rest, &[0; 16][..nothing]].concat())
         }
         _ => Cow::Borrowed(bytes),
     }

@@ -11,7 +11,7 @@ use super::StoredError;
 use super::payloads::{PayloadIndex, REFERRED_BYTES_MIN, sample};
 use crate::meta::PayloadPlace;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// The versions before redrives (2) and before Map Runs (1), whose records are a part of today's.
 const FIRST_VERSION: u8 = 1;
 

@@ -23,6 +23,13 @@ impl Decider<'_> {
         map: &Map,
         selected: &Payload,
     ) -> Result<(), Fault> {
+        if let Phase::In { map_run: Some(map_run), .. } = &self.execution.branch(branch).phase {
+            let (map_run_arn, count) = (map_run.arn.clone(), map_run.redrives + 1);
+            let attempt = AttemptId(self.execution.attempts_made);
+            self.event(branch, EventBody::MapRunRedriven { attempt, map_run_arn, count });
+            self.effect(Effect::StartMapRun { attempt });
+            return Ok(());
+        }
         let items = match map.item_reader {
             // The Map Run reads them.
             Some(_) => Payload::of(Value::array(vec![])),

@@ -77,7 +77,7 @@ impl Decider<'_> {
     ) -> Result<(), Fault> {
         let batch_input = self.batch_input(branch, map, selected)?;
         let (attempt, arn, limits) = (AttemptId(0), "".into(), *limits);
-        let map_run = MapRun { attempt, arn, limits, items, batch_input };
+        let map_run = MapRun { attempt, arn, limits, items, batch_input, redrives: 0 };
         if let Some(selector) = &map.item_selector {
             let mut made = vec![];
             for index in 0..map_run.length() as u32 {

@@ -312,3 +312,74 @@ fn a_map_state_is_described_by_its_label() {
     let refusal = format!("StateMachineDoesNotExist: State Machine Does Not Exist: '{other}'");
     site.refused("DescribeStateMachine", &body("stateMachineArn", &other), &refusal);
 }
+
+/// Stops an execution whose Map Run has done its first item of three, redrives it and lets it end.
+fn redriven(express: bool) -> MapRun {
+    let mut map_run = run(&distributed(SORTED, express, r#""MaxConcurrency":2,"#), "[1, 7, 2]");
+    map_run.site.ask("StopExecution", body("executionArn", &map_run.execution));
+    map_run.site.settle(Duration::from_secs(1));
+    map_run.counts("ABORTED", [0, 0, 2, 0, 0, 1, 3, 2], [0, 0, 2, 0, 0, 1, 3, 2]);
+    let described = map_run.execution();
+    assert_eq!(text(&described, "redriveStatus"), "REDRIVABLE", "{described}");
+    map_run.site.ask("RedriveExecution", body("executionArn", &map_run.execution));
+    map_run.site.settle(Duration::from_secs(5));
+    let described = map_run.described();
+    assert_eq!(text(&described, "status"), "RUNNING");
+    let counts = r#"{"pending":0,"running":1,"succeeded":2,"failed":0,"timedOut":0,"aborted":0,"total":3,"resultsWritten":2,"failuresNotRedrivable":0,"pendingRedrive":0}"#;
+    for name in ["itemCounts", "executionCounts"] {
+        assert_eq!(described.get(name).map(Value::to_json).as_deref(), Some(counts));
+    }
+    assert_eq!(described.get("redriveCount").map(Value::to_json).as_deref(), Some("1"));
+    assert!(described.get("redriveDate").is_some() && described.get("stopDate").is_none());
+    map_run.site.settle(Duration::from_secs(60));
+    assert_eq!(text(&map_run.execution(), "output"), "[1,7,2]");
+    assert_eq!(
+        map_run.events(),
+        "MapRunAborted ExecutionAborted ExecutionRedriven MapRunRedriven MapRunSucceeded MapStateSucceeded \
+         MapStateExited ExecutionSucceeded"
+    );
+    let history = map_run.site.ask("GetExecutionHistory", body("executionArn", &map_run.execution));
+    let events = history.get("events").and_then(Value::as_array).expect("a list").to_vec();
+    let event = events.iter().find(|event| text(event, "type") == "MapRunRedriven").expect("it is there");
+    let details = event.get("mapRunRedrivenEventDetails").map(Value::to_json);
+    let expected = format!(r#"{{"mapRunArn":{},"redriveCount":1}}"#, quoted(&map_run.arn));
+    assert_eq!(details, Some(expected));
+    map_run
+}
+
+#[test]
+fn a_redrive_lets_what_failed_go_on() {
+    let mut map_run = redriven(false);
+    let children = map_run.children("");
+    assert_eq!(children.len(), 3);
+    let counts = children.iter().map(|child| {
+        let arn = text(child, "executionArn");
+        let child = map_run.site.ask("DescribeExecution", body("executionArn", &arn));
+        child.get("redriveCount").map(Value::to_json).unwrap_or_default()
+    });
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort();
+    assert_eq!(counts, ["0", "0", "1"]);
+}
+
+#[test]
+fn a_redrive_starts_express_executions_again() {
+    let mut map_run = redriven(true);
+    let children = map_run.children("");
+    let statuses: Vec<_> = children.iter().map(|child| text(child, "status")).collect();
+    assert_eq!(statuses.iter().filter(|status| *status == "SUCCEEDED").count(), 3, "{statuses:?}");
+}
+
+#[test]
+fn failures_count_anew_and_a_map_run_may_fail_again() {
+    let mut map_run = run(&distributed(SORTED, false, ""), "[1, 20, 30]");
+    for _ in 0..2 {
+        map_run.site.ask("RedriveExecution", body("executionArn", &map_run.execution));
+        map_run.site.settle(Duration::from_secs(5));
+    }
+    let described = map_run.described();
+    assert_eq!(text(&described, "status"), "FAILED");
+    let counts = r#"{"pending":0,"running":0,"succeeded":1,"failed":2,"timedOut":0,"aborted":0,"total":3,"resultsWritten":1,"failuresNotRedrivable":0,"pendingRedrive":0}"#;
+    assert_eq!(described.get("itemCounts").map(Value::to_json).as_deref(), Some(counts));
+    assert_eq!(described.get("redriveCount").map(Value::to_json).as_deref(), Some("2"));
+}

@@ -16,13 +16,6 @@ const MODEL: &str = include_str!("../model.txt");
 
 /// What the model has and this API does not, and why. What is here and known after all is a failure too.
 const MISSING: &str = "
-# The redrive of Map Runs
-out DescribeMapRun executionCounts.failuresNotRedrivable
-out DescribeMapRun executionCounts.pendingRedrive
-out DescribeMapRun itemCounts.failuresNotRedrivable
-out DescribeMapRun itemCounts.pendingRedrive
-out GetExecutionHistory events[].mapRunRedrivenEventDetails
-
 # HTTP tasks
 out TestState inspectionData.request
 out TestState inspectionData.request.body
