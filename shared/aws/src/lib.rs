@@ -53,7 +53,7 @@ pub struct Options {
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
-    /// How long an execution is kept after its end: [`RETENTION`], or what an operator says.
+    /// How long an execution is kept after its end: [`stepwell_engine::meta::RETENTION`], or what an operator says.
     pub retention: Duration,
 }
 

@@ -1,7 +1,9 @@
 //! Times ListExecutions.
 //!
-//!     listing --endpoint URL --setup              # a machine, a version and an alias of it: prints their ARNs for `fill`
-//!     listing --endpoint URL --machine-arn ARN    # after `fill`: one line for each kind of listing
+//! ```text
+//! listing --endpoint URL --setup              # a machine, a version and an alias of it: prints their ARNs for `fill`
+//! listing --endpoint URL --machine-arn ARN    # after `fill`: one line for each kind of listing
+//! ```
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use std::time::Instant;
