@@ -5,9 +5,9 @@ use stepwell_interpreter::{EventId, Record, history};
 
 use crate::answer::Answer;
 use crate::history::write_event;
-use crate::page_token::Binding;
+use crate::page_token::{Binding, page_items};
 use crate::request::{Members, Text, Violations};
-use crate::{Api, Error, ExecutionArn, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
+use crate::{Api, Error, ExecutionArn};
 
 pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let mut violations = Violations::default();
@@ -39,15 +39,6 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
         answer.text("nextToken", &binding.seal(&next.to_string(), api.now()));
     }
     Ok(answer)
-}
-
-/// `maxResults`
-///
-/// # Errors
-/// [`Error::Serialization`].
-pub(crate) fn page_items(request: &mut Members<'_>) -> Result<usize, Error> {
-    let items = request.integer("maxResults", 0, PAGE_ITEMS_MAX)?.unwrap_or(0);
-    Ok(usize::try_from(items).ok().filter(|items| *items > 0).unwrap_or(PAGE_ITEMS_DEFAULT))
 }
 
 fn binding(arn: &str, is_reverse: bool, is_data_included: bool) -> Binding {

@@ -3,8 +3,7 @@
 use stepwell_expr::Value;
 
 use crate::answer::Answer;
-use crate::get_execution_history::page_items;
-use crate::page_token::Binding;
+use crate::page_token::{Binding, page_items};
 use crate::request::{Members, Text, Violations};
 use crate::{Api, Error};
 
@@ -19,8 +18,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let after = binding.after(token.as_deref(), &ours, api.now())?;
     let mut activities = api.engine().ports().activities.list(Some(&after), limit + 1).await?;
     activities.retain(|activity| activity.arn.starts_with(&*ours));
-    let has_more = activities.len() > limit;
-    activities.truncate(limit);
+    let next = binding.page(&mut activities, limit, api.now(), |last| last.arn.to_string());
 
     let mut answer = Answer::with_capacity(256 * (activities.len() + 1));
     answer.list("activities", &activities, |item, activity| {
@@ -28,8 +26,6 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
             .text("name", &activity.name)
             .time("creationDate", activity.created_at);
     });
-    if let Some(last) = activities.last().filter(|_| has_more) {
-        answer.text("nextToken", &binding.seal(&last.arn, api.now()));
-    }
+    answer.text_if("nextToken", next);
     Ok(answer)
 }

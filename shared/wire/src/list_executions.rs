@@ -9,8 +9,7 @@ use stepwell_expr::Value;
 
 use crate::answer::Answer;
 use crate::describe_execution::write_execution;
-use crate::get_execution_history::page_items;
-use crate::page_token::Binding;
+use crate::page_token::{Binding, page_items};
 use crate::request::{Members, Text, Violations};
 use crate::target::{check_unlabelled, largest};
 use crate::{Api, Error, MapRunArn, StateMachineArn};

@@ -4,8 +4,7 @@ use stepwell_engine::port::MapRunsQuery;
 use stepwell_expr::Value;
 
 use crate::answer::Answer;
-use crate::get_execution_history::page_items;
-use crate::page_token::Binding;
+use crate::page_token::{Binding, page_items};
 use crate::request::{Members, Text, Violations};
 use crate::{Api, Error, ExecutionArn};
 

@@ -3,8 +3,7 @@
 use stepwell_expr::Value;
 
 use crate::answer::Answer;
-use crate::get_execution_history::page_items;
-use crate::page_token::Binding;
+use crate::page_token::{Binding, page_items};
 use crate::request::{Members, Text, Violations};
 use crate::target::{alias_arn, alive, check_unlabelled};
 use crate::{Api, Error, Qualifier, StateMachineArn};
@@ -35,16 +34,13 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let binding = Binding::of(&["ListStateMachineAliases", arn.text()]);
     let after = token.map(|token| binding.open(&token, api.now())).transpose()?;
     let mut aliases = registry.aliases(&machine.arn, version, after.as_deref(), limit + 1).await?;
-    let has_more = aliases.len() > limit;
-    aliases.truncate(limit);
+    let next = binding.page(&mut aliases, limit, api.now(), |last| last.name.to_string());
 
     let mut answer = Answer::with_capacity(200 * (aliases.len() + 1));
     answer.list("stateMachineAliases", &aliases, |item, alias| {
         item.text("stateMachineAliasArn", &alias_arn(&machine.arn, &alias.name))
             .time("creationDate", alias.created_at);
     });
-    if let Some(last) = aliases.last().filter(|_| has_more) {
-        answer.text("nextToken", &binding.seal(&last.name, api.now()));
-    }
+    answer.text_if("nextToken", next);
     Ok(answer)
 }

@@ -3,8 +3,7 @@
 use stepwell_expr::Value;
 
 use crate::answer::Answer;
-use crate::get_execution_history::page_items;
-use crate::page_token::Binding;
+use crate::page_token::{Binding, page_items};
 use crate::request::{Members, Text, Violations};
 use crate::target::{check_unlabelled, version_arn};
 use crate::{Api, Error, Qualifier, StateMachineArn};
@@ -29,16 +28,13 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
         }
         _ => vec![],
     };
-    let has_more = versions.len() > limit;
-    versions.truncate(limit);
+    let next = binding.page(&mut versions, limit, api.now(), |last| last.number.to_string());
 
     let mut answer = Answer::with_capacity(200 * (versions.len() + 1));
     answer.list("stateMachineVersions", &versions, |item, version| {
         item.text("stateMachineVersionArn", &version_arn(arn.machine(), version.number))
             .time("creationDate", version.created_at);
     });
-    if let Some(last) = versions.last().filter(|_| has_more) {
-        answer.text("nextToken", &binding.seal(&last.number.to_string(), api.now()));
-    }
+    answer.text_if("nextToken", next);
     Ok(answer)
 }

@@ -4,8 +4,7 @@ use stepwell_expr::Value;
 
 use crate::answer::Answer;
 use crate::create_state_machine::type_name;
-use crate::get_execution_history::page_items;
-use crate::page_token::Binding;
+use crate::page_token::{Binding, page_items};
 use crate::request::{Members, Text, Violations};
 use crate::{Api, Error};
 
@@ -20,8 +19,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let after = binding.after(token.as_deref(), &ours, api.now())?;
     let mut machines = api.engine().ports().registry.list(Some(&after), limit + 1).await?;
     machines.retain(|machine| machine.arn.starts_with(&*ours));
-    let has_more = machines.len() > limit;
-    machines.truncate(limit);
+    let next = binding.page(&mut machines, limit, api.now(), |last| last.arn.to_string());
 
     let mut answer = Answer::with_capacity(256 * (machines.len() + 1));
     answer.list("stateMachines", &machines, |item, machine| {
@@ -30,8 +28,6 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
             .text("type", type_name(machine.machine_type))
             .time("creationDate", machine.created_at);
     });
-    if let Some(last) = machines.last().filter(|_| has_more) {
-        answer.text("nextToken", &binding.seal(&last.arn, api.now()));
-    }
+    answer.text_if("nextToken", next);
     Ok(answer)
 }

@@ -1,8 +1,9 @@
-//! Page tokens: where a listing goes on, bound to the request that began it.
+//! Pages of listings: how long one is, and the tokens that say where it goes on, bound to the request that began it.
 
 use stepwell_interpreter::Timestamp;
 
-use crate::Error;
+use crate::request::Members;
+use crate::{Error, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 
 /// How long a page token is good for (API: `nextToken`).
 const VALID_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -51,10 +52,33 @@ impl Binding {
         Some(self.open(token, now)?).filter(|after| after.starts_with(ours)).ok_or(Error::InvalidToken)
     }
 
+    /// Cuts `items`, of which one more than `limit` were asked for, to a page, and gives the token of the next one, where
+    /// there is more. `cursor` is where a listing that ends with an item goes on.
+    pub(crate) fn page<T>(
+        &self,
+        items: &mut Vec<T>,
+        limit: usize,
+        now: Timestamp,
+        cursor: impl Fn(&T) -> String,
+    ) -> Option<String> {
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        items.last().filter(|_| has_more).map(|last| self.seal(&cursor(last), now))
+    }
+
     // Not a secret: a forged token leads to a place in the same listing, which its forger may read anyway.
     fn checksum(&self, issued: i64, cursor: &str) -> u64 {
         Binding::of(&[&format!("{:x} {issued:x}", self.0), cursor]).0
     }
+}
+
+/// `maxResults`
+///
+/// # Errors
+/// [`Error::Serialization`].
+pub(crate) fn page_items(request: &mut Members<'_>) -> Result<usize, Error> {
+    let items = request.integer("maxResults", 0, PAGE_ITEMS_MAX)?.unwrap_or(0);
+    Ok(usize::try_from(items).ok().filter(|items| *items > 0).unwrap_or(PAGE_ITEMS_DEFAULT))
 }
 
 fn unhex(token: &str) -> Option<String> {
