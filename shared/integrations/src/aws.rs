@@ -38,13 +38,43 @@ impl Aws {
     #[cfg(feature = "sdk")]
     pub async fn load(region: impl Into<String>, endpoints: Endpoints) -> Self {
         let region = region.into();
-        let config = aws_config::defaults(crate::sdk::BEHAVIOR())
-            .region(aws_config::Region::new(region.clone()))
-            .http_client(crate::sdk::http_client())
-            .load()
-            .await;
-        let keys = config.credentials_provider().map_or_else(Keys::none, Keys::from_chain);
-        Aws::new(region, endpoints, keys)
+        let config = chain().region(aws_config::Region::new(region.clone())).load().await;
+        Aws::new(region, endpoints, keys_of(&config))
+    }
+
+    /// The same with the keys and settings of a profile in the user's files. The region is `region`, else what the
+    /// environment or the profile says; `None` where nothing does.
+    #[cfg(feature = "sdk")]
+    pub async fn load_profile(
+        profile: Option<&str>,
+        region: Option<&str>,
+        endpoints: Endpoints,
+    ) -> Option<Self> {
+        let mut chain = chain();
+        if let Some(profile) = profile {
+            chain = chain.profile_name(profile);
+        }
+        if let Some(region) = region {
+            chain = chain.region(aws_config::Region::new(region.to_owned()));
+        }
+        let config = chain.load().await;
+        let region = config.region()?.to_string();
+        Some(Aws::new(region, endpoints, keys_of(&config)))
+    }
+
+    /// The region of calls.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Where calls go.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The keys that calls are signed with.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// The keys for a task's call of `service`: those of its role, where it has `Credentials`.
@@ -62,4 +92,14 @@ impl Aws {
         #[cfg(not(feature = "sdk"))]
         return Err(crate::error::roles_not_available(role));
     }
+}
+
+#[cfg(feature = "sdk")]
+fn chain() -> aws_config::ConfigLoader {
+    aws_config::defaults(crate::sdk::BEHAVIOR()).http_client(crate::sdk::http_client())
+}
+
+#[cfg(feature = "sdk")]
+fn keys_of(config: &aws_config::SdkConfig) -> Keys {
+    config.credentials_provider().map_or_else(Keys::none, Keys::from_chain)
 }

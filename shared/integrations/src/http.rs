@@ -14,15 +14,18 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 /// A service's answer, whatever its status.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+pub struct HttpAnswer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, whole.
+    pub body: Bytes,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
+pub enum HttpError {
     /// The request was not sent: nothing has happened.
     #[error("Unable to execute HTTP request: {0}")]
     NotSent(String),
@@ -35,7 +38,7 @@ pub(crate) enum HttpError {
 }
 
 /// Connections that are kept and used again. The TLS side is made when the first `https` address comes.
-pub(crate) struct HttpClient {
+pub struct HttpClient {
     plain: Client<HttpConnector, Full<Bytes>>,
     tls: OnceLock<Result<TlsClient, String>>,
 }
@@ -49,7 +52,9 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
 
 impl HttpClient {
-    pub(crate) fn new() -> Self {
+    /// A client without connections.
+    #[expect(clippy::new_without_default, reason = "it keeps connections: whoever makes one means to")]
+    pub fn new() -> Self {
         HttpClient { plain: builder().build(connector()), tls: OnceLock::new() }
     }
 
@@ -57,11 +62,11 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`HttpError`] tells whether the request may have arrived.
-    pub(crate) async fn send(
+    pub async fn send(
         &self,
         request: Request<Full<Bytes>>,
         bytes_max: usize,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<HttpAnswer, HttpError> {
         let response = if request.uri().scheme_str() == Some("https") {
             let client = self.tls.get_or_init(|| Ok(builder().build(tls_connector()?)));
             client.as_ref().map_err(|why| HttpError::NotSent(why.clone()))?.request(request).await
@@ -70,7 +75,7 @@ impl HttpClient {
         };
         let (parts, body) = response.map_err(|error| failed(&error))?.into_parts();
         let body = read(body, bytes_max).await?;
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(HttpAnswer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 }
 

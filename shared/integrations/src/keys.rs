@@ -38,7 +38,7 @@ impl Keys {
     ///
     /// # Errors
     /// The chain's, where it finds none.
-    pub(crate) async fn for_aws(&self) -> Result<Credentials, CredentialsError> {
+    pub async fn for_aws(&self) -> Result<Credentials, CredentialsError> {
         if let Some(keys) = self.kept() {
             return Ok(keys);
         }
@@ -57,7 +57,7 @@ impl Keys {
     }
 
     /// The keys for an endpoint that is not AWS's: the chain's if it has any, else dummies.
-    pub(crate) async fn for_emulator(&self) -> Credentials {
+    pub async fn for_emulator(&self) -> Credentials {
         if let Some(keys) = self.kept() {
             return keys;
         }

@@ -50,6 +50,8 @@ pub use aws::Aws;
 pub use dynamodb::DynamoDb;
 pub use endpoint::{EndpointError, Endpoints, Service};
 pub use host::{FunctionHost, HostAnswer, HostCall};
+#[cfg(feature = "http-client")]
+pub use http::{HttpAnswer, HttpClient, HttpError};
 pub use integrations::{Integration, Integrations, IntegrationsBuilder};
 #[cfg(feature = "keys")]
 pub use keys::Keys;
@@ -58,6 +60,8 @@ pub use lambda::Lambda;
 pub use lambda::LambdaClient;
 pub use mock::{MockError, Mocks, UnknownTestCase};
 pub use sfn::Sfn;
+#[cfg(feature = "http-client")]
+pub use sign::Signer;
 #[cfg(feature = "sns")]
 pub use sns::Sns;
 #[cfg(feature = "sqs")]

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 use sha2::{Digest, Sha256};
 
 /// Signs requests of one service in one region.
-pub(crate) struct Signer {
+pub struct Signer {
     region: String,
     service: &'static str,
     key: Mutex<Option<SigningKey>>,
@@ -24,12 +24,13 @@ struct SigningKey {
 }
 
 impl Signer {
-    pub(crate) fn new(region: impl Into<String>, service: &'static str) -> Self {
+    /// Signs for `service`, by its name in signatures (`lambda`, `execute-api`).
+    pub fn new(region: impl Into<String>, service: &'static str) -> Self {
         Signer { region: region.into(), service, key: Mutex::new(None) }
     }
 
     /// Adds the headers that prove who sends `request`. Every header that is there already is signed, and `host`.
-    pub(crate) fn sign<B: AsRef<[u8]>>(&self, request: &mut Request<B>, keys: &Credentials, now: SystemTime) {
+    pub fn sign<B: AsRef<[u8]>>(&self, request: &mut Request<B>, keys: &Credentials, now: SystemTime) {
         let stamp = stamp(now);
         let date = &stamp[..8];
         let headers = request.headers_mut();

@@ -13,7 +13,7 @@ use stepwell_interpreter::{ErrorOutput, Resource};
 use super::Invoked;
 use super::invocation::{Invocation, InvocationType};
 use crate::error::{self, LAMBDA, Refusal};
-use crate::http::{Answer, HttpClient, HttpError};
+use crate::http::{HttpAnswer, HttpClient, HttpError};
 use crate::keys::Keys;
 use crate::sign::Signer;
 use crate::{Aws, Service};
@@ -99,7 +99,7 @@ fn name_in_errors(task: &TaskCall) -> &str {
     if let Resource::LambdaFunction { arn } = &*task.call.resource { arn } else { "lambda" }
 }
 
-fn invoked(answer: Answer) -> Invoked {
+fn invoked(answer: HttpAnswer) -> Invoked {
     let headers = answer
         .headers
         .iter()
@@ -111,7 +111,7 @@ fn invoked(answer: Answer) -> Invoked {
 }
 
 /// Reads an exception of Lambda: its code stands in a header, its message in the body.
-fn refused(answer: &Answer) -> ErrorOutput {
+fn refused(answer: &HttpAnswer) -> ErrorOutput {
     let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
     let text = String::from_utf8_lossy(&answer.body);
     let body = parse(&text).unwrap_or_default();
