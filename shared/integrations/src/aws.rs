@@ -7,12 +7,15 @@ use stepwell_interpreter::ErrorOutput;
 
 use crate::{Endpoints, Keys, Service};
 
-/// The region of calls, where they go, and the keys they are signed with. Clones share the keys.
+/// The region of calls, where they go, and the keys they are signed with. Clones share keys and
+/// connections.
 #[derive(Debug, Clone)]
 pub struct Aws {
     pub(crate) region: String,
     pub(crate) endpoints: Endpoints,
     pub(crate) keys: Arc<Keys>,
+    #[cfg(feature = "http-client")]
+    pub(crate) lean: Arc<crate::http::HttpClient>,
     #[cfg(feature = "sdk")]
     pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
     #[cfg(feature = "sdk")]
@@ -26,6 +29,8 @@ impl Aws {
             region: region.into(),
             endpoints,
             keys: Arc::new(keys),
+            #[cfg(feature = "http-client")]
+            lean: Arc::default(),
             #[cfg(feature = "sdk")]
             http: crate::sdk::http_client(),
             #[cfg(feature = "sdk")]

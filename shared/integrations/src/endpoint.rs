@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 #[expect(missing_docs, reason = "the names say all")]
 pub enum Service {
     DynamoDb,
+    EventBridge,
     Lambda,
+    Logs,
+    S3,
+    SecretsManager,
     Sns,
     Sqs,
     Sts,
@@ -15,15 +19,28 @@ pub enum Service {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Service; 5] =
-        [Service::DynamoDb, Service::Lambda, Service::Sns, Service::Sqs, Service::Sts];
+    pub const ALL: [Service; 9] = [
+        Service::DynamoDb,
+        Service::EventBridge,
+        Service::Lambda,
+        Service::Logs,
+        Service::S3,
+        Service::SecretsManager,
+        Service::Sns,
+        Service::Sqs,
+        Service::Sts,
+    ];
 
     /// The variables that name the service's endpoint, the strongest first: the AWS SDKs' (whose suffix is the
     /// serviceId), then that of Step Functions Local.
     fn variables(self) -> &'static [&'static str] {
         match self {
             Service::DynamoDb => &["AWS_ENDPOINT_URL_DYNAMODB", "DYNAMODB_ENDPOINT"],
+            Service::EventBridge => &["AWS_ENDPOINT_URL_EVENTBRIDGE"],
             Service::Lambda => &["AWS_ENDPOINT_URL_LAMBDA", "LAMBDA_ENDPOINT"],
+            Service::Logs => &["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"],
+            Service::S3 => &["AWS_ENDPOINT_URL_S3"],
+            Service::SecretsManager => &["AWS_ENDPOINT_URL_SECRETS_MANAGER"],
             Service::Sns => &["AWS_ENDPOINT_URL_SNS", "SNS_ENDPOINT"],
             Service::Sqs => &["AWS_ENDPOINT_URL_SQS", "SQS_ENDPOINT"],
             Service::Sts => &["AWS_ENDPOINT_URL_STS"],
@@ -31,10 +48,14 @@ impl Service {
     }
 
     /// The first part of the service's host name in AWS, which is its name in signatures too.
-    fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Service::DynamoDb => "dynamodb",
+            Service::EventBridge => "events",
             Service::Lambda => "lambda",
+            Service::Logs => "logs",
+            Service::S3 => "s3",
+            Service::SecretsManager => "secretsmanager",
             Service::Sns => "sns",
             Service::Sqs => "sqs",
             Service::Sts => "sts",

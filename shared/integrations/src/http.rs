@@ -51,9 +51,20 @@ const IDLE: Duration = Duration::from_secs(15);
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
 
+impl Default for HttpClient {
+    fn default() -> Self {
+        HttpClient::new()
+    }
+}
+
+impl std::fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HttpClient")
+    }
+}
+
 impl HttpClient {
     /// A client without connections.
-    #[expect(clippy::new_without_default, reason = "it keeps connections: whoever makes one means to")]
     pub fn new() -> Self {
         HttpClient { plain: builder().build(connector()), tls: OnceLock::new() }
     }

@@ -34,6 +34,16 @@ impl Keys {
         Keys { chain: None, kept: RwLock::default(), loading: tokio::sync::Mutex::default() }
     }
 
+    /// These keys, as a function has them from its environment.
+    pub fn fixed(
+        access_key_id: impl Into<String>,
+        secret_access_key: impl Into<String>,
+        session_token: Option<String>,
+    ) -> Self {
+        let keys = Credentials::new(access_key_id, secret_access_key, session_token, None, "fixed");
+        Keys::from_chain(SharedCredentialsProvider::new(keys))
+    }
+
     /// The keys for AWS.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ mod states;
 
 #[cfg(feature = "keys")]
 mod aws;
+#[cfg(feature = "http-client")]
+mod client;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 #[cfg(feature = "http-client")]
@@ -46,6 +48,8 @@ mod sqs;
 
 #[cfg(feature = "keys")]
 pub use aws::Aws;
+#[cfg(feature = "http-client")]
+pub use client::{CallError, ServiceClient, escaped};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
 pub use endpoint::{EndpointError, Endpoints, Service};

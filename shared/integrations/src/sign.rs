@@ -9,6 +9,9 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Uri};
 use sha2::{Digest, Sha256};
 
+/// The service whose paths are signed as they are, and whose bodies' hashes stand in a header.
+const S3: &str = "s3";
+
 /// Signs requests of one service in one region.
 pub struct Signer {
     region: String,
@@ -23,13 +26,20 @@ struct SigningKey {
     key: Vec<u8>,
 }
 
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Signer({}, {})", self.service, self.region)
+    }
+}
+
 impl Signer {
     /// Signs for `service`, by its name in signatures (`lambda`, `execute-api`).
     pub fn new(region: impl Into<String>, service: &'static str) -> Self {
         Signer { region: region.into(), service, key: Mutex::new(None) }
     }
 
-    /// Adds the headers that prove who sends `request`. Every header that is there already is signed, and `host`.
+    /// Adds the headers that prove who sends `request`. Every header that is there already is signed, and `host`. Path and
+    /// query are escaped, and the query's parameters stand in their order.
     pub fn sign<B: AsRef<[u8]>>(&self, request: &mut Request<B>, keys: &Credentials, now: SystemTime) {
         let stamp = stamp(now);
         let date = &stamp[..8];
@@ -41,8 +51,13 @@ impl Signer {
         if let Some(token) = keys.session_token().and_then(text) {
             headers.insert(HeaderName::from_static("x-amz-security-token"), token);
         }
+        let payload = hex(&Sha256::digest(request.body()));
+        let is_s3 = self.service == S3;
+        if is_s3 && let Some(hash) = text(&payload) {
+            request.headers_mut().insert(HeaderName::from_static("x-amz-content-sha256"), hash);
+        }
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
-        let (signed, canonical) = canonical(request);
+        let (signed, canonical) = canonical(request, &payload, is_s3);
         let string = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
         let signature = self.signature(keys.secret_access_key(), date, now, &string);
         let id = keys.access_key_id();
@@ -67,7 +82,7 @@ impl Signer {
 }
 
 /// The names of the signed headers, and the canonical request.
-fn canonical<B: AsRef<[u8]>>(request: &Request<B>) -> (String, String) {
+fn canonical<B>(request: &Request<B>, payload: &str, is_s3: bool) -> (String, String) {
     let mut headers: Vec<(&str, &[u8])> =
         request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let host = host(request.uri());
@@ -77,8 +92,13 @@ fn canonical<B: AsRef<[u8]>>(request: &Request<B>) -> (String, String) {
     let mut canonical = String::with_capacity(512);
     canonical.push_str(request.method().as_str());
     canonical.push('\n');
-    // Services other than S3 escape the path, which is escaped, once more.
-    canonical.push_str(&request.uri().path().replace('%', "%25"));
+    let path = request.uri().path();
+    if is_s3 {
+        canonical.push_str(path);
+    } else {
+        // Services other than S3 escape the path, which is escaped, once more.
+        canonical.push_str(&path.replace('%', "%25"));
+    }
     canonical.push('\n');
     canonical.push_str(request.uri().query().unwrap_or(""));
     canonical.push('\n');
@@ -91,7 +111,7 @@ fn canonical<B: AsRef<[u8]>>(request: &Request<B>) -> (String, String) {
     canonical.push('\n');
     canonical.push_str(&signed);
     canonical.push('\n');
-    canonical.push_str(&hex(&Sha256::digest(request.body())));
+    canonical.push_str(payload);
     (signed, canonical)
 }
 
@@ -121,21 +141,26 @@ mod tests {
     use std::time::Duration;
 
     use aws_sigv4::http_request::{
-        SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+        UriPathNormalizationMode, sign,
     };
     use aws_sigv4::sign::v4::SigningParams;
 
     use super::*;
 
     /// The official signer is the referee.
-    fn official(request: &Request<Vec<u8>>, keys: &Credentials, now: SystemTime) -> String {
+    fn official(request: &Request<Vec<u8>>, keys: &Credentials, now: SystemTime, service: &str) -> String {
         let identity = keys.clone().into();
         let mut settings = SigningSettings::default();
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        if service == S3 {
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        }
         let params = SigningParams::builder()
             .identity(&identity)
             .region("eu-west-1")
-            .name("lambda")
+            .name(service)
             .time(now)
             .settings(settings)
             .build()
@@ -164,7 +189,7 @@ mod tests {
                 .body(b"{\"a\":1}".to_vec())
                 .unwrap();
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            let expected = official(&request, keys, now);
+            let expected = official(&request, keys, now, "lambda");
             let mut signed = request;
             signer.sign(&mut signed, keys, now);
             assert_eq!(signed.headers()["authorization"].to_str().unwrap(), expected, "{uri}");
@@ -183,5 +208,22 @@ mod tests {
             1_709_200_000,
         );
         check("http://h/f?Qualifier=%24LATEST", &plain, 951_782_400);
+    }
+    #[test]
+    fn signs_for_s3_as_the_official_signer_does() {
+        let signer = Signer::new("eu-west-1", S3);
+        let keys = Credentials::new("AKID", "secret", Some("token/+=".to_owned()), None, "test");
+        let check = |method: &str, uri: &str, body: &[u8]| {
+            let request = Request::builder().method(method).uri(uri).body(body.to_vec()).unwrap();
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+            let expected = official(&request, &keys, now, S3);
+            let mut signed = request;
+            signer.sign(&mut signed, &keys, now);
+            assert_eq!(signed.headers()["authorization"].to_str().unwrap(), expected, "{method} {uri}");
+        };
+        check("PUT", "https://bucket.s3.eu-west-1.amazonaws.com/runs/1/2", b"bytes");
+        check("GET", "http://127.0.0.1:4566/bucket/map-runs/arn%3Aaws%3A%C3%A9%20b/2", b"");
+        check("POST", "https://bucket.s3.eu-west-1.amazonaws.com/?delete=", b"<Delete/>");
+        check("GET", "http://h/bucket?continuation-token=a%2Fb%3D&list-type=2&prefix=runs%2F1%2F", b"");
     }
 }

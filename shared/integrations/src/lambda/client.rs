@@ -13,7 +13,7 @@ use stepwell_interpreter::{ErrorOutput, Resource};
 use super::Invoked;
 use super::invocation::{Invocation, InvocationType};
 use crate::error::{self, LAMBDA, Refusal};
-use crate::http::{HttpAnswer, HttpClient, HttpError};
+use crate::http::{HttpAnswer, HttpError};
 use crate::keys::Keys;
 use crate::sign::Signer;
 use crate::{Aws, Service};
@@ -24,7 +24,6 @@ const BODY_BYTES_MAX: usize = 7 * 1024 * 1024;
 /// Calls functions over the API of Lambda. Connections are kept and used again.
 pub struct LambdaClient {
     endpoint: String,
-    http: HttpClient,
     signer: Signer,
     aws: Aws,
 }
@@ -35,7 +34,6 @@ impl LambdaClient {
         let custom = aws.endpoints.custom(Service::Lambda);
         LambdaClient {
             endpoint: custom.map_or_else(|| Service::Lambda.aws_endpoint(&aws.region), str::to_owned),
-            http: HttpClient::new(),
             signer: Signer::new(aws.region.clone(), "lambda"),
             aws: aws.clone(),
         }
@@ -49,7 +47,7 @@ impl LambdaClient {
     ) -> Result<Invoked, ErrorOutput> {
         let keys = self.aws.keys_for(task, Service::Lambda).await?;
         let request = self.request(invocation, &keys).await?;
-        let answer = match self.http.send(request, BODY_BYTES_MAX).await {
+        let answer = match self.aws.lean.send(request, BODY_BYTES_MAX).await {
             Ok(answer) => answer,
             Err(HttpError::TooLarge(_)) => return Err(error::result_too_large(name_in_errors(task))),
             Err(error @ HttpError::NotSent(_)) => return Err(LAMBDA.client(error)),
