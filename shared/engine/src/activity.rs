@@ -96,7 +96,7 @@ impl Engine {
         let place = self.inner.lines.join(activity);
         let place = place.ok_or_else(|| ActivityTaskError::WorkerLimitExceeded(activity.into()))?;
         let closed = self.inner.lines.closed().boxed();
-        let mut over = select(ports.clock.sleep(POLL), closed).map(drop).boxed();
+        let mut over = select(ports.clock.sleep(self.waits(POLL)), closed).map(drop).boxed();
         while let Some((hand, run)) = self.next_task(&place, &mut over).await? {
             if let Some(task) = self.take_task(run, hand, &worker).await? {
                 return Ok(Some(task));

@@ -258,12 +258,15 @@ struct Backoff {
 impl Backoff {
     /// Waits; `false` where patience is at its end.
     async fn again(&mut self, engine: &Engine) -> bool {
-        let (clock, patience) = (&engine.inner.ports.clock, engine.inner.settings.patience);
-        let now = clock.monotonic();
-        if now >= *self.gives_up.get_or_insert(now + patience) {
+        let clock = &engine.inner.ports.clock;
+        let gives_up = *self.gives_up.get_or_insert_with(|| engine.patience_ends());
+        if clock.monotonic() + self.next / 2 >= gives_up {
             return false;
         }
-        clock.sleep(self.next).await;
+        // Who was refused together does not come again together.
+        let half = self.next / 2;
+        let drawn = Duration::from_nanos(clock.random() % u64::try_from(half.as_nanos()).unwrap_or(1).max(1));
+        clock.sleep(half + drawn).await;
         self.next = (self.next * 2).min(BACKOFF.1);
         true
     }

@@ -112,7 +112,7 @@ pub(crate) struct Driver<'e> {
 
 impl<'e> Driver<'e> {
     fn new(engine: &'e Engine, message: Message, me: Claimant) -> Self {
-        let slice_ends = engine.inner.ports.clock.monotonic() + engine.inner.settings.slice;
+        let slice_ends = engine.slice_ends();
         let (work, trigger, results) = (Work::default(), None, Vec::new());
         let (activities, missing_activities) = (Arc::default(), Vec::new());
         Driver {
@@ -442,7 +442,8 @@ impl<'e> Driver<'e> {
                 attempt: call.attempt,
                 resource: call.resource.to_string().into(),
             });
-            self.work.call(self.ports(), TaskCall { info: meta.info.clone(), call, token, parent });
+            let (info, time_left) = (meta.info.clone(), self.engine.time_left());
+            self.work.call(self.ports(), TaskCall { info, call, token, parent, time_left });
         }
         Ok(())
     }

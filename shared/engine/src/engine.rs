@@ -54,10 +54,21 @@ impl Default for Settings {
     }
 }
 
+/// Until when something has to be done with, by the monotonic clock ([`crate::port::Clock::monotonic`]): what a function is given
+/// for one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// From then on no driver begins work: it hands over to a fresh message. What waits for somebody waits no longer.
+    pub hands_over: Duration,
+    /// From then on a port that does not answer is not tried again, and no answer to a call is waited for.
+    pub gives_up: Duration,
+}
+
 /// Drives executions over its ports. A clone is the same engine.
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
+    deadline: Option<Deadline>,
 }
 
 /// An engine that may be gone: what an engine's own ports hold of it, so that they do not keep one another.
@@ -67,7 +78,7 @@ pub struct WeakEngine(Weak<Inner>);
 impl WeakEngine {
     /// The engine, while somebody keeps it.
     pub fn upgrade(&self) -> Option<Engine> {
-        self.0.upgrade().map(|inner| Engine { inner })
+        self.0.upgrade().map(|inner| Engine { inner, deadline: None })
     }
 }
 
@@ -235,7 +246,42 @@ impl Engine {
         let (plans, turns) = (Cache::new(PLANS_MAX), Turns::default());
         let inner =
             Inner { ports, settings, committed, runs, definitions, activity_names, lines, plans, turns };
-        Engine { inner: Arc::new(inner) }
+        Engine { inner: Arc::new(inner), deadline: None }
+    }
+
+    /// The same engine, for what has to be done by then: beside its settings, the earlier counts.
+    #[must_use]
+    pub fn until(&self, deadline: Deadline) -> Self {
+        Engine { inner: self.inner.clone(), deadline: Some(deadline) }
+    }
+
+    /// When a driver that begins now hands over.
+    pub(crate) fn slice_ends(&self) -> Duration {
+        let ends = self.inner.ports.clock.monotonic() + self.inner.settings.slice;
+        self.deadline.map_or(ends, |deadline| ends.min(deadline.hands_over))
+    }
+
+    /// When a port that does not answer from now on is not tried any more.
+    pub(crate) fn patience_ends(&self) -> Duration {
+        self.before_the_end(self.inner.settings.patience)
+    }
+
+    /// How long somebody is waited for who may be waited for as long as `most`.
+    pub(crate) fn waits(&self, most: Duration) -> Duration {
+        let now = self.inner.ports.clock.monotonic();
+        self.deadline.map_or(most, |deadline| most.min(deadline.hands_over.saturating_sub(now)))
+    }
+
+    /// When something ends that may take as long as `most` from now.
+    pub(crate) fn before_the_end(&self, most: Duration) -> Duration {
+        let ends = self.inner.ports.clock.monotonic() + most;
+        self.deadline.map_or(ends, |deadline| ends.min(deadline.gives_up))
+    }
+
+    /// How long the answer to a call that is made now is waited for; `None` where nothing bounds that.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let now = self.inner.ports.clock.monotonic();
+        self.deadline.map(|deadline| deadline.gives_up.saturating_sub(now))
     }
 
     /// The same engine, without keeping it.

@@ -29,7 +29,7 @@ impl Engine {
             let first = diagnostics.first().map_or("no reason given", |diagnostic| &diagnostic.message);
             StartError::Unavailable(format!("the definition cannot be read: {first}").into())
         })?;
-        let (started_at, ends) = (clock.now(), clock.monotonic() + DURATION_MAX);
+        let (started_at, ends) = (clock.now(), self.before_the_end(DURATION_MAX));
         let meta = request.meta(RunId::default(), started_at);
         let info = meta.info.clone();
         let claimant = Claimant { message: "express".into(), delivery: clock.random() };
@@ -115,7 +115,8 @@ impl Express<'_> {
                 Effect::CallTask(call) => {
                     let token = token::encode(&info.execution_arn, call.attempt, call.nonce).into();
                     let token = call.resource.has_token().then_some(token);
-                    self.work.call(ports, TaskCall { info: info.clone(), call, token, parent: None });
+                    let (info, time_left) = (info.clone(), self.engine.time_left());
+                    self.work.call(ports, TaskCall { info, call, token, parent: None, time_left });
                 }
             }
         }

@@ -30,8 +30,8 @@ mod work;
 
 pub use activity::{ActivityTask, ActivityTaskError};
 pub use engine::{
-    CallbackError, Committed, Driven, Engine, ExpressRun, RedriveError, Settings, StartError, StartRequest,
-    Started, StopError, UpdateMapRunError, WeakEngine,
+    CallbackError, Committed, Deadline, Driven, Engine, ExpressRun, RedriveError, Settings, StartError,
+    StartRequest, Started, StopError, UpdateMapRunError, WeakEngine,
 };
 pub use line::POLLERS_MAX;
 pub use port::Ports;

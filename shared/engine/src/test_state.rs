@@ -115,7 +115,13 @@ impl Test<'_> {
                 Effect::OfferTask { .. } => {}
                 Effect::CallTask(_) if self.test.mock().is_some() => {}
                 Effect::CallTask(call) => {
-                    let call = TaskCall { info: self.info.clone(), call, token: None, parent: None };
+                    let call = TaskCall {
+                        info: self.info.clone(),
+                        call,
+                        token: None,
+                        parent: None,
+                        time_left: None,
+                    };
                     self.work.call(ports, call);
                 }
             }

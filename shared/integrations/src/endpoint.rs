@@ -11,6 +11,7 @@ pub enum Service {
     Lambda,
     Logs,
     S3,
+    Scheduler,
     SecretsManager,
     Sns,
     Sqs,
@@ -19,12 +20,13 @@ pub enum Service {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Service; 9] = [
+    pub const ALL: [Service; 10] = [
         Service::DynamoDb,
         Service::EventBridge,
         Service::Lambda,
         Service::Logs,
         Service::S3,
+        Service::Scheduler,
         Service::SecretsManager,
         Service::Sns,
         Service::Sqs,
@@ -40,6 +42,7 @@ impl Service {
             Service::Lambda => &["AWS_ENDPOINT_URL_LAMBDA", "LAMBDA_ENDPOINT"],
             Service::Logs => &["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"],
             Service::S3 => &["AWS_ENDPOINT_URL_S3"],
+            Service::Scheduler => &["AWS_ENDPOINT_URL_SCHEDULER"],
             Service::SecretsManager => &["AWS_ENDPOINT_URL_SECRETS_MANAGER"],
             Service::Sns => &["AWS_ENDPOINT_URL_SNS", "SNS_ENDPOINT"],
             Service::Sqs => &["AWS_ENDPOINT_URL_SQS", "SQS_ENDPOINT"],
@@ -55,6 +58,7 @@ impl Service {
             Service::Lambda => "lambda",
             Service::Logs => "logs",
             Service::S3 => "s3",
+            Service::Scheduler => "scheduler",
             Service::SecretsManager => "secretsmanager",
             Service::Sns => "sns",
             Service::Sqs => "sqs",

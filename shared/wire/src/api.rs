@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stepwell_engine::Engine;
 use stepwell_engine::map_run::MapRun;
 use stepwell_engine::meta::{Meta, Parent};
 use stepwell_engine::port::{Activity, Clock};
+use stepwell_engine::{Deadline, Engine};
 use stepwell_interpreter::Timestamp;
 
 use crate::answer::Answer;
@@ -104,6 +104,12 @@ impl Api {
         }
         let settings = Settings { account: account.into(), region: self.settings.region.clone() };
         Api { settings: Arc::new(settings), ..self.clone() }
+    }
+
+    /// The same API, for calls that have to be answered by then.
+    #[must_use]
+    pub fn until(&self, deadline: Deadline) -> Self {
+        Api { engine: self.engine.until(deadline), ..self.clone() }
     }
 
     /// Answers a call that has nothing but a target and a body.

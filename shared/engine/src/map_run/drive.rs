@@ -142,7 +142,7 @@ impl Engine {
         if let Some(None) = turn {
             return Ok(Driven::Done);
         }
-        let slice_ends = self.inner.ports.clock.monotonic() + self.inner.settings.slice;
+        let slice_ends = self.slice_ends();
         loop {
             if self.advance_map_run(arn).await? {
                 if self.inner.ports.clock.monotonic() >= slice_ends {

@@ -1,6 +1,7 @@
 //! Calls of Task states.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stepwell_asl::ErrorName;
@@ -48,6 +49,9 @@ pub struct TaskCall {
     /// What an execution that this call starts is to have as its parent, so that its end ends the attempt; `None` where
     /// the attempt does not wait for it, or nobody could be told: the calling execution is not stored.
     pub parent: Option<Parent>,
+    /// How long its answer is waited for at the most, whatever the task's own timeout; `None` where nothing bounds that. What may
+    /// take longer has to answer in another way.
+    pub time_left: Option<Duration>,
 }
 
 /// What came of a call.
