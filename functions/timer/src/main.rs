@@ -1,17 +1,37 @@
-//! The Lambda function `timer`: covers the last stretch of waits that EventBridge Scheduler ends.
+//! The Lambda function `timer`: sends messages on whose time has nearly come.
 //!
-//! It reads its configuration, builds the ports and hands over; nothing is decided here. The ports are not built yet,
-//! so it says so and fails.
+//! It reads its configuration, puts the engine together and hands over; nothing is decided here.
 
-use std::process::ExitCode;
+use std::sync::Arc;
 
-use stepwell_aws::{Config, NotBuilt};
+use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, run, service_fn};
+use serde_json::value::RawValue;
+use stepwell_aws::lambda::{self, Event, Failure};
+use stepwell_aws::{Assembly, Config};
 
-fn main() -> ExitCode {
-    let error = match stepwell_aws::ports(&Config::from_env()) {
-        Ok(_ports) => NotBuilt::Handler("timer"),
-        Err(error) => error,
-    };
-    eprintln!("stepwell-function-timer: {error}");
-    ExitCode::FAILURE
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let config = Config::from_env()?;
+    stepwell_aws::log_as(config.log.as_deref());
+    let assembly = Arc::new(Assembly::new(config));
+    let handler = move |event| handle(assembly.clone(), event);
+    run(service_fn(handler)).await
+}
+
+async fn handle(
+    assembly: Arc<Assembly>,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Box<RawValue>, Diagnostic> {
+    let (payload, context) = event.into_parts();
+    let answer = lambda::timer(&assembly, event_of(&payload, &context)).await.map_err(failed)?;
+    RawValue::from_string(answer).map_err(|error| failed(Failure::internal(error)))
+}
+
+fn event_of<'a>(payload: &'a RawValue, context: &'a Context) -> Event<'a> {
+    let deadline = i64::try_from(context.deadline).unwrap_or(i64::MAX);
+    Event::new(payload.get(), &context.request_id, deadline)
+}
+
+fn failed(failure: Failure) -> Diagnostic {
+    Diagnostic { error_type: failure.error_type, error_message: failure.message }
 }

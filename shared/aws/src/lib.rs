@@ -2,18 +2,22 @@
 //! EventBridge Scheduler.
 //!
 //! This crate knows how the former are kept as items ([`Store`]), what the table looks like ([`table`]), and what of them is kept
-//! as objects ([`Blobs`]); how messages are sent ([`SqsQueue`]), and set for later ([`Schedules`]). It does not know the store of one
-//! machine, nor what a message or a page says. The store of objects on S3 is not built, nor what makes all of this from a function's
-//! environment: [`ports`] says so, and nothing pretends otherwise.
+//! as objects ([`Blobs`]); how messages are sent ([`SqsQueue`]), and set for later ([`Schedules`]); what a function is told by its
+//! environment ([`Config`]), how an engine is put together from that ([`Assembly`]), and what becomes of an event ([`lambda`]). It does
+//! not know the store of one machine, nor what a message or a page says.
 
 mod activities;
+mod assembly;
 mod blobs;
 mod clock;
+mod config;
 mod error;
 mod executions;
 mod item;
 mod journal;
+pub mod lambda;
 mod listing;
+mod log;
 mod machines;
 mod map_runs;
 mod queue;
@@ -27,11 +31,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use stepwell_engine::Ports;
 use stepwell_engine::port::{Activities, Clock, Journal, MapRuns, Registry};
 
+pub use assembly::Assembly;
 pub use blobs::{BlobError, Blobs};
 pub use clock::SystemClock;
+pub use config::{AssumeRoles, Config, ConfigError};
+pub use log::log_as;
 pub use queue::{BodyError, SqsQueue, read_body};
 pub use scheduler::{FireError, Schedules, fire};
 
@@ -81,51 +87,5 @@ impl Store {
             registry: Arc::new(DynamoRegistry::new(table.clone())),
             activities: Arc::new(DynamoActivities::new(table)),
         }
-    }
-}
-
-/// What a function of ours is told by its environment.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Config {}
-
-impl Config {
-    /// Reads the environment. Ports that are not built need nothing of it, so nothing is read.
-    pub fn from_env() -> Self {
-        Config {}
-    }
-}
-
-/// What a function of ours was asked for and does not have yet.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotBuilt {
-    /// The ports.
-    #[error(
-        "stepwell does not run in AWS yet: its functions have no ports, and its store of large payloads (S3) is not built \
-         (`stepwell local` runs state machines on one machine)"
-    )]
-    Ports,
-    /// What takes the function's events in.
-    #[error("stepwell does not run in AWS yet: function {0} has no handler")]
-    Handler(&'static str),
-}
-
-/// The engine's ports on AWS, as `config` says.
-///
-/// # Errors
-/// [`NotBuilt::Ports`], always.
-pub fn ports(_config: &Config) -> Result<Ports, NotBuilt> {
-    Err(NotBuilt::Ports)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_is_given_ports_that_are_not_there() {
-        let error = ports(&Config::from_env()).err().unwrap();
-        assert_eq!(error, NotBuilt::Ports);
-        assert!(error.to_string().contains("does not run in AWS yet"));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use stepwell_engine::message::Message;
@@ -102,6 +102,32 @@ impl SqsQueue {
     /// Forgets a delivery whose handler is done with it.
     pub fn dismissed(&self, message: &str) {
         self.receipts().remove(message);
+    }
+
+    /// Deletes messages that this process holds, up to ten, and says which are gone. Those that are not come again.
+    pub async fn delete(&self, messages: &[&str]) -> Vec<bool> {
+        let receipts: Vec<_> =
+            messages.iter().map(|message| self.receipts().get(*message).cloned()).collect();
+        let entries = receipts.into_iter().enumerate().filter_map(|(n, receipt)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string()).receipt_handle(receipt?);
+            entry.build().ok()
+        });
+        let entries: Vec<_> = entries.take(BATCH).collect();
+        let mut deleted = vec![false; messages.len()];
+        if entries.is_empty() {
+            return deleted;
+        }
+        let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        match request.send().await {
+            Ok(answer) => {
+                let gone = answer.successful().iter().filter_map(|entry| entry.id().parse::<usize>().ok());
+                gone.for_each(|n| deleted.get_mut(n).into_iter().for_each(|deleted| *deleted = true));
+            }
+            Err(error) => {
+                tracing::warn!(error = %no_answer(error), "messages that are done with were not deleted")
+            }
+        }
+        deleted
     }
 
     fn receipts(&self) -> MutexGuard<'_, HashMap<Arc<str>, String>> {

@@ -75,6 +75,18 @@ pub async fn fire(queue: &dyn Queue, input: &str) -> Result<(), FireError> {
     Ok(queue.send(read_body(&message)?, Some(Timestamp(due))).await?)
 }
 
+/// The message in an invocation record of the timer function, which Lambda puts into the queue where that failed again and again.
+/// It may come before it is due; a driver sees to that.
+pub(crate) fn read_fired(record: &str) -> Option<Message> {
+    #[derive(Deserialize)]
+    struct Record {
+        #[serde(rename = "requestPayload")]
+        payload: Fired,
+    }
+    let record: Record = serde_json::from_str(record).ok()?;
+    read_body(&record.payload.message).ok()
+}
+
 /// The same for the same timer, whoever sets it again: what a message says, and to whom.
 fn name(message: &Message) -> String {
     use std::fmt::Write;

@@ -77,6 +77,20 @@ impl Aws {
         &self.endpoints
     }
 
+    /// The same, whose official clients use connections of the caller's.
+    #[cfg(feature = "sdk")]
+    #[must_use]
+    pub fn with_http(self, client: impl aws_smithy_runtime_api::client::http::HttpClient + 'static) -> Self {
+        use aws_smithy_runtime_api::shared::IntoShared;
+        Aws { http: client.into_shared(), ..self }
+    }
+
+    /// The connections that the official clients share.
+    #[cfg(feature = "sdk")]
+    pub fn http(&self) -> aws_smithy_runtime_api::client::http::SharedHttpClient {
+        self.http.clone()
+    }
+
     /// The keys that calls are signed with.
     pub fn keys(&self) -> &Arc<Keys> {
         &self.keys

@@ -1,0 +1,161 @@
+//! Puts an engine together in a function: the table, the queue, the scheduler, the services that tasks call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
+};
+use stepwell_engine::port::{Clock, Tasks};
+use stepwell_engine::{Engine, Ports, Settings, StepFunctions};
+use stepwell_integrations::{
+    Aws, DynamoDb, Integrations, Keys, Lambda, LambdaClient, Service, Sfn, Sns, Sqs, States,
+};
+use stepwell_wire::{Api, TaskCalls};
+
+use crate::{Config, Options, Schedules, SqsQueue, Store, SystemClock};
+
+/// V of PROTOCOL §1.
+const VISIBILITY: Duration = Duration::from_secs(60);
+
+/// How long a driver goes on at the most. What bounds it is the event's time, since a hand-over costs a message and a read.
+const SLICE: Duration = Duration::from_secs(15 * 60);
+
+/// How long a port that does not answer is tried again, where the event's time does not end it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Calls that a driver keeps open at once: each holds a connection, and a function has 1,024 files.
+const CALLS_MAX: usize = 250;
+
+/// How often a request is made at most before the port says that there is no answer.
+const ATTEMPTS: u32 = 3;
+
+/// How long a connection, and one attempt, may take.
+const CONNECT: Duration = Duration::from_secs(2);
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// An engine in a function, with what its events need of it.
+#[derive(Clone)]
+pub struct Assembly {
+    /// What it was told.
+    pub config: Arc<Config>,
+    /// The engine. Each event has a time of its own: [`Engine::until`].
+    pub engine: Engine,
+    /// The API over it.
+    pub api: Api,
+    /// The queue, which has to be told what was received.
+    pub queue: Arc<SqsQueue>,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// Where AWS's services are, and the keys for them.
+    pub aws: Aws,
+}
+
+impl Assembly {
+    /// Puts the engine together. Nothing is called: the first event opens the connections.
+    pub fn new(config: Config) -> Self {
+        let keys = Keys::from_chain(SharedCredentialsProvider::new(config.credentials.clone()));
+        let aws = Aws::new(config.region.clone(), config.endpoints.clone(), keys);
+        Assembly::with(config, aws, Arc::new(SystemClock::default()))
+    }
+
+    /// The same, whose calls go where `aws` says, with a clock of the caller's.
+    pub fn with(config: Config, aws: Aws, clock: Arc<dyn Clock>) -> Self {
+        let task_calls = Arc::new(TaskCalls::default());
+        let clients = Clients::new(&config, &aws);
+        let queue = Arc::new(SqsQueue::new(clients.sqs, &config.queue_url, clock.clone()));
+        let store = Store::new(Options {
+            client: clients.dynamodb,
+            table: config.table.clone(),
+            blobs: None,
+            clock: clock.clone(),
+            retention: config.retention,
+        });
+        let schedules = Schedules {
+            client: clients.scheduler,
+            group: config.schedule_group.clone(),
+            target: config.timer_arn.clone(),
+            role: config.schedule_role_arn.clone(),
+        };
+        let ports = Ports {
+            journal: store.journal,
+            map_runs: store.map_runs,
+            queue: queue.clone(),
+            scheduler: Arc::new(schedules),
+            tasks: tasks(&aws, task_calls.clone()),
+            registry: store.registry,
+            activities: store.activities,
+            clock: clock.clone(),
+        };
+        let engine = Engine::new(ports, settings(&config));
+        let (account, region) = (config.account.as_str().into(), config.region.as_str().into());
+        let api = Api::new(engine.clone(), stepwell_wire::Settings { account, region });
+        task_calls.serve(&api);
+        Assembly { config: Arc::new(config), engine, api, queue, clock, aws }
+    }
+}
+
+/// How an engine works in a function.
+fn settings(config: &Config) -> Settings {
+    Settings {
+        slice: SLICE,
+        calls_max: CALLS_MAX,
+        former_deliveries_are_dead: false,
+        visibility: VISIBILITY,
+        receives_max: Some(config.receives_max),
+        patience: PATIENCE,
+        ..Settings::default()
+    }
+}
+
+/// The integrations of the functions.
+fn tasks(aws: &Aws, step_functions: Arc<dyn StepFunctions>) -> Arc<dyn Tasks> {
+    let integrations = Integrations::builder()
+        .register("lambda", Arc::new(Lambda::new().called_by(LambdaClient::new(aws))))
+        .register("states", Arc::new(States::new(step_functions.clone())))
+        .register("aws-sdk:sfn", Arc::new(Sfn::new(step_functions)))
+        .register("dynamodb", Arc::new(DynamoDb::new(aws)))
+        .register("sns", Arc::new(Sns::new(aws)))
+        .register("sqs", Arc::new(Sqs::new(aws)));
+    Arc::new(integrations.build())
+}
+
+/// The clients that the ports stand on. They may try a request again: every port recognises its own.
+struct Clients {
+    dynamodb: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+    scheduler: aws_sdk_scheduler::Client,
+}
+
+/// Fills in what all clients have in common.
+macro_rules! client_config {
+    ($config:expr, $aws:expr, $builder:expr, $service:expr) => {{
+        let mut builder = $builder
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new($config.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new($config.credentials.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build(),
+            )
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .http_client($aws.http());
+        builder.set_endpoint_url($config.endpoints.custom($service).map(str::to_owned));
+        builder.build()
+    }};
+}
+
+impl Clients {
+    fn new(config: &Config, aws: &Aws) -> Self {
+        let dynamodb = client_config!(config, aws, aws_sdk_dynamodb::Config::builder(), Service::DynamoDb);
+        let sqs = client_config!(config, aws, aws_sdk_sqs::Config::builder(), Service::Sqs);
+        let scheduler = client_config!(config, aws, aws_sdk_scheduler::Config::builder(), Service::Scheduler);
+        Clients {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs),
+            scheduler: aws_sdk_scheduler::Client::from_conf(scheduler),
+        }
+    }
+}

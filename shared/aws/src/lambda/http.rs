@@ -1,0 +1,253 @@
+//! Requests to the API that came through API Gateway or a Function URL, which have seen to who calls.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use stepwell_expr::Value;
+use stepwell_expr::json::write_string;
+use stepwell_wire::{Api, Call, Error, REQUEST_BYTES_MAX, Reply};
+
+use super::direct::Members;
+use super::{Failure, Time};
+use crate::Assembly;
+
+/// The operations of the function `start`.
+pub(super) const STARTS: Option<&[&str]> = Some(&["StartExecution", "StartSyncExecution"]);
+
+/// The operations of the function `callback`.
+pub(super) const CALLBACKS: Option<&[&str]> =
+    Some(&["SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat"]);
+
+/// Those of the function `api`.
+pub(super) const ALL: Option<&[&str]> = None;
+
+/// How long API Gateway waits for an answer, less what the way takes. A worker that polls longer would lose its task.
+const GATEWAY: Duration = Duration::from_secs(24);
+
+/// The largest answer of a function, in bytes, less the headers. (Lambda quotas: 6 MB, synchronous.)
+const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024 - 4096;
+
+/// A request, as one of the three sends it.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    event: &'a Value,
+    /// `POST` …
+    pub(super) method: &'a str,
+    /// The path, in API Gateway perhaps with a stage or a base path in front.
+    pub(super) path: &'a str,
+    /// Whether it comes straight to the function, and so has the function's time.
+    is_direct: bool,
+}
+
+impl<'a> Request<'a> {
+    /// The request in an event; `None` where it holds none.
+    pub(super) fn read(event: &'a Value) -> Option<Self> {
+        let context = event.get("requestContext")?;
+        if let Some(http) = context.get("http") {
+            let path = event.get("rawPath").or_else(|| http.get("path"))?.as_str()?;
+            let domain = context.get("domainName").and_then(Value::as_str).unwrap_or_default();
+            let (method, is_direct) = (http.get("method")?.as_str()?, domain.contains(".lambda-url."));
+            return Some(Request { event, method, path, is_direct });
+        }
+        let (method, path) = (event.get("httpMethod")?.as_str()?, event.get("path")?.as_str()?);
+        Some(Request { event, method, path, is_direct: false })
+    }
+
+    /// A header, whatever the case of its name.
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+        let headers = self.event.get("headers")?.as_object()?;
+        let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| value.as_str())
+    }
+
+    /// The operation: of `X-Amz-Target`, or the path's last part.
+    fn operation(&self) -> &'a str {
+        match self.header("x-amz-target") {
+            Some(target) => target.strip_prefix(Api::TARGET_PREFIX).unwrap_or(target),
+            None => self.path.rsplit('/').next().unwrap_or_default(),
+        }
+    }
+
+    /// The body.
+    ///
+    /// # Errors
+    /// [`Error`] where it is too large, or no Base64 though it is said to be.
+    pub(super) fn body(&self) -> Result<Cow<'a, [u8]>, Error> {
+        let text = self.event.get("body").and_then(Value::as_str).unwrap_or_default();
+        let is_encoded = self.event.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or(false);
+        let body = if is_encoded {
+            let decoded = STANDARD.decode(text);
+            Cow::Owned(decoded.map_err(|_| Error::Serialization("the body is no Base64".to_owned()))?)
+        } else {
+            Cow::Borrowed(text.as_bytes())
+        };
+        if body.len() > REQUEST_BYTES_MAX { Err(Error::RequestTooLarge) } else { Ok(body) }
+    }
+
+    /// The caller's trace, where it is traced: API Gateway gives every request an id of its own.
+    fn trace_header(&self) -> Option<&'a str> {
+        self.header("x-amzn-trace-id").filter(|id| id.len() <= 256 && id.contains("Sampled=1"))
+    }
+}
+
+/// Answers a request for one of the operations that are `offered`, or for any.
+///
+/// # Errors
+/// None so far: a refusal is an answer.
+pub(super) async fn answer(
+    assembly: &Assembly,
+    request: &Request<'_>,
+    offered: Option<&[&str]>,
+    time: Time,
+) -> Result<String, Failure> {
+    if request.method != "POST" {
+        return Ok(plain(405, "POST calls the API.\n"));
+    }
+    let time = if request.is_direct { time } else { time.for_caller(GATEWAY, &*assembly.clock) };
+    let api = assembly.api.until(time.deadline);
+    let operation = request.operation();
+    if offered.is_some_and(|offered| !offered.contains(&operation)) {
+        let shown: String = operation.chars().take(100).collect();
+        let error = Error::UnknownOperation(format!("'{shown}' is no operation of this function"));
+        return Ok(response(&api.refuse(&error)));
+    }
+    let body = match request.body() {
+        Ok(body) => body,
+        Err(error) => return Ok(response(&api.refuse(&error))),
+    };
+    let target = format!("{}{operation}", Api::TARGET_PREFIX);
+    let call = Call { target: &target, body: &body, trace_header: request.trace_header(), parent: None };
+    let answer = response(&api.answer(call).await);
+    if answer.len() <= ANSWER_BYTES_MAX {
+        return Ok(answer);
+    }
+    Ok(smaller(&api, operation, call).await)
+}
+
+/// The answer with fewer items to a request whose answer was larger than a function's may be.
+async fn smaller(api: &Api, operation: &str, call: Call<'_>) -> String {
+    let text = String::from_utf8_lossy(call.body);
+    let request = stepwell_expr::json::parse(&text).unwrap_or_default();
+    let asked = request.get("maxResults").and_then(Value::as_i64).filter(|asked| *asked > 0);
+    let mut items = asked.unwrap_or(100);
+    // What only reads may be asked again.
+    let is_listing = operation.starts_with("List") || operation == "GetExecutionHistory";
+    while is_listing && items > 1 {
+        items /= 4;
+        let Ok(body) = Members::with_max_results(&request, items.max(1)) else { break };
+        let answer = response(&api.answer(Call { body: body.as_bytes(), ..call }).await);
+        if answer.len() <= ANSWER_BYTES_MAX {
+            return answer;
+        }
+    }
+    response(&api.refuse(&Error::Internal("the answer is larger than a function's may be".into())))
+}
+
+/// A reply, as all three take it.
+fn response(reply: &Reply) -> String {
+    let mut out = String::with_capacity(reply.body.len() + reply.body.len() / 8 + 256);
+    out.push_str(&format!(r#"{{"statusCode":{},"headers":{{"Content-Type":"#, reply.status));
+    write_string(Reply::CONTENT_TYPE, &mut out);
+    out.push_str(r#","x-amzn-RequestId":"#);
+    write_string(&reply.request_id, &mut out);
+    if let Some(error_type) = reply.error_type {
+        out.push_str(r#","x-amzn-ErrorType":"#);
+        write_string(error_type, &mut out);
+    }
+    out.push_str(r#"},"body":"#);
+    write_string(&String::from_utf8_lossy(&reply.body), &mut out);
+    out.push_str(r#","isBase64Encoded":false}"#);
+    out
+}
+
+fn plain(status: u16, text: &str) -> String {
+    let mut out = format!(
+        r#"{{"statusCode":{status},"headers":{{"Content-Type":"text/plain; charset=utf-8","Allow":"POST"}},"body":"#
+    );
+    write_string(text, &mut out);
+    out.push_str(r#","isBase64Encoded":false}"#);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_request(event: &str, check: impl FnOnce(Option<Request<'_>>)) {
+        check(Request::read(&stepwell_expr::json::parse(event).unwrap()));
+    }
+
+    #[test]
+    fn the_operation_is_the_targets_or_the_paths() {
+        let check = |event: &str, expected: &str| {
+            with_request(event, |request| assert_eq!(request.unwrap().operation(), expected, "{event}"));
+        };
+        let v2 = |headers: &str, path: &str| {
+            format!(
+                r#"{{"version":"2.0","rawPath":"{path}","headers":{headers},
+                    "requestContext":{{"http":{{"method":"POST","path":"{path}"}}}}}}"#
+            )
+        };
+        check(&v2(r#"{"x-amz-target":"AWSStepFunctions.ListStateMachines"}"#, "/"), "ListStateMachines");
+        check(&v2("{}", "/prod/StartExecution"), "StartExecution");
+        check(&v2("{}", "/"), "");
+        let v1 = r#"{"httpMethod":"POST","path":"/StartExecution","headers":null,"requestContext":{}}"#;
+        check(v1, "StartExecution");
+        let v1 = r#"{"httpMethod":"POST","path":"/x","headers":{"X-Amz-Target":"AWSStepFunctions.A"},
+            "requestContext":{}}"#;
+        check(v1, "A");
+        for event in ["{}", r#"{"requestContext":{}}"#, r#"{"requestContext":{"http":{}},"rawPath":1}"#] {
+            with_request(event, |request| assert!(request.is_none(), "{event}"));
+        }
+    }
+
+    #[test]
+    fn bodies_are_decoded_and_bounded() {
+        let check = |body: &str, is_encoded: bool, expected: Result<&str, &str>| {
+            let event = format!(
+                r#"{{"httpMethod":"POST","path":"/","requestContext":{{}},"body":{body},"isBase64Encoded":{is_encoded}}}"#
+            );
+            with_request(&event, |request| {
+                let body = request.unwrap().body().map(|body| String::from_utf8(body.into_owned()).unwrap());
+                let body = body.as_deref().map_err(Error::name);
+                assert_eq!(body, expected);
+            });
+        };
+        check(r#""{}""#, false, Ok("{}"));
+        check(r#""e30=""#, true, Ok("{}"));
+        check("null", false, Ok(""));
+        check(r#""*""#, true, Err("SerializationException"));
+        let large = format!("{:?}", "x".repeat(REQUEST_BYTES_MAX + 1));
+        check(&large, false, Err("RequestEntityTooLargeException"));
+    }
+
+    #[test]
+    fn only_a_sampled_trace_counts() {
+        let check = |id: &str, expected: bool| {
+            let event = format!(
+                r#"{{"httpMethod":"POST","path":"/","requestContext":{{}},"headers":{{"X-Amzn-Trace-Id":"{id}"}}}}"#
+            );
+            with_request(&event, |request| {
+                assert_eq!(request.unwrap().trace_header().is_some(), expected, "{id}");
+            });
+        };
+        check("Root=1-5e1b4151-5ac6c58f3c3f5f9a9ce0e3f1", false);
+        check("Root=1-5e1b4151-5ac6c58f3c3f5f9a9ce0e3f1;Parent=53995c3f42cd8ad8;Sampled=1", true);
+    }
+
+    #[test]
+    fn a_reply_has_awss_headers() {
+        let reply = Reply {
+            status: 400,
+            body: br#"{"__type":"x"}"#.as_slice().into(),
+            error_type: Some("InvalidArn"),
+            request_id: "id".to_owned(),
+        };
+        assert_eq!(
+            response(&reply),
+            r#"{"statusCode":400,"headers":{"Content-Type":"application/x-amz-json-1.0","x-amzn-RequestId":"id","x-amzn-ErrorType":"InvalidArn"},"body":"{\"__type\":\"x\"}","isBase64Encoded":false}"#
+        );
+    }
+}

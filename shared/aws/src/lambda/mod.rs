@@ -1,0 +1,149 @@
+//! What becomes of a function's event. Each function tells its events apart by their shape.
+//!
+//! The five functions' mains hand over what Lambda gives them, and give back what is answered here. Nothing that comes in is
+//! trusted to be what it seems: what cannot be read is a [`Failure`], or where others came with it, fails alone.
+
+mod direct;
+mod eventbridge;
+mod http;
+mod scheduler;
+mod shape;
+mod sqs;
+mod time;
+
+use stepwell_expr::Value;
+use stepwell_interpreter::Timestamp;
+use stepwell_wire::{Api, Call, Reply};
+
+use self::shape::Shape;
+use self::time::Time;
+use crate::Assembly;
+
+/// An event, as Lambda hands it to a function.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// Its JSON, as it came.
+    pub payload: &'a str,
+    /// The id of this invocation, which Lambda's own repetitions bear too.
+    pub request_id: &'a str,
+    /// When Lambda cuts the function off.
+    pub deadline: Timestamp,
+}
+
+/// Why an event has no answer. Lambda shows it to a caller that waits, and repeats what nobody waits for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error_type}: {message}")]
+pub struct Failure {
+    /// The name of AWS's exception, such as `StateMachineDoesNotExist`.
+    pub error_type: String,
+    /// What happened.
+    pub message: String,
+}
+
+impl<'a> Event<'a> {
+    /// An event that has to be answered by `deadline`, in milliseconds since 1970.
+    pub fn new(payload: &'a str, request_id: &'a str, deadline: i64) -> Self {
+        Event { payload, request_id, deadline: Timestamp(deadline) }
+    }
+}
+
+impl Failure {
+    /// What should not happen.
+    pub fn internal(error: impl std::fmt::Display) -> Self {
+        Failure::new("InternalFailure", error)
+    }
+
+    fn new(error_type: &str, message: impl ToString) -> Self {
+        Failure { error_type: error_type.to_owned(), message: message.to_string() }
+    }
+}
+
+/// The function `start`: StartExecution and StartSyncExecution by HTTP, events of EventBridge, direct invocations.
+///
+/// # Errors
+/// [`Failure`]
+pub async fn start(assembly: &Assembly, event: Event<'_>) -> Result<String, Failure> {
+    let (value, time) = read(assembly, &event)?;
+    match Shape::of(&value) {
+        Shape::Http(request) => http::answer(assembly, &request, http::STARTS, time).await,
+        Shape::EventBridge => eventbridge::start(assembly, &value, event.payload, time).await,
+        Shape::Other => direct::start(assembly, &value, event.request_id, time).await,
+        shape => Err(unknown("start", &shape)),
+    }
+}
+
+/// The function `step`: drives the executions whose messages the queue hands it, and names those that have to come again.
+///
+/// # Errors
+/// [`Failure`] where the event is no batch of a queue.
+pub async fn step(assembly: &Assembly, event: Event<'_>) -> Result<String, Failure> {
+    let (value, time) = read(assembly, &event)?;
+    match Shape::of(&value) {
+        Shape::Queue(records) => Ok(sqs::drive(assembly, records, time).await),
+        shape => Err(unknown("step", &shape)),
+    }
+}
+
+/// The function `timer`: what EventBridge Scheduler sends.
+///
+/// # Errors
+/// [`Failure`]; whoever sent it tries again.
+pub async fn timer(assembly: &Assembly, event: Event<'_>) -> Result<String, Failure> {
+    let (value, _) = read(assembly, &event)?;
+    match Shape::of(&value) {
+        Shape::Schedule => scheduler::fired(assembly, event.payload).await,
+        shape => Err(unknown("timer", &shape)),
+    }
+}
+
+/// The function `callback`: SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat, by HTTP or directly.
+///
+/// # Errors
+/// [`Failure`]
+pub async fn callback(assembly: &Assembly, event: Event<'_>) -> Result<String, Failure> {
+    let (value, time) = read(assembly, &event)?;
+    match Shape::of(&value) {
+        Shape::Http(request) => http::answer(assembly, &request, http::CALLBACKS, time).await,
+        Shape::Other => direct::callback(assembly, &value, time).await,
+        shape => Err(unknown("callback", &shape)),
+    }
+}
+
+/// The function `api`: every operation, by HTTP or directly.
+///
+/// # Errors
+/// [`Failure`]
+pub async fn api(assembly: &Assembly, event: Event<'_>) -> Result<String, Failure> {
+    let (value, time) = read(assembly, &event)?;
+    match Shape::of(&value) {
+        Shape::Http(request) => http::answer(assembly, &request, http::ALL, time).await,
+        Shape::Other => direct::call_any(assembly, &value, time).await,
+        shape => Err(unknown("api", &shape)),
+    }
+}
+
+fn read(assembly: &Assembly, event: &Event<'_>) -> Result<(Value, Time), Failure> {
+    let value = stepwell_expr::json::parse(event.payload);
+    let value = value.map_err(|error| Failure::new("InvalidRequestContentException", error.message))?;
+    Ok((value, Time::until(event.deadline, assembly.config.call_max, &*assembly.clock)))
+}
+
+fn unknown(function: &str, shape: &Shape<'_>) -> Failure {
+    let message = format!("the function {function} has no use for {}", shape.name());
+    Failure::new("UnknownEvent", message)
+}
+
+/// Answers a call of an operation.
+async fn call(api: &Api, operation: &str, body: &[u8]) -> Reply {
+    let target = format!("{}{operation}", Api::TARGET_PREFIX);
+    api.answer(Call { target: &target, body, trace_header: None, parent: None }).await
+}
+
+/// What a call was answered, where that is a success.
+fn succeeded(reply: Reply) -> Result<String, Failure> {
+    let text = String::from_utf8_lossy(&reply.body).into_owned();
+    let Some(error_type) = reply.error_type else { return Ok(text) };
+    let body = stepwell_expr::json::parse(&text).unwrap_or_default();
+    let message = ["message", "Message"].iter().find_map(|name| body.get(name)?.as_str());
+    Err(Failure::new(error_type, message.unwrap_or_default()))
+}
