@@ -39,6 +39,12 @@ pub trait Blobs: Send + Sync {
     /// # Errors
     /// The store does not answer.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BoxError>;
+
+    /// Deletes every object whose key begins with `prefix`. There may be none.
+    ///
+    /// # Errors
+    /// Why some may be left.
+    async fn delete(&self, prefix: &str) -> Result<(), BoxError>;
 }
 
 /// Why something large could not be stored or read.

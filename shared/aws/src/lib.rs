@@ -22,6 +22,8 @@ mod machines;
 mod map_runs;
 mod queue;
 mod registry;
+pub mod retry;
+mod s3;
 mod scheduler;
 mod store;
 pub mod table;
@@ -39,6 +41,7 @@ pub use clock::SystemClock;
 pub use config::{AssumeRoles, Config, ConfigError};
 pub use log::log_as;
 pub use queue::{BodyError, SqsQueue, read_body};
+pub use s3::{S3Blobs, S3Error};
 pub use scheduler::{FireError, Schedules, fire};
 
 use crate::activities::DynamoActivities;

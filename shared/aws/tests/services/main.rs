@@ -1,10 +1,12 @@
 //! The store on an emulator of DynamoDB (`tests/emulator`), one for each test, on loopback; queue and
 //! scheduler on a stub.
 
+mod bucket;
 mod engine;
 mod journal;
 mod others;
 mod ports;
 mod queue;
+mod s3;
 mod stub;
 mod support;

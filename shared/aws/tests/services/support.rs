@@ -35,6 +35,11 @@ pub(crate) const TABLE: &str = "stepwell";
 /// Names another DynamoDB to run these tests against, such as that of ministack. Each test has an account of its own there.
 const OTHER: &str = "STEPWELL_TEST_DYNAMODB";
 
+/// Where another service is that tests may run against: what `variable` says, else `STEPWELL_TEST_AWS` for all of them.
+pub(crate) fn other(variable: &str) -> Result<String, std::env::VarError> {
+    std::env::var(variable).or_else(|_| std::env::var("STEPWELL_TEST_AWS"))
+}
+
 /// Something that answers as DynamoDB does. A process of this test ends when this is dropped, or when the test dies.
 struct Emulator {
     process: Option<(Child, ChildStdin)>,
@@ -45,7 +50,7 @@ struct Emulator {
 
 impl Emulator {
     fn start() -> Self {
-        if let Ok(endpoint) = std::env::var(OTHER) {
+        if let Ok(endpoint) = other(OTHER) {
             static WORLDS: AtomicU32 = AtomicU32::new(0);
             let world = WORLDS.fetch_add(1, Ordering::Relaxed);
             let account = format!("{:07}{world:05}", std::process::id());
@@ -272,5 +277,10 @@ impl Blobs for MemoryBlobs {
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BoxError> {
         Ok(self.objects().get(key).cloned())
+    }
+
+    async fn delete(&self, prefix: &str) -> Result<(), BoxError> {
+        self.objects().retain(|key, _| !key.starts_with(prefix));
+        Ok(())
     }
 }

@@ -1,0 +1,123 @@
+//! What is tried again, how often, and after how long: one answer for all services.
+//!
+//! There are two patiences. A client tries a request again a few times within a second or so, whatever it is for ([`retries`]
+//! configures those of the SDK): every request of this crate may be repeated, since a write recognises itself and a message that was
+//! sent twice is a no-op. What still fails is the engine's, which goes on as long as its own patience says and then gives the message
+//! back to SQS. A task's call is none of this: one attempt is one request there.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use stepwell_engine::port::Clock;
+
+/// How often a request is sent at most.
+pub const ATTEMPTS: u32 = 4;
+
+/// How long a client waits before its second try at most; before each later one twice as long, and less by what is drawn.
+pub const WAIT: Duration = Duration::from_millis(50);
+
+/// How long it ever waits at most.
+pub const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How long an answer may take. All of these services answer within milliseconds.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The SDK clients' retries, for those that [`crate::Options`], [`crate::SqsQueue`] and [`crate::Schedules`] are given.
+pub fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(WAIT).with_max_backoff(WAIT_MAX)
+}
+
+/// The SDK clients' timeouts, for one try each.
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ANSWER).build()
+}
+
+/// Codes that say: later.
+const PASSING: [&str; 19] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "IDPCommunicationError",
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "LimitExceededException",
+    "OverLimit",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Whether what a service answers may be otherwise a moment later: it is throttled, or broken. Anything else is a refusal.
+pub(crate) fn is_passing(status: u16, code: &str) -> bool {
+    // The query protocol's names end with `.Name`, JSON's begin with `namespace#`; SQS puts both into one header.
+    let code = code.rsplit(['#', '.']).next().unwrap_or_default();
+    status >= 500 || status == 429 || status == 408 || PASSING.contains(&code)
+}
+
+/// Tries of one request.
+pub(crate) struct Retries {
+    tried: u32,
+}
+
+impl Retries {
+    pub(crate) fn new() -> Self {
+        Retries { tried: 1 }
+    }
+
+    /// Waits, for a time that is drawn so that many do not come back at once; `false` where it was tried often enough.
+    pub(crate) async fn again(&mut self, clock: &dyn Clock) -> bool {
+        if self.tried >= ATTEMPTS {
+            return false;
+        }
+        clock.sleep(wait(self.tried, clock.random())).await;
+        self.tried += 1;
+        true
+    }
+}
+
+/// How long to wait after try number `tried`: half of it is drawn.
+fn wait(tried: u32, random: u64) -> Duration {
+    let most = WAIT.saturating_mul(1 << (tried - 1).min(16)).min(WAIT_MAX).as_micros() as u64;
+    Duration::from_micros(most / 2 + random % (most / 2 + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttled_and_broken_is_tried_again_and_a_refusal_is_not() {
+        let check =
+            |status, code, expected| assert_eq!(is_passing(status, code), expected, "{status} {code}");
+        check(400, "ThrottlingException", true);
+        check(400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", true);
+        check(403, "AWS.SimpleQueueService.RequestThrottled", true);
+        check(503, "SlowDown", true);
+        check(500, "", true);
+        check(429, "", true);
+        check(400, "ValidationException", false);
+        check(403, "AccessDenied", false);
+        check(404, "ResourceNotFoundException", false);
+    }
+
+    #[test]
+    fn waits_grow_and_are_drawn() {
+        for (tried, most) in [(1, 50), (2, 100), (3, 200), (5, 800), (6, 1_000), (40, 1_000)] {
+            let most = Duration::from_millis(most);
+            assert_eq!(wait(tried, 0), most / 2);
+            assert!((0..50).all(|n| wait(tried, n * 7_777_777_777) <= most), "{tried}");
+        }
+    }
+}
