@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
@@ -15,7 +13,7 @@ use stepwell_integrations::{
 };
 use stepwell_wire::{Api, TaskCalls};
 
-use crate::{Config, Options, Schedules, SqsQueue, Store, SystemClock};
+use crate::{Blobs, Config, Options, S3Blobs, Schedules, SqsQueue, Store, SystemClock, retry};
 
 /// V of PROTOCOL §1.
 const VISIBILITY: Duration = Duration::from_secs(60);
@@ -28,13 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Calls that a driver keeps open at once: each holds a connection, and a function has 1,024 files.
 const CALLS_MAX: usize = 250;
-
-/// How often a request is made at most before the port says that there is no answer.
-const ATTEMPTS: u32 = 3;
-
-/// How long a connection, and one attempt, may take.
-const CONNECT: Duration = Duration::from_secs(2);
-const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// An engine in a function, with what its events need of it.
 #[derive(Clone)]
@@ -69,7 +60,10 @@ impl Assembly {
         let store = Store::new(Options {
             client: clients.dynamodb,
             table: config.table.clone(),
-            blobs: None,
+            blobs: config
+                .bucket
+                .as_ref()
+                .map(|bucket| Arc::new(S3Blobs::new(&aws, bucket, clock.clone())) as Arc<dyn Blobs>),
             clock: clock.clone(),
             retention: config.retention,
         });
@@ -136,10 +130,8 @@ macro_rules! client_config {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new($config.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new($config.credentials.clone()))
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(
-                TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build(),
-            )
+            .retry_config(retry::retries())
+            .timeout_config(retry::timeouts())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client($aws.http());
         builder.set_endpoint_url($config.endpoints.custom($service).map(str::to_owned));
