@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use stepwell_engine::meta::{End, Meta, Parked, RunId};
 use stepwell_engine::port::{
-    AppendError, FinishError, Journal, JournalError, ListQuery, Listed, Loaded, Page, PutMetaError, Seq,
+    AppendError, FinishError, Invocation, Journal, JournalError, ListQuery, Listed, Loaded, Page,
+    PutMetaError, Seq,
 };
 use stepwell_interpreter::Timestamp;
 
@@ -23,6 +24,7 @@ use crate::executions::{
 };
 use crate::item::{Fields, Item, Write, Written, key, number, text};
 use crate::listing;
+use crate::machines::maybe;
 use crate::store::{LAST, Range, Table};
 use crate::table::{EXPIRES, LISTED, SORT};
 
@@ -31,6 +33,9 @@ const KNOWN_MAX: usize = 10_000;
 
 /// How long a lease is kept behind its end, for people to see.
 const LEASE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long what a call is for is kept behind the time in which its end is told: Lambda tells again for six hours.
+const INVOCATION_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Executions in the table.
 pub(crate) struct DynamoJournal {
@@ -242,6 +247,21 @@ fn lease_of(message: &str) -> String {
 
 const LEASE: &str = "LEASE";
 
+fn invocation_of(id: &str) -> String {
+    format!("INVOCATION#{id}")
+}
+
+const INVOCATION: &str = "INVOCATION";
+
+fn read_invocation(item: &Item) -> Result<Invocation, StoreError> {
+    Ok(Invocation {
+        token: item.text("task_token")?.into(),
+        resource: item.text("resource_arn")?.into(),
+        trace: maybe(item, "trace_id")?,
+        until: Timestamp(item.number("until_ms")?),
+    })
+}
+
 fn unavailable(error: StoreError) -> JournalError {
     JournalError(Box::new(error))
 }
@@ -316,6 +336,23 @@ impl Journal for DynamoJournal {
         let found = self.table.item(&lease_of(message), LEASE).await.map_err(unavailable)?;
         let until = found.map(|item| item.number("until_ms").map(Timestamp)).transpose();
         until.map_err(unavailable)
+    }
+
+    async fn put_invocation(&self, id: &str, invocation: &Invocation) -> Result<(), JournalError> {
+        let mut item = key(&invocation_of(id), INVOCATION);
+        item.insert("task_token".into(), text(&*invocation.token));
+        item.insert("resource_arn".into(), text(&*invocation.resource));
+        if let Some(trace) = &invocation.trace {
+            item.insert("trace_id".into(), text(&**trace));
+        }
+        item.insert("until_ms".into(), number(invocation.until.0));
+        item.insert(EXPIRES.into(), expiry(invocation.until, INVOCATION_KEPT));
+        self.table.write(Write::put(item)).await.map(drop).map_err(unavailable)
+    }
+
+    async fn invocation(&self, id: &str) -> Result<Option<Invocation>, JournalError> {
+        let found = self.table.item(&invocation_of(id), INVOCATION).await.map_err(unavailable)?;
+        found.map(|item| read_invocation(&item)).transpose().map_err(unavailable)
     }
 
     async fn park(&self, execution: &str, run: RunId, why: Option<Parked>) -> Result<(), JournalError> {

@@ -7,7 +7,7 @@ use crate::commit::Append;
 use crate::driver::DriveError;
 use crate::engine::CallbackError;
 use crate::message::{Callback, MessageBody};
-use crate::port::Writer;
+use crate::port::{Invocation, Writer};
 use crate::run::{Run, Token};
 
 /// How often a fact is tried while other commits come first.
@@ -23,6 +23,20 @@ impl Engine {
         let token = token::decode(token).ok_or(CallbackError::InvalidToken)?;
         let trigger = result.trigger(token.attempt, token.nonce);
         self.callback(&token, &trigger, Some(&result)).await
+    }
+
+    /// The attempt that a call belongs to that went on by itself, by what its service calls it. Where there is none, the call
+    /// may have been made just now: who tells of its end is to tell again, a minute later.
+    ///
+    /// Its end is told by [`Engine::send_task_result`] and [`Invocation::token`]; told again it is refused
+    /// ([`CallbackError::TaskDoesNotExist`]), as it is once nobody waits for it.
+    ///
+    /// # Errors
+    /// [`CallbackError::Unavailable`].
+    pub async fn invocation(&self, id: &str) -> Result<Option<Invocation>, CallbackError> {
+        let journal = &self.inner.ports.journal;
+        let found = self.patiently(|| journal.invocation(id)).await;
+        found.map_err(|error| CallbackError::Unavailable(error.into()))
     }
 
     /// A sign of life of the attempt that `token` names (API: SendTaskHeartbeat).

@@ -442,8 +442,10 @@ impl<'e> Driver<'e> {
                 attempt: call.attempt,
                 resource: call.resource.to_string().into(),
             });
-            let (info, time_left) = (meta.info.clone(), self.engine.time_left());
-            self.work.call(self.ports(), TaskCall { info, call, token, parent, time_left });
+            // Nobody could be told of an Express execution's: it is made again from its beginning.
+            let wait_max = self.engine.wait_max().filter(|_| !meta.info.express);
+            let call = TaskCall { info: meta.info.clone(), call, token, parent, wait_max };
+            self.work.call(self.engine, call);
         }
         Ok(())
     }

@@ -21,6 +21,9 @@ use crate::run::Run;
 pub struct Settings {
     /// How long a driver goes on beginning work before it hands over to a fresh message.
     pub slice: Duration,
+    /// How long a driver waits for the end of a call; `None`: as long as the call takes, or the [`Deadline`] lets it. A call that may
+    /// take longer is made so that it goes on by itself.
+    pub wait_max: Option<Duration>,
     /// Calls that one driver keeps open at once.
     pub calls_max: usize,
     /// Whether, when a message is delivered again, the driver of its former delivery is known to be dead: so on one
@@ -43,6 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             slice: Duration::from_secs(60),
+            wait_max: None,
             calls_max: 1_000,
             former_deliveries_are_dead: true,
             visibility: Duration::from_secs(60),
@@ -278,10 +282,13 @@ impl Engine {
         self.deadline.map_or(ends, |deadline| ends.min(deadline.gives_up))
     }
 
-    /// How long the answer to a call that is made now is waited for; `None` where nothing bounds that.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
-        let now = self.inner.ports.clock.monotonic();
-        self.deadline.map(|deadline| deadline.gives_up.saturating_sub(now))
+    /// How long a driver can wait for the end of a call that it makes before its slice is over; `None` where nothing bounds that.
+    pub(crate) fn wait_max(&self) -> Option<Duration> {
+        let by_deadline = self.deadline.map(|Deadline { hands_over, gives_up }| {
+            let latest = hands_over.max(self.inner.ports.clock.monotonic());
+            gives_up.saturating_sub(latest)
+        });
+        self.inner.settings.wait_max.into_iter().chain(by_deadline).min()
     }
 
     /// The same engine, without keeping it.

@@ -115,8 +115,8 @@ impl Express<'_> {
                 Effect::CallTask(call) => {
                     let token = token::encode(&info.execution_arn, call.attempt, call.nonce).into();
                     let token = call.resource.has_token().then_some(token);
-                    let (info, time_left) = (info.clone(), self.engine.time_left());
-                    self.work.call(ports, TaskCall { info, call, token, parent: None, time_left });
+                    let (info, parent, wait_max) = (info.clone(), None, None);
+                    self.work.call(self.engine, TaskCall { info, call, token, parent, wait_max });
                 }
             }
         }

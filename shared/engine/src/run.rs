@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
-    AttemptId, Claimant, ErrorOutput, Event, EventBody, Execution, Family, Record, Status, TimerId,
+    AttemptId, Call, Claimant, ErrorOutput, Event, EventBody, Execution, Family, Record, Status, TimerId,
     Timestamp, evolve,
 };
 
@@ -272,7 +272,9 @@ impl Run {
     /// What a token of this attempt and nonce finds; `callback` tells a repeated request.
     pub(crate) fn token(&self, attempt: AttemptId, nonce: u128, callback: Option<&Callback>) -> Token {
         let Some(task) = self.tokens.get(&attempt).filter(|task| task.nonce == nonce) else {
-            return Token::Unknown;
+            // Nobody was given a token of a function's, but for who tells that it ended ([`crate::port::Invocation`]).
+            let open = |(_, call): (_, &Call)| call.nonce == nonce && is_function(&call.family);
+            return if self.execution.call(attempt).is_some_and(open) { Token::Open } else { Token::Unknown };
         };
         let same = |ended_by| callback.is_some_and(|callback| ended_by == callback.hash());
         match task.ended_by {
@@ -331,6 +333,16 @@ fn has_token(family: &Family) -> bool {
         Family::Activity { .. } => true,
         Family::Task { resource, .. } => resource.ends_with(".waitForTaskToken"),
         Family::LambdaFunction { .. } => false,
+    }
+}
+
+fn is_function(family: &Family) -> bool {
+    match family {
+        Family::LambdaFunction { .. } => true,
+        Family::Task { resource_type, resource, .. } => {
+            &**resource_type == "lambda" && &**resource == "invoke"
+        }
+        Family::Activity { .. } => false,
     }
 }
 

@@ -115,14 +115,9 @@ impl Test<'_> {
                 Effect::OfferTask { .. } => {}
                 Effect::CallTask(_) if self.test.mock().is_some() => {}
                 Effect::CallTask(call) => {
-                    let call = TaskCall {
-                        info: self.info.clone(),
-                        call,
-                        token: None,
-                        parent: None,
-                        time_left: None,
-                    };
-                    self.work.call(ports, call);
+                    let info = self.info.clone();
+                    let call = TaskCall { info, call, token: None, parent: None, wait_max: None };
+                    self.work.call(self.engine, call);
                 }
             }
         }

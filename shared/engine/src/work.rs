@@ -12,9 +12,11 @@ use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture, Either, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 use stepwell_asl::ErrorName;
-use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, TimerId, Timestamp, Trigger};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, TimerId, Timestamp, Trigger, token};
 
-use crate::port::{Clock, Ports, TaskAnswer, TaskCall};
+use crate::Engine;
+use crate::port::{Clock, Invocation, TaskAnswer, TaskCall};
 
 /// Futures that live inside their driver: nothing is spawned, so nothing outlives it.
 #[derive(Default)]
@@ -34,9 +36,9 @@ enum Arrived {
 
 impl Work {
     /// Makes a call.
-    pub(crate) fn call(&mut self, ports: &Ports, call: TaskCall) {
+    pub(crate) fn call(&mut self, engine: &Engine, call: TaskCall) {
         let attempt = call.call.attempt;
-        let future = make(ports.tasks.clone(), ports.clock.clone(), call);
+        let future = make(engine.clone(), call);
         let handle = self.push(async move { Arrived::Call(attempt, future.await) }.boxed());
         self.calls.insert(attempt, handle);
     }
@@ -194,25 +196,67 @@ impl Work {
 }
 
 /// Makes one call, gives it up at its timeout, and survives its panic.
-async fn make(tasks: Arc<dyn crate::port::Tasks>, clock: Arc<dyn Clock>, call: TaskCall) -> Trigger {
+async fn make(engine: Engine, call: TaskCall) -> Trigger {
     let (attempt, nonce) = (call.call.attempt, call.call.nonce);
     let timeout = call.call.timeout_seconds;
-    let answer = AssertUnwindSafe(async { tasks.call(call).await }).catch_unwind();
+    let answer = AssertUnwindSafe(answer(&engine, call)).catch_unwind();
     let answer = match timeout {
         None => answer.await,
-        Some(seconds) => match select(pin!(answer), clock.sleep(Duration::from_secs(seconds))).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Ok(TaskAnswer::Ended(Outcome::TimedOut)),
-        },
-    };
-    let outcome = match answer {
-        Ok(TaskAnswer::Submitted(output)) => return Trigger::TaskSubmitted { attempt, output },
-        Ok(TaskAnswer::Ended(outcome)) => outcome,
-        Err(_panic) => {
-            Outcome::Failed(ErrorOutput::new(ErrorName::LAMBDA_UNKNOWN, "The call ended in a panic."))
+        Some(seconds) => {
+            let over = engine.ports().clock.sleep(Duration::from_secs(seconds));
+            match select(pin!(answer), over).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => Ok(Answer::Ended(Outcome::TimedOut)),
+            }
         }
     };
+    let outcome = match answer {
+        Ok(Answer::Submitted(output)) => return Trigger::TaskSubmitted { attempt, output },
+        Ok(Answer::Accepted { until }) => return Trigger::TaskAccepted { attempt, until },
+        Ok(Answer::Ended(outcome)) => outcome,
+        Err(_panic) => unknown("The call ended in a panic."),
+    };
     Trigger::TaskResult { attempt, nonce, outcome }
+}
+
+/// What came of a call, once everything is kept that its end needs.
+enum Answer {
+    Ended(Outcome),
+    Submitted(Payload),
+    Accepted { until: Timestamp },
+}
+
+async fn answer(engine: &Engine, call: TaskCall) -> Answer {
+    let (ports, name) = (engine.ports(), call.call.clone());
+    let info = call.info.clone();
+    let accepted = match ports.tasks.call(call).await {
+        TaskAnswer::Ended(outcome) => return Answer::Ended(outcome),
+        TaskAnswer::Submitted(output) => return Answer::Submitted(output),
+        TaskAnswer::Accepted(accepted) => accepted,
+    };
+    let within = i64::try_from(accepted.within.as_millis()).unwrap_or(i64::MAX);
+    let until = Timestamp(ports.clock.now().0.saturating_add(within));
+    let invocation = Invocation {
+        token: token::encode(&info.execution_arn, name.attempt, name.nonce).into(),
+        resource: name.resource.to_string().into(),
+        trace: accepted.trace,
+        until,
+    };
+    let kept = engine.patiently(|| ports.journal.put_invocation(&accepted.id, &invocation)).await;
+    match (kept, accepted.submitted) {
+        (Ok(()), None) => Answer::Accepted { until },
+        (Ok(()), Some(output)) => Answer::Submitted(output),
+        (Err(error), _) => {
+            let id = &*accepted.id;
+            Answer::Ended(unknown(&format!(
+                "The call goes on as {id}, and what it is for was not kept: {error}"
+            )))
+        }
+    }
+}
+
+fn unknown(cause: &str) -> Outcome {
+    Outcome::Failed(ErrorOutput::new(ErrorName::LAMBDA_UNKNOWN, cause))
 }
 
 /// From `now` to `due`; zero when that is past.

@@ -82,6 +82,12 @@ fn third_records() -> Vec<Record> {
 
 /// One record of every kind.
 fn records() -> Vec<Record> {
+    let accepted = Record::Accepted { attempt: AttemptId(3), until: Timestamp(AT.0 + 60_000) };
+    fourth_records().into_iter().chain([accepted]).collect()
+}
+
+/// One record of every kind that the fourth version had.
+fn fourth_records() -> Vec<Record> {
     let (attempt, map_run_arn) = (AttemptId(6), map_run().arn);
     let body = EventBody::MapRunRedriven { attempt, map_run_arn, count: 2 };
     let event = Event { at: AT, branch: BranchId(2), previous: EventId(60), body };
@@ -373,7 +379,7 @@ fn index() -> (PayloadIndex, impl Fn(PayloadPlace) -> Option<Payload>) {
 #[test]
 fn pages() {
     let (index, find) = index();
-    let golden = check("page-v4.bin", &encode_page(2, AT, &records(), &index).bytes);
+    let golden = check("page-v5.bin", &encode_page(2, AT, &records(), &index).bytes);
     let decoded = decode_page(2, &golden, &find).unwrap();
     assert_eq!(decoded.records, records());
     assert_eq!(decoded.at, AT);
@@ -386,6 +392,8 @@ fn pages() {
         ("page-v2-plain.bin", vec![records().remove(0)]),
         ("page-v3.bin", third_records()),
         ("page-v3-plain.bin", vec![records().remove(0)]),
+        ("page-v4.bin", fourth_records()),
+        ("page-v4-plain.bin", vec![records().remove(0)]),
     ] {
         let find = |place| find(place).or_else(|| Some(large("input ")));
         assert_eq!(decode_page(2, &old(name), find).unwrap().records, expected, "{name}");
@@ -401,7 +409,7 @@ fn a_page_of_no_more_than_it_needs() {
         nothing_known.add(&payload, place);
     }
     let again = encode_page(2, AT, &records, &nothing_known);
-    check("page-v4-plain.bin", &again.bytes);
+    check("page-v5-plain.bin", &again.bytes);
     assert!(again.stored.is_empty());
     assert!(again.bytes.len() < 400, "{}", again.bytes.len());
 }

@@ -35,6 +35,7 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             }
         }
         Trigger::TaskSubmitted { attempt, output } => decider.task_submitted(*attempt, output),
+        Trigger::TaskAccepted { attempt, until } => decider.task_accepted(*attempt, *until),
         Trigger::ActivityStarted { attempt, worker } => {
             if let Some((branch, call)) = decider.open(*attempt)
                 && call.untaken_activity().is_some()
@@ -130,6 +131,17 @@ impl Decider<'_> {
         self.event(branch, EventBody::Submitted { family, attempt, output });
     }
 
+    /// From now on the attempt's clock is a timer's to keep: no driver waits.
+    fn task_accepted(&mut self, attempt: AttemptId, until: Timestamp) {
+        let Some((branch, call)) = self.open(attempt) else { return };
+        if !matches!(call.progress, Progress::Started(_)) {
+            return;
+        }
+        self.record(Record::Accepted { attempt, until });
+        let due = call.times_out_at().map_or(until, |due| due.min(until));
+        self.set_timer(branch, due, TimerPurpose::Timeout(attempt));
+    }
+
     fn timer_fired(&mut self, timer: TimerId) {
         let Some(set) = self.execution.timers.get(&timer) else { return };
         if set.due > self.now.time {
@@ -148,7 +160,15 @@ impl Decider<'_> {
                 self.record(Record::TimerClosed { timer });
                 if let Some((branch, call)) = self.open(attempt) {
                     self.effect(Effect::CancelTask { attempt, job: call.job() });
-                    self.timed_out(branch, &call, false);
+                    let has_time = call.times_out_at().is_none_or(|due| due > self.now.time);
+                    if call.accepted_until.is_some() && has_time {
+                        self.unknown(
+                            attempt,
+                            "The outcome of the call is unknown: its end was not told in time.",
+                        );
+                    } else {
+                        self.timed_out(branch, &call, false);
+                    }
                 }
             }
             TimerPurpose::Heartbeat(attempt) => {
@@ -175,15 +195,17 @@ impl Decider<'_> {
             if callable_again.contains(&attempt) {
                 self.record(Record::ClaimReleased { attempt });
             } else {
-                self.unknown(attempt);
+                self.unknown(
+                    attempt,
+                    "The outcome of the call is unknown: its driver died. The task is not called again without a Retry.",
+                );
             }
         }
     }
 
     /// The outcome of a call is unknown, and it must not be made twice.
-    fn unknown(&mut self, attempt: AttemptId) {
+    fn unknown(&mut self, attempt: AttemptId, cause: &str) {
         let Some((branch, call)) = self.open(attempt) else { return };
-        let cause = "The outcome of the call is unknown: its driver died. The task is not called again without a Retry.";
         let error = ErrorOutput::new(ErrorName::LAMBDA_UNKNOWN, cause);
         self.event(branch, EventBody::Failed(call.family, attempt, error));
     }

@@ -46,6 +46,10 @@ pub fn evolve(execution: &mut Execution, record: &Record) {
             execution.with_call(*attempt, |call| call.progress = Progress::Started(Some(claimant.clone())));
         }
         Record::DriverLost { claimant } => execution.lost.push(claimant.clone()),
+        Record::Accepted { attempt, until } => execution.with_call(*attempt, |call| {
+            call.progress = Progress::Submitted;
+            call.accepted_until = Some(*until);
+        }),
     }
 }
 
@@ -121,6 +125,7 @@ impl Execution {
                     progress: Progress::Scheduled,
                     heard_at: at,
                     submitted: None,
+                    accepted_until: None,
                 };
                 self.set_step(branch, Step::Calling(Box::new(call)));
             }

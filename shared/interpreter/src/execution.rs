@@ -278,6 +278,8 @@ pub struct Call {
     pub heard_at: Timestamp,
     /// What the call answered, once it is [`Progress::Submitted`].
     pub submitted: Option<Payload>,
+    /// Until when the end of the call is told, where it goes on without its driver and the public history does not show that.
+    pub accepted_until: Option<Timestamp>,
 }
 
 /// How far a [`Call`] is.
@@ -542,6 +544,11 @@ impl Call {
         let submitted = self.submitted.clone().filter(|_| awaits_job)?;
         let (family, credentials) = (self.family.clone(), self.credentials.clone());
         Some(Job { attempt: self.attempt, family, credentials, submitted })
+    }
+
+    /// When `TimeoutSeconds` are over, where the state has any.
+    pub(crate) fn times_out_at(&self) -> Option<Timestamp> {
+        self.timeout_seconds.map(|seconds| self.heard_at.plus_seconds(seconds))
     }
 
     /// Who makes the call.

@@ -89,6 +89,14 @@ pub enum Record {
         /// Who.
         claimant: Claimant,
     },
+    /// A call was accepted and goes on without its driver, which the public history does not show: a function that was invoked
+    /// asynchronously in place of a synchronous invocation.
+    Accepted {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Until when its end is told, if it ever is.
+        until: Timestamp,
+    },
 }
 
 /// An event of the public history. Its id is its place among the execution's events.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwell_expr::Payload;
 
-use crate::{AttemptId, Claimant, ErrorOutput, ExecutionInfo, TimerId};
+use crate::{AttemptId, Claimant, ErrorOutput, ExecutionInfo, TimerId, Timestamp};
 
 /// Something from outside that an execution is told (PROTOCOL §3).
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,13 @@ pub enum Trigger {
         attempt: AttemptId,
         /// What the call answered.
         output: Payload,
+    },
+    /// A call that answers once was accepted, and goes on without its driver. Applies while the attempt is open.
+    TaskAccepted {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Until when its end is told, if it ever is.
+        until: Timestamp,
     },
     /// An execution or Map Run has ended that an attempt waits for. Applies while the attempt is open and, where its call
     /// is answered first, once that is.

@@ -5,7 +5,7 @@
 
 mod invariants;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +45,10 @@ pub struct Sim {
     drivers: BTreeMap<TaskId, usize>,
     /// Workers that wait for tasks, on which process.
     polls: BTreeMap<TaskId, usize>,
+    /// What a service tells of the ends of calls that went on by themselves, until it is taken.
+    told: BTreeMap<TaskId, Told>,
+    /// How often, in a thousand, such an end is told twice at once.
+    pub told_twice: u32,
     acknowledged: Rc<RefCell<Acknowledged>>,
     /// How often, in a thousand steps, a message is delivered though it is hidden.
     pub redeliver: u32,
@@ -54,6 +58,21 @@ pub struct Sim {
     pub may_call_again: bool,
     steps: u64,
     checked_appends: u64,
+}
+
+/// How often a service tells of an end that is not taken. (Lambda: two retries of an asynchronous invocation.)
+const TELLINGS: u32 = 3;
+
+/// The end of a call that went on by itself.
+#[derive(Clone)]
+struct Told {
+    /// What the service calls it.
+    id: Arc<str>,
+    result: Callback,
+    after: Duration,
+    /// How often it was told before.
+    before: u32,
+    taken: Rc<Cell<bool>>,
 }
 
 /// What callers were told.
@@ -101,6 +120,8 @@ impl Sim {
             executor: Executor::default(),
             drivers: BTreeMap::new(),
             polls: BTreeMap::new(),
+            told: BTreeMap::new(),
+            told_twice: 0,
             acknowledged: Rc::default(),
             redeliver: 0,
             one_process: false,
@@ -237,6 +258,44 @@ impl Sim {
         });
     }
 
+    /// A service tells of the end of a call that went on by itself, `after` from now; again, a minute later, while it is not taken.
+    pub fn tell(&mut self, id: &Arc<str>, result: &Callback, after: Duration) {
+        let times = 1 + usize::from(self.random.chance(self.told_twice));
+        for _ in 0..times {
+            let (id, result, taken) = (id.clone(), result.clone(), Rc::default());
+            self.tell_once(Told { id, result, after, before: 0, taken });
+        }
+    }
+
+    fn tell_once(&mut self, told: Told) {
+        let (engine, clock, acknowledged) =
+            (self.engine(), self.world.clock.clone(), self.acknowledged.clone());
+        let Told { id, result, after, taken, .. } = told.clone();
+        let task = self.executor.spawn(async move {
+            clock.sleep(after).await;
+            let Ok(Some(invocation)) = engine.invocation(&id).await else { return };
+            let answer = engine.send_task_result(&invocation.token, result).await;
+            if let Err(CallbackError::Unavailable(_)) = answer {
+                return;
+            }
+            taken.set(true);
+            let answer = answer.map_err(|error| error.to_string());
+            acknowledged.borrow_mut().callbacks.push((invocation.token, answer));
+        });
+        self.told.insert(task, told);
+    }
+
+    /// Tells again what was not taken, because its handler failed or died.
+    fn tell_again(&mut self, alive: &[TaskId]) {
+        let over = |task: &TaskId| alive.binary_search(task).is_err();
+        let ended: Vec<_> = self.told.extract_if(.., |task, _| over(task)).map(|(_, told)| told).collect();
+        for told in ended {
+            if !told.taken.get() && told.before + 1 < TELLINGS {
+                self.tell_once(Told { before: told.before + 1, after: Duration::from_secs(60), ..told });
+            }
+        }
+    }
+
     /// A worker asks for a task of `activity`, and perhaps ends what it gets.
     pub fn poll(&mut self, activity: &str, worker: &str, result: Option<Callback>) {
         let process = self.process();
@@ -356,6 +415,7 @@ impl Sim {
         let alive = self.executor.ids();
         self.drivers.retain(|task, _| alive.binary_search(task).is_ok());
         self.polls.retain(|task, _| alive.binary_search(task).is_ok());
+        self.tell_again(&alive);
         self.check()?;
         Ok(polled.is_some() || self.pass_time())
     }

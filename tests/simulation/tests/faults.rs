@@ -173,6 +173,8 @@ struct Plan {
     express: bool,
     /// One machine, where one process owns the store.
     one_process: bool,
+    /// How long a driver can wait for a call.
+    wait_max: Option<Duration>,
 }
 
 fn settings(plan: Plan) -> Settings {
@@ -180,6 +182,7 @@ fn settings(plan: Plan) -> Settings {
         slice: plan.slice,
         former_deliveries_are_dead: plan.one_process,
         patience: Duration::from_secs(10),
+        wait_max: plan.wait_max,
         ..Settings::default()
     }
 }
@@ -192,6 +195,10 @@ fn script(sim: &Sim, seed: u64, plan: Plan) {
         let after = Duration::from_millis([1, 30, 400, 1500, 70_000][random.below(slowest)]);
         if call.call.resource.outlives_call() {
             return Answer::submit(after.min(Duration::from_secs(2)));
+        }
+        if call.wait_max.is_some_and(|wait_max| after > wait_max) {
+            let id = format!("{:x}", random.bits());
+            return Answer::accept(&id, Duration::from_secs(1_000), after.min(Duration::from_secs(2)));
         }
         match random.below(if plan.redrive > 4 { 6 } else { 20 }) {
             0 => Answer::fail("Busy", after),
@@ -211,6 +218,7 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
     sim.redeliver = plan.redeliver;
     sim.may_call_again = plan.express;
     sim.one_process = plan.one_process;
+    sim.told_twice = 300;
     // Express workflows know no callbacks, wait for no jobs and have no Map Runs.
     let outlives_call =
         |definition: &str| [TOKEN, JOB, "DISTRIBUTED"].iter().any(|text| definition.contains(text));
@@ -235,14 +243,30 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
             sim.crash_process();
         }
         outside(&mut sim, &mut random, plan);
+        told(&mut sim, &mut random);
     }
     sim.world.faults.set(Rates::default());
     sim.redeliver = 0;
     while sim.step()? || jobs(&mut sim, &machines) {
         jobs(&mut sim, &machines);
+        told(&mut sim, &mut random);
     }
     sim.run()?;
     Ok(sim)
+}
+
+/// Functions that were invoked asynchronously come to their ends, some before their call is answered, some never.
+fn told(sim: &mut Sim, random: &mut Random) {
+    for id in sim.world.tasks.take_accepted() {
+        let result = match random.below(4) {
+            0 => Callback::Failure(ErrorOutput::new("Busy", "says the function")),
+            _ => Callback::Success(Payload::parse(r#"{"told":true}"#).unwrap()),
+        };
+        let after = Duration::from_millis([0, 10, 1_000, 90_000][random.below(4)]);
+        if !random.chance(50) {
+            sim.tell(&id, &result, after);
+        }
+    }
 }
 
 /// Starts the executions that tasks have asked for, each with the name that its attempt gives it.
@@ -338,6 +362,7 @@ const HEALTHY: Plan = Plan {
     slice: Duration::from_secs(5),
     express: false,
     one_process: false,
+    wait_max: None,
 };
 const RATES: Rates = Rates {
     delay: 300,
@@ -380,6 +405,34 @@ fn express_calls_are_made_again() {
         None => Ok(()),
     });
 }
+
+/// Functions that take too long for a driver are invoked asynchronously. Where their drivers live, none is given up but what is
+/// never told.
+#[test]
+fn calls_that_go_on_by_themselves() {
+    let rates = Rates { duplicate: 200, ..RATES };
+    let plan = Plan { rates, redeliver: 30, wait_max: LONG, ..HEALTHY };
+    let told = Cell::new(0);
+    check(1400..1460, plan, |sim| {
+        told.set(told.get() + sim.callbacks().iter().filter(|(_, answer)| answer.is_ok()).count());
+        match given_up(sim)? {
+            Some(record) => Err(Broken(format!("9: a healthy call was given up: {record:?}"))),
+            None => Ok(()),
+        }
+    });
+    assert!(told.get() > 100, "{} ends were told", told.get());
+}
+
+#[test]
+fn calls_that_go_on_by_themselves_while_everything_goes_wrong() {
+    let rates = Rates { crash: 20, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
+    let plan =
+        Plan { rates, redeliver: 10, crash_process: 3, stop: true, redrive: 4, wait_max: LONG, ..HEALTHY };
+    check(1500..1620, plan, |_| Ok(()));
+}
+
+/// Shorter than most calls take.
+const LONG: Option<Duration> = Some(Duration::from_millis(20));
 
 #[test]
 fn drivers_die_at_any_call() {

@@ -10,7 +10,7 @@ use stepwell_engine::Settings;
 use stepwell_engine::message::Callback;
 use stepwell_engine::port::{Clock, StateMachine};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{AttemptId, Event, EventBody, Record};
+use stepwell_interpreter::{AttemptId, ErrorOutput, Event, EventBody, Record};
 use stepwell_simulation::Sim;
 use stepwell_test_support::{Answer, Rates, machine};
 
@@ -350,4 +350,69 @@ fn what_belongs_to_an_earlier_epoch_is_void() {
     sim.callback(&token, success);
     sim.run().unwrap();
     assert_eq!(status(&sim), ("SUCCEEDED", None));
+}
+
+/// A function that was invoked asynchronously, as `f`, and its machine's state with `more`.
+fn accepted(more: &str) -> Sim {
+    let settings = Settings { wait_max: Some(Duration::from_secs(1)), ..Settings::default() };
+    let mut sim = Sim::new(3, settings);
+    sim.world.tasks.script(|call| {
+        assert_eq!(call.wait_max, Some(Duration::from_secs(1)));
+        Answer::accept("f", Duration::from_secs(900), Duration::from_millis(5))
+    });
+    sim.start(&Arc::new(task(FUNCTION, more)), "e", "{}");
+    sim
+}
+
+fn lasted(sim: &Sim) -> i64 {
+    let meta = sim.world.journal.metas().remove(0);
+    meta.end.as_ref().map_or(0, |end| end.at.0 - meta.info.started_at.0) / 1000
+}
+
+#[test]
+fn the_end_of_a_function_comes_when_its_driver_has_left() {
+    let done = Callback::Success(Payload::parse(r#"{"ok":1}"#).unwrap());
+    let failed = Callback::Failure(ErrorOutput::new("Busy", "said the function"));
+    for (result, expected) in [(&done, ("SUCCEEDED", None)), (&failed, ("FAILED", Some("Busy".to_owned())))] {
+        let mut sim = accepted("");
+        for _ in 0..2 {
+            sim.tell(&"f".into(), result, Duration::from_secs(300));
+        }
+        while sim.world.clock.now().0
+            < sim.world.journal.metas().first().map_or(i64::MAX, |meta| meta.info.started_at.0 + 200_000)
+        {
+            assert!(sim.step().unwrap());
+        }
+        assert!(sim.world.queue.messages().iter().all(|(_, message)| {
+            matches!(message.body, stepwell_engine::message::MessageBody::TimerFired { .. })
+        }));
+        sim.run().unwrap();
+        assert_eq!(status(&sim), expected);
+        assert_eq!(lasted(&sim), 300);
+        let answers: Vec<_> = sim.callbacks().into_iter().map(|(_, answer)| answer.is_ok()).collect();
+        assert_eq!(answers, [true, false], "the second is of no use");
+        assert_eq!(sim.world.tasks.most_calls(), 1);
+        // To the public history it is a function like any other.
+        let events: Vec<_> = sim.records("arn:aws:states:us-east-1:123456789012:execution:M:e").unwrap();
+        let events = events.iter().filter(|record| matches!(record, Record::Event(_))).count();
+        assert_eq!(events, if expected.1.is_some() { 6 } else { 7 });
+    }
+}
+
+#[test]
+fn a_function_whose_end_is_never_told_ends_all_the_same() {
+    let mut sim = accepted("");
+    sim.run().unwrap();
+    assert_eq!((status(&sim), lasted(&sim)), (("FAILED", Some("Lambda.Unknown".into())), 900));
+    let mut sim = accepted(r#","TimeoutSeconds":100"#);
+    sim.run().unwrap();
+    assert_eq!((status(&sim), lasted(&sim)), (("FAILED", Some("States.Timeout".into())), 100));
+}
+
+#[test]
+fn what_is_told_of_a_function_before_its_call_is_kept_is_told_again() {
+    let mut sim = accepted("");
+    sim.tell(&"f".into(), &Callback::Success(Payload::default()), Duration::ZERO);
+    sim.run().unwrap();
+    assert_eq!((status(&sim), lasted(&sim)), (("SUCCEEDED", None), 60));
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use stepwell_engine::meta::{End, Meta, Parked, RunId};
 use stepwell_engine::port::{
-    AppendError, FinishError, Journal, JournalError, ListQuery, Listed, Loaded, Page, PutMetaError, Seq,
+    AppendError, FinishError, Invocation, Journal, JournalError, ListQuery, Listed, Loaded, Page,
+    PutMetaError, Seq,
 };
 use stepwell_interpreter::Timestamp;
 
@@ -25,6 +26,7 @@ struct Inner {
     metas: BTreeMap<Arc<str>, Arc<Meta>>,
     pages: BTreeMap<(RunId, Seq), Page>,
     leases: BTreeMap<String, Timestamp>,
+    invocations: BTreeMap<String, Invocation>,
     appends: u64,
     finishes: BTreeMap<RunId, u32>,
 }
@@ -215,6 +217,17 @@ impl Journal for MemoryJournal {
     async fn lease(&self, message: &str) -> Result<Option<Timestamp>, JournalError> {
         self.faults.before().await.map_err(JournalError)?;
         Ok(lock(&self.inner).leases.get(message).copied())
+    }
+
+    async fn put_invocation(&self, id: &str, invocation: &Invocation) -> Result<(), JournalError> {
+        self.faults.before().await.map_err(JournalError)?;
+        lock(&self.inner).invocations.insert(id.to_owned(), invocation.clone());
+        self.faults.after().await.map_err(JournalError)
+    }
+
+    async fn invocation(&self, id: &str) -> Result<Option<Invocation>, JournalError> {
+        self.faults.before().await.map_err(JournalError)?;
+        Ok(lock(&self.inner).invocations.get(id).cloned())
     }
 
     async fn park(&self, execution: &str, run: RunId, why: Option<Parked>) -> Result<(), JournalError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stepwell_engine::meta::Parent;
-use stepwell_engine::port::{Clock, TaskAnswer, TaskCall, Tasks};
+use stepwell_engine::port::{Accepted, Clock, TaskAnswer, TaskCall, Tasks};
 use stepwell_expr::{Payload, Value};
 use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, Pattern, Resource};
 
@@ -40,6 +40,12 @@ impl Answer {
     pub fn submit(after: Duration) -> Self {
         Answer { after, with: Some(TaskAnswer::Submitted(Payload::of(Value::empty_object()))) }
     }
+
+    /// The call is accepted under this name and goes on by itself; its service tells of its end.
+    pub fn accept(id: &str, within: Duration, after: Duration) -> Self {
+        let accepted = Accepted { id: id.into(), trace: None, within, submitted: None };
+        Answer { after, with: Some(TaskAnswer::Accepted(accepted)) }
+    }
 }
 
 /// For what is tested without any call: one that comes all the same ends at once.
@@ -69,6 +75,7 @@ struct Inner {
     calls: BTreeMap<(Arc<str>, AttemptId), u32>,
     tokens: Vec<Arc<str>>,
     jobs: Vec<Parent>,
+    accepted: Vec<Arc<str>>,
 }
 
 impl ScriptedTasks {
@@ -77,7 +84,13 @@ impl ScriptedTasks {
         let script = Box::new(|call: &TaskCall| Answer::echo(call, Duration::from_millis(10)));
         ScriptedTasks {
             clock,
-            inner: Mutex::new(Inner { script, calls: BTreeMap::new(), tokens: vec![], jobs: vec![] }),
+            inner: Mutex::new(Inner {
+                script,
+                calls: BTreeMap::new(),
+                tokens: vec![],
+                jobs: vec![],
+                accepted: vec![],
+            }),
         }
     }
 
@@ -101,6 +114,11 @@ impl ScriptedTasks {
         std::mem::take(&mut lock(&self.inner).jobs)
     }
 
+    /// The names of the calls that go on by themselves and that nobody took before. One is there before its call is answered.
+    pub fn take_accepted(&self) -> Vec<Arc<str>> {
+        std::mem::take(&mut lock(&self.inner).accepted)
+    }
+
     /// The tokens that were given out, in the order of their calls.
     pub fn tokens(&self) -> Vec<Arc<str>> {
         lock(&self.inner).tokens.clone()
@@ -117,7 +135,11 @@ impl Tasks for ScriptedTasks {
             if matches!(&*call.call.resource, Resource::Service { pattern: Pattern::Sync, .. }) {
                 inner.jobs.extend(call.parent.clone());
             }
-            (inner.script)(&call)
+            let answer = (inner.script)(&call);
+            if let Some(TaskAnswer::Accepted(accepted)) = &answer.with {
+                inner.accepted.push(accepted.id.clone());
+            }
+            answer
         };
         self.clock.sleep(answer.after).await;
         answer.with.expect("the script asks for a panic")

@@ -23,6 +23,12 @@ fn journal() {
 }
 
 #[test]
+fn invocations() {
+    let world = World::new(1);
+    run(async move { suite::invocations(&*world.journal).await });
+}
+
+#[test]
 fn map_runs() {
     let world = World::new(1);
     run(async move { suite::map_runs(&*world.map_runs).await });

@@ -18,6 +18,12 @@ async fn the_journal_passes_its_suite_without_a_bucket() {
 }
 
 #[tokio::test]
+async fn calls_that_go_on_by_themselves_are_kept() {
+    let world = World::new().await;
+    suite::invocations(&*world.store().journal).await;
+}
+
+#[tokio::test]
 async fn the_registry_passes_its_suite() {
     let world = World::new().await;
     suite::registry(&*world.store().registry).await;

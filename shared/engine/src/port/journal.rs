@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use stepwell_interpreter::{Claimant, Timestamp};
 
-use super::BoxError;
+use super::{BoxError, Invocation};
 use crate::meta::{End, Meta, Parked, RunId};
 
 /// A page's place in its run, from 1.
@@ -132,6 +132,25 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// [`JournalError`] where the store does not answer.
     async fn lease(&self, message: &str) -> Result<Option<Timestamp>, JournalError>;
+
+    /// Keeps which attempt a call belongs to that its service calls `id`, until [`Invocation::until`] at least. The same again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`JournalError`] where the store does not answer, or keeps none: on one machine drivers wait for their calls.
+    async fn put_invocation(&self, id: &str, invocation: &Invocation) -> Result<(), JournalError> {
+        let _ = (id, invocation);
+        Err(JournalError("this store keeps no calls that go on by themselves".into()))
+    }
+
+    /// The attempt that [`Journal::put_invocation`] kept.
+    ///
+    /// # Errors
+    /// [`JournalError`] where the store does not answer.
+    async fn invocation(&self, id: &str) -> Result<Option<Invocation>, JournalError> {
+        let _ = id;
+        Ok(None)
+    }
 
     /// Writes why an execution is not driven on (`META.parked`), or that it is again (`None`).
     ///

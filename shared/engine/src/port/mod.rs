@@ -24,7 +24,7 @@ pub use registry::{
     VERSIONS_MAX, Version,
 };
 pub use scheduler::Scheduler;
-pub use tasks::{TaskAnswer, TaskCall, Tasks};
+pub use tasks::{Accepted, Invocation, TaskAnswer, TaskCall, Tasks};
 
 /// What an engine stands on. The ports travel together.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stepwell_asl::ErrorName;
 use stepwell_expr::Payload;
-use stepwell_interpreter::{CallTask, ErrorOutput, ExecutionInfo, Job, Outcome, Resource};
+use stepwell_interpreter::{CallTask, ErrorOutput, ExecutionInfo, Job, Outcome, Resource, Timestamp};
 
 use crate::message::Callback;
 use crate::meta::{End, Meta, Parent};
@@ -49,9 +49,9 @@ pub struct TaskCall {
     /// What an execution that this call starts is to have as its parent, so that its end ends the attempt; `None` where
     /// the attempt does not wait for it, or nobody could be told: the calling execution is not stored.
     pub parent: Option<Parent>,
-    /// How long its answer is waited for at the most, whatever the task's own timeout; `None` where nothing bounds that. What may
-    /// take longer has to answer in another way.
-    pub time_left: Option<Duration>,
+    /// How long the caller can wait for the answer. A call that may take longer is to be made so that it goes on by itself
+    /// ([`TaskAnswer::Accepted`]). `None`: as long as it takes.
+    pub wait_max: Option<Duration>,
 }
 
 /// What came of a call.
@@ -61,4 +61,33 @@ pub enum TaskAnswer {
     Ended(Outcome),
     /// The call was accepted with this output; the task ends by a callback or with its job.
     Submitted(Payload),
+    /// The call was accepted and goes on by itself. Its service tells of its end by the name that it gave the call.
+    Accepted(Accepted),
+}
+
+/// A call that goes on by itself. (API: Lambda Invoke, `InvocationType: Event`.)
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// What the service calls it, such as the id of the request: the engine keeps by it which attempt this is
+    /// ([`crate::Engine::invocation`]).
+    pub id: Arc<str>,
+    /// `X-Amzn-Trace-Id`, for the result.
+    pub trace: Option<Arc<str>>,
+    /// How long it takes until its end is told, at the most. Then nobody waits for it any more.
+    pub within: Duration,
+    /// Where the task ends by a callback all the same: what the call answered.
+    pub submitted: Option<Payload>,
+}
+
+/// Which attempt a call belongs to that goes on by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// What ends the attempt ([`crate::Engine::send_task_result`]).
+    pub token: Arc<str>,
+    /// The Resource ARN.
+    pub resource: Arc<str>,
+    /// [`Accepted::trace`]
+    pub trace: Option<Arc<str>>,
+    /// After this nobody waits for it any more.
+    pub until: Timestamp,
 }

@@ -11,8 +11,9 @@ use super::StoredError;
 use super::payloads::{PayloadIndex, REFERRED_BYTES_MIN, sample};
 use crate::meta::PayloadPlace;
 
-const VERSION: u8 = 4;
-/// The versions before redrives (2) and before Map Runs (1), whose records are a part of today's.
+const VERSION: u8 = 5;
+/// The versions before calls that go on by themselves (4), before redrives of Map Runs (3), before redrives (2) and before Map
+/// Runs (1), whose records are a part of today's.
 const FIRST_VERSION: u8 = 1;
 
 /// Second byte of a page whose body follows as it is.

@@ -30,5 +30,5 @@ pub(crate) fn task(resource: &str, parameters: &str) -> TaskCall {
         timeout_seconds: None,
         credentials: None,
     };
-    TaskCall { info: Arc::new(info), call, token: None, parent: None, time_left: None }
+    TaskCall { info: Arc::new(info), call, token: None, parent: None, wait_max: None }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stepwell_engine::meta::{End, Meta, Parked, PayloadPlace, RETENTION, RunId};
 use stepwell_engine::port::{
-    AppendError, FinishError, Journal, ListQuery, Loaded, Page, PutMetaError, Seq, Writer,
+    AppendError, FinishError, Invocation, Journal, ListQuery, Loaded, Page, PutMetaError, Seq, Writer,
 };
 use stepwell_interpreter::{Claimant, Timestamp};
 
@@ -21,6 +21,22 @@ pub async fn journal(journal: &dyn Journal) {
     a_listing_is_newest_first(journal).await;
     a_name_is_free_again_in_the_end(journal).await;
     leases_and_parking(journal).await;
+}
+
+/// What a Journal does that keeps the calls that go on by themselves.
+pub async fn invocations(journal: &dyn Journal) {
+    let (id, token) = ("e4b46cbf-b738-4a1c-8880-a18cdf61200e", "token");
+    assert_eq!(journal.invocation(id).await.expect("the store answers"), None);
+    for trace in [None, Some("Root=1-5759e988-bd862e3fe1be46a994272793".into())] {
+        let resource = "arn:aws:states:::lambda:invoke".into();
+        let invocation =
+            Invocation { token: token.into(), resource, trace, until: Timestamp(4_102_444_800_123) };
+        for _ in 0..2 {
+            journal.put_invocation(id, &invocation).await.expect("put");
+            assert_eq!(journal.invocation(id).await.expect("the store answers").as_ref(), Some(&invocation));
+        }
+    }
+    assert_eq!(journal.invocation("another").await.expect("the store answers"), None);
 }
 
 fn page(delivery: u64, text: &str) -> Page {

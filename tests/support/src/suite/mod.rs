@@ -16,7 +16,7 @@ use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Timestamp};
 
 pub use activities::{activities, waiting_tasks};
-pub use journal::journal;
+pub use journal::{invocations, journal};
 pub use map_runs::map_runs;
 pub use queue::{Consumer, queue};
 pub use registry::registry;
