@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
-use stepwell_wire::{Error, Settings};
+use stepwell_wire::Error;
 
 use super::replay::{Arrival, Replays};
 use super::signature::Claim;
@@ -25,6 +25,8 @@ pub(super) enum Access {
 #[derive(Debug)]
 pub(super) struct Signed {
     keys: Arc<AccessKeys>,
+    /// The region that requests have to be signed for.
+    region: Box<str>,
     replays: Replays,
 }
 
@@ -37,9 +39,10 @@ pub(super) struct Caller<'a> {
 }
 
 impl Access {
-    /// Requires signatures by `keys`.
-    pub(super) fn signed(keys: Arc<AccessKeys>) -> Self {
-        Access::Signed(Box::new(Signed { keys, replays: Replays::since(Timestamp::now().as_second()) }))
+    /// Requires signatures by `keys` for `region`.
+    pub(super) fn signed(keys: Arc<AccessKeys>, region: &str) -> Self {
+        let replays = Replays::since(Timestamp::now().as_second());
+        Access::Signed(Box::new(Signed { keys, region: region.into(), replays }))
     }
 
     /// Whether anybody may call.
@@ -51,11 +54,11 @@ impl Access {
     ///
     /// # Errors
     /// AWS's exceptions for a request that nobody signed who is known.
-    pub(super) fn caller<'a>(&'a self, head: &'a Parts, settings: &Settings) -> Result<Caller<'a>, Error> {
+    pub(super) fn caller<'a>(&'a self, head: &'a Parts) -> Result<Caller<'a>, Error> {
         let Access::Signed(signed) = self else {
             return Ok(Caller { account: named_account(&head.headers), unproven: None });
         };
-        let claim = Claim::read(head, &settings.region, Timestamp::now())?;
+        let claim = Claim::read(head, &signed.region, Timestamp::now())?;
         let found = signed.keys.find(claim.key_id).map_err(|error| Error::Internal(Box::new(error)))?;
         let (key, secret) = found.ok_or(Error::UnrecognizedClient)?;
         Ok(Caller { account: Some(key.account), unproven: Some((signed, claim, secret)) })

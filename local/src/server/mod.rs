@@ -8,6 +8,7 @@ mod address;
 mod hosts;
 mod replay;
 mod respond;
+mod served;
 mod signal;
 mod signature;
 
@@ -32,6 +33,8 @@ use access::Access;
 pub use address::BindError;
 use hosts::Hosts;
 use respond::Site;
+pub use served::{Request, Served};
+pub(crate) use served::{is_lasting, refused};
 pub use signal::stop_signal;
 
 /// Where to listen, and what a caller may take up.
@@ -127,9 +130,19 @@ impl Server {
 
     /// Serves `api` until `shutdown` is ready, then lets what is under way end within [`Options::grace`].
     pub async fn run(self, api: Api, shutdown: impl Future<Output = ()>) {
+        let signed = |keys| Access::signed(keys, &api.settings().region);
+        let access = self.keys.clone().map_or(Access::Loopback, signed);
+        self.listen(Arc::new(api), access, shutdown).await;
+    }
+
+    /// Serves everybody who reaches it whatever `served` answers, in the same way.
+    pub async fn serve(self, served: Arc<dyn Served>, shutdown: impl Future<Output = ()>) {
+        self.listen(served, Access::Loopback, shutdown).await;
+    }
+
+    async fn listen(self, served: Arc<dyn Served>, access: Access, shutdown: impl Future<Output = ()>) {
         let hosts = Hosts::new(self.options.names.iter().chain([&self.options.host]));
-        let access = self.keys.clone().map_or(Access::Loopback, Access::signed);
-        let site = Arc::new(Site::new(api, hosts, access, self.options.body_timeout));
+        let site = Arc::new(Site::new(served, hosts, access, self.options.body_timeout));
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.options.connections_max.min(connections_max())));
         let mut shutdown = pin!(shutdown);
@@ -139,7 +152,7 @@ impl Server {
                 () = &mut shutdown => break,
             };
             match accepted {
-                Ok((stream, place)) => self.serve(&site, stream, place, &graceful),
+                Ok((stream, place)) => self.connect(&site, stream, place, &graceful),
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -153,7 +166,7 @@ impl Server {
         }
     }
 
-    fn serve(
+    fn connect(
         &self,
         site: &Arc<Site>,
         stream: TcpStream,

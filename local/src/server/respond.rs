@@ -6,18 +6,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use stepwell_wire::{Api, Call, Error, REQUEST_BYTES_MAX, Reply};
+use stepwell_wire::{Error, REQUEST_BYTES_MAX, Reply};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::access::Access;
 use super::hosts::Hosts;
+use super::served::{self, Served, header, is_lasting, refused};
 
 /// What is served.
 pub(super) struct Site {
-    api: Api,
+    served: Arc<dyn Served>,
     hosts: Hosts,
     access: Access,
     body_timeout: Duration,
@@ -32,17 +33,7 @@ const ROOM_KIB: usize = 128 * 1024;
 const REFUSED_BYTES_MAX: u64 = 64 * 1024;
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
-const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-
-/// Characters of `traceHeader` at most (API: StartExecution).
-const TRACE_ID_MAX: usize = 256;
-
-/// The operations that last as long as what they run.
-const LASTING: [&str; 2] = ["AWSStepFunctions.StartSyncExecution", "AWSStepFunctions.TestState"];
-
-/// The operation that waits for a task.
-const ACTIVITY_TASK: &str = "AWSStepFunctions.GetActivityTask";
 
 /// Bytes of a body that is too large which are read and dropped at most.
 const PASSED_OVER_BYTES_MAX: usize = 16 << 20;
@@ -58,13 +49,13 @@ enum Unread {
 }
 
 impl Site {
-    pub(super) fn new(api: Api, hosts: Hosts, access: Access, body_timeout: Duration) -> Self {
-        Site { api, hosts, access, body_timeout, room: Arc::new(Semaphore::new(ROOM_KIB)) }
+    pub(super) fn new(served: Arc<dyn Served>, hosts: Hosts, access: Access, body_timeout: Duration) -> Self {
+        Site { served, hosts, access, body_timeout, room: Arc::new(Semaphore::new(ROOM_KIB)) }
     }
 
     /// Answers those that wait for tasks of activities, so that nobody waits for them.
     pub(super) fn dismiss_workers(&self) {
-        self.api.engine().dismiss_workers();
+        self.served.dismiss();
     }
 
     /// Answers a request, whatever it is, of the connection of this number.
@@ -95,51 +86,38 @@ impl Site {
         if !self.access.is_open() {
             return "Stepwell: the API of AWS Step Functions.\n".to_owned();
         }
-        let settings = self.api.settings();
-        format!(
-            "Stepwell {}: the API of AWS Step Functions, region {}, account {}.\n\
-             Give SDKs and the AWS CLI this address as AWS_ENDPOINT_URL_SFN.\n",
-            env!("CARGO_PKG_VERSION"),
-            settings.region,
-            settings.account,
-        )
+        self.served.about()
     }
 
     async fn call(&self, request: Request<Incoming>, connection: u64) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        let caller = match self.access.caller(&head, self.api.settings()) {
+        let caller = match self.access.caller(&head) {
             Ok(caller) => caller,
             Err(error) => return self.refuse(body, &error).await,
         };
-        let api =
-            caller.account.as_deref().map_or_else(|| self.api.clone(), |name| self.api.in_account(name));
         if !is_json(&head.headers) {
             let error =
                 Error::UnknownOperation(format!("The content type has to be {}", Reply::CONTENT_TYPE));
             return self.refuse(body, &error).await;
         }
         let Some(room) = self.room_for(&body) else {
-            return closing(answered(api.refuse(&Error::ServiceUnavailable)));
+            return closing(refused(&Error::ServiceUnavailable));
         };
         let body = match self.body(body).await {
             Ok(body) => body,
             Err(refusal) => return closing(refusal),
         };
         if let Err(error) = caller.prove(&head, &body, connection) {
-            return answered(api.refuse(&error));
+            return refused(&error);
         }
         let target = header(&head.headers, TARGET).unwrap_or_default();
-        let trace_header = header(&head.headers, TRACE_ID).filter(|id| id.len() <= TRACE_ID_MAX);
         // What lasts would keep others out.
-        let lasting = LASTING.into_iter().find(|lasting| *lasting == target);
-        let room = Some(room).filter(|_| lasting.is_none() && target != ACTIVITY_TASK);
-        let reply = match lasting {
-            Some(target) => last(api, target, body, trace_header).await,
-            None => api.answer(Call { target, body: &body, trace_header, parent: None }).await,
-        };
+        let room = Some(room).filter(|_| !is_lasting(target));
+        let account = caller.account.as_deref();
+        let request = served::Request { target, headers: &head.headers, body, account };
+        let answer = self.served.answer(request).await;
         drop(room);
-        tell(target, &reply, &head.headers);
-        answered(reply)
+        answer
     }
 
     async fn body(&self, mut body: Incoming) -> Result<Bytes, Response<Full<Bytes>>> {
@@ -152,7 +130,7 @@ impl Site {
         });
         let read = read.await;
         read.unwrap_or(Err(Unread::TooSlow)).map_err(|unread| match unread {
-            Unread::TooLarge => answered(self.api.refuse(&Error::RequestTooLarge)),
+            Unread::TooLarge => refused(&Error::RequestTooLarge),
             Unread::Broken => text(StatusCode::BAD_REQUEST, "No body.\n"),
             Unread::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "The body did not come.\n"),
         })
@@ -163,7 +141,7 @@ impl Site {
         if let Error::Internal(cause) = error {
             tracing::error!(cause, "nobody can be let in");
         }
-        let response = answered(self.api.refuse(error));
+        let response = refused(error);
         let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= REFUSED_BYTES_MAX);
         let max = usize::try_from(REFUSED_BYTES_MAX).unwrap_or(0);
         match tokio::time::timeout(self.body_timeout, read(&mut body, if is_small { max } else { 0 })).await {
@@ -181,38 +159,11 @@ impl Site {
     }
 }
 
-/// Runs on when the caller hangs up: what is run is not to depend on who watches.
-async fn last(api: Api, target: &'static str, body: Bytes, trace_header: Option<&str>) -> Reply {
-    let (called, trace_header) = (api.clone(), trace_header.map(str::to_owned));
-    let run = tokio::spawn(async move {
-        let trace_header = trace_header.as_deref();
-        called.answer(Call { target, body: &body, trace_header, parent: None }).await
-    });
-    match run.await {
-        Ok(reply) => reply,
-        Err(error) => api.refuse(&Error::Internal(Box::new(error))),
-    }
-}
-
 /// Whether the body says that it is what SDKs send, or says nothing.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(CONTENT_TYPE) else { return true };
     let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     [Reply::CONTENT_TYPE, "application/x-amz-json-1.1"].iter().any(|known| known.eq_ignore_ascii_case(kind))
-}
-
-/// Says in the log who called what.
-fn tell(call: &str, reply: &Reply, headers: &HeaderMap) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return;
-    }
-    let (status, error, request_id) = (reply.status, reply.error_type, &reply.request_id);
-    let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default().escape_ascii();
-    tracing::debug!(call, status, error, request_id, %agent, "answered");
-}
-
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// Reads a body of at most `max` bytes. One that comes in one piece is not copied.
@@ -250,17 +201,6 @@ async fn pass_over(body: &mut Incoming) {
             return;
         }
     }
-}
-
-fn answered(reply: Reply) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(reply.body));
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(Reply::CONTENT_TYPE));
-    if let Ok(id) = HeaderValue::try_from(reply.request_id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    response
 }
 
 fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
