@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use stepwell::cli::{graph, keys, run, serve, validate};
+use stepwell::cli::{graph, keys, proxy, run, serve, validate};
 use tracing_subscriber::EnvFilter;
 
 /// AWS Step Functions on your own machine: runs Amazon States Language state machines exactly as AWS does.
@@ -28,6 +28,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Local(serve::Args),
+    Proxy(proxy::Args),
     Keys(keys::Args),
     Validate(validate::Args),
     Graph(graph::Args),
@@ -48,6 +49,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Run(args) => runtime()?.block_on(args.run()),
         Command::Local(args) => runtime()?.block_on(args.run()),
+        Command::Proxy(args) => runtime()?.block_on(args.run()),
         Command::Keys(args) => args.run(),
         Command::Validate(args) => args.run(),
         Command::Graph(args) => args.run(),

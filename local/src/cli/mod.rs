@@ -2,6 +2,7 @@
 
 pub mod graph;
 pub mod keys;
+pub mod proxy;
 pub mod run;
 pub mod serve;
 pub mod validate;

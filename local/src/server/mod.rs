@@ -34,7 +34,6 @@ pub use address::BindError;
 use hosts::Hosts;
 use respond::Site;
 pub use served::{Request, Served};
-pub(crate) use served::{is_lasting, refused};
 pub use signal::stop_signal;
 
 /// Where to listen, and what a caller may take up.

@@ -41,7 +41,7 @@ const LASTING: [&str; 2] = ["AWSStepFunctions.StartSyncExecution", "AWSStepFunct
 const ACTIVITY_TASK: &str = "AWSStepFunctions.GetActivityTask";
 
 /// Whether a call may last longer than it takes to answer it.
-pub(crate) fn is_lasting(target: &str) -> bool {
+pub(super) fn is_lasting(target: &str) -> bool {
     LASTING.contains(&target) || target == ACTIVITY_TASK
 }
 
@@ -105,12 +105,12 @@ fn tell(call: &str, reply: &Reply, headers: &HeaderMap) {
 }
 
 /// The text of a header.
-pub(crate) fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+pub(super) fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
 /// An exception, as an answer of its own.
-pub(crate) fn refused(error: &Error) -> Response<Full<Bytes>> {
+pub(super) fn refused(error: &Error) -> Response<Full<Bytes>> {
     answered(Reply {
         status: error.status(),
         body: error.body().into(),

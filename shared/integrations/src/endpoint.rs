@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say all")]
 pub enum Service {
+    CloudFormation,
     DynamoDb,
     EventBridge,
     Lambda,
@@ -20,7 +21,8 @@ pub enum Service {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Service; 10] = [
+    pub const ALL: [Service; 11] = [
+        Service::CloudFormation,
         Service::DynamoDb,
         Service::EventBridge,
         Service::Lambda,
@@ -37,6 +39,7 @@ impl Service {
     /// serviceId), then that of Step Functions Local.
     fn variables(self) -> &'static [&'static str] {
         match self {
+            Service::CloudFormation => &["AWS_ENDPOINT_URL_CLOUDFORMATION"],
             Service::DynamoDb => &["AWS_ENDPOINT_URL_DYNAMODB", "DYNAMODB_ENDPOINT"],
             Service::EventBridge => &["AWS_ENDPOINT_URL_EVENTBRIDGE"],
             Service::Lambda => &["AWS_ENDPOINT_URL_LAMBDA", "LAMBDA_ENDPOINT"],
@@ -53,6 +56,7 @@ impl Service {
     /// The first part of the service's host name in AWS, which is its name in signatures too.
     pub(crate) fn prefix(self) -> &'static str {
         match self {
+            Service::CloudFormation => "cloudformation",
             Service::DynamoDb => "dynamodb",
             Service::EventBridge => "events",
             Service::Lambda => "lambda",
