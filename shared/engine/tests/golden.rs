@@ -507,7 +507,7 @@ fn damage_is_found_or_harmless() {
             }
         }
     }
-    for version in [0, 5, 255] {
+    for version in [0, 6, 255] {
         let unknown = |what| StoredError::Version { what, version };
         assert_eq!(decode_page(1, &[version, 0], &find).unwrap_err(), unknown("page"));
         assert_eq!(decode_meta(&[version]).unwrap_err(), unknown("meta"));
