@@ -20,14 +20,14 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// The time until `cut_off`, in which a call may take as long as `call_max`, or half of what there is.
+    /// The time until `cut_off`, in which a call may take as long as `call_max`, but no more than three quarters of it.
     pub(super) fn until(cut_off: Timestamp, call_max: Duration, clock: &dyn Clock) -> Self {
         let left = cut_off.0.saturating_sub(clock.now().0);
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         let margin = (left / 5).min(MARGIN);
         let usable = left - margin;
         let now = clock.monotonic();
-        let hands_over = now + usable - call_max.min(usable / 2);
+        let hands_over = now + usable - call_max.min(usable * 3 / 4);
         Time { deadline: Deadline { hands_over, gives_up: now + usable }, ends: now + usable + margin / 2 }
     }
 
@@ -56,8 +56,8 @@ mod tests {
             assert_eq!(moments, expected, "{seconds} s, calls of {call_max} s");
         };
         check(900, 600, [294.0, 894.0, 897.0]);
-        check(900, 800, [447.0, 894.0, 897.0]);
-        check(30, 600, [12.0, 24.0, 27.0]);
+        check(900, 800, [223.5, 894.0, 897.0]);
+        check(30, 600, [6.0, 24.0, 27.0]);
         check(30, 5, [19.0, 24.0, 27.0]);
         check(0, 600, [0.0, 0.0, 0.0]);
         check(-5, 600, [0.0, 0.0, 0.0]);

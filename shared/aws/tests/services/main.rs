@@ -3,7 +3,9 @@
 
 mod bucket;
 mod engine;
+mod functions;
 mod journal;
+mod lambda;
 mod others;
 mod ports;
 mod queue;

@@ -113,6 +113,13 @@ impl Stub {
         Some(Received { id: id.clone(), receipt, body, receives })
     }
 
+    /// Puts a message with this body into the queue, as another service does.
+    pub(crate) fn put(&self, id: &str, body: &str) {
+        let visible_at = self.clock.now().0;
+        let held = Held { body: body.to_owned(), visible_at, receives: 0, receipt: String::new() };
+        self.state().messages.insert(id.to_owned(), held);
+    }
+
     /// Removes a message.
     pub(crate) fn delete(&self, id: &str) {
         self.state().messages.remove(id);
@@ -137,6 +144,7 @@ impl Stub {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         match target.rsplit('.').next().unwrap_or_default() {
             "SendMessageBatch" => self.send(&body),
+            "DeleteMessageBatch" => Ok(self.delete_batch(&body)),
             "ChangeMessageVisibility" => self.change_visibility(&body),
             _ if request.uri().contains("/schedules/") => self.schedule(request.uri(), &body),
             _ => Err((400, "UnknownOperationException")),
@@ -170,6 +178,16 @@ impl Stub {
             done.push(json!({ "Id": entry["Id"], "MessageId": id, "MD5OfMessageBody": "" }));
         }
         Ok(json!({ "Successful": done, "Failed": failed }))
+    }
+
+    fn delete_batch(&self, body: &Value) -> Value {
+        let entries = body["Entries"].as_array().cloned().unwrap_or_default();
+        let mut state = self.state();
+        state.requests.push(("DeleteMessageBatch".into(), entries.len()));
+        let receipts: Vec<_> = entries.iter().filter_map(|entry| entry["ReceiptHandle"].as_str()).collect();
+        state.messages.retain(|_, held| !receipts.contains(&&*held.receipt));
+        let gone: Vec<_> = entries.iter().map(|entry| json!({ "Id": entry["Id"] })).collect();
+        json!({ "Successful": gone, "Failed": [] })
     }
 
     fn change_visibility(&self, body: &Value) -> Result<Value, (u16, &'static str)> {

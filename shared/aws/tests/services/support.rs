@@ -123,6 +123,16 @@ impl World {
         Client::from_conf(config.build())
     }
 
+    /// Where the emulator listens.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.emulator.endpoint
+    }
+
+    /// The id of the key that it is asked with.
+    pub(crate) fn account(&self) -> &str {
+        &self.emulator.account
+    }
+
     pub(crate) fn options(&self) -> Options {
         Options {
             client: self.client(),

@@ -1,0 +1,445 @@
+//! The functions on all services: events in, answers out.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::RuntimeComponents;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use serde_json::{Value, json};
+use stepwell_aws::lambda::{self, Event, Failure};
+use stepwell_aws::{Assembly, Config};
+use stepwell_engine::port::Clock;
+use stepwell_integrations::{Aws, Keys};
+use stepwell_interpreter::Timestamp;
+
+use crate::lambda::{Call, Lambda};
+use crate::stub::Stub;
+use crate::support::{TABLE, Wire, World};
+
+const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
+
+/// The function's configured timeout.
+const TIMEOUT: Duration = Duration::from_secs(900);
+
+/// Requests of the table's client go to the emulator, all others to the stub.
+#[derive(Debug, Clone)]
+struct Services {
+    dynamodb: Wire,
+    others: Stub,
+}
+
+impl HttpClient for Services {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let dynamodb = self.dynamodb.http_connector(settings, components);
+        SharedHttpConnector::new(Connector { dynamodb, others: self.others.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    dynamodb: SharedHttpConnector,
+    others: Stub,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        if target.starts_with("DynamoDB") { self.dynamodb.call(request) } else { self.others.call(request) }
+    }
+}
+
+/// A deployment.
+struct Account {
+    world: World,
+    stub: Stub,
+    lambda: Lambda,
+}
+
+impl Account {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let stub = Stub::new(world.clock.clone());
+        let lambda = Lambda::new(world.clock.clone()).await;
+        Account { world, stub, lambda }
+    }
+
+    /// One with a machine.
+    async fn with(definition: Value) -> Self {
+        let account = Account::new().await;
+        let request = json!({ "name": "orders", "definition": definition.to_string(), "roleArn": "arn:aws:iam::123456789012:role/r" });
+        let created = account.http("CreateStateMachine", request).await;
+        assert_eq!(created["stateMachineArn"], MACHINE, "{created}");
+        account
+    }
+
+    /// A sandbox that has just been made.
+    fn sandbox(&self) -> Assembly {
+        let variables = |name: &str| {
+            let value = match name {
+                "AWS_REGION" => "us-east-1",
+                "AWS_ACCESS_KEY_ID" => self.world.account(),
+                "AWS_SECRET_ACCESS_KEY" => "test",
+                "AWS_ENDPOINT_URL_DYNAMODB" => self.world.endpoint(),
+                "AWS_ENDPOINT_URL_LAMBDA" => &self.lambda.endpoint,
+                "AWS_ENDPOINT_URL" => "http://stub",
+                "STEPWELL_ACCOUNT_ID" => "123456789012",
+                "STEPWELL_TABLE" => TABLE,
+                "STEPWELL_QUEUE_URL" => "http://stub/queue",
+                "STEPWELL_SCHEDULE_GROUP" => "stepwell",
+                "STEPWELL_SCHEDULE_ROLE_ARN" => "arn:aws:iam::123456789012:role/schedules",
+                "STEPWELL_TIMER_ARN" => "arn:aws:lambda:us-east-1:123456789012:function:timer",
+                "STEPWELL_STATE_MACHINE_ARN" => MACHINE,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let config = Config::from_variables(variables).expect("it is whole");
+        let services = Services { dynamodb: self.world.wire.clone(), others: self.stub.clone() };
+        let aws = Aws::new("us-east-1", config.endpoints.clone(), Keys::none()).with_http(services);
+        Assembly::with(config, aws, self.world.clock.clone())
+    }
+
+    fn deadline(&self) -> i64 {
+        self.world.clock.now().0 + TIMEOUT.as_millis() as i64
+    }
+
+    /// Calls the API over HTTP; the answer's body.
+    async fn http(&self, operation: &str, body: Value) -> Value {
+        let event = http_api(operation, &body).to_string();
+        let event = Event::new(&event, "request", self.deadline());
+        let answer = lambda::api(&self.sandbox(), event).await.expect("there is an answer");
+        let answer: Value = serde_json::from_str(&answer).expect("it is JSON");
+        serde_json::from_str(answer["body"].as_str().expect("there is a body")).expect("it is JSON")
+    }
+
+    async fn start(&self, event: &Value) -> Result<Value, Failure> {
+        let (event, deadline) = (event.to_string(), self.deadline());
+        let answer = lambda::start(&self.sandbox(), Event::new(&event, "request-1", deadline)).await?;
+        Ok(serde_json::from_str(&answer).expect("it is JSON"))
+    }
+
+    /// What can be received, as an event source mapping hands it over.
+    fn receive(&self) -> Vec<Value> {
+        let mut records = vec![];
+        while let Some(received) = self.stub.receive() {
+            records.push(json!({
+                "messageId": received.id,
+                "receiptHandle": received.receipt,
+                "body": received.body,
+                "attributes": { "ApproximateReceiveCount": received.receives.to_string() },
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:transitions",
+                "awsRegion": "us-east-1",
+            }));
+        }
+        records
+    }
+
+    /// Hands a batch to `step`, removes what is done with as the mapping does, and gives what is not.
+    async fn step(&self, records: &[Value]) -> Vec<String> {
+        let event = json!({ "Records": records }).to_string();
+        let event = Event::new(&event, "request", self.deadline());
+        let answer = lambda::step(&self.sandbox(), event).await.expect("there is an answer");
+        let answer: Value = serde_json::from_str(&answer).expect("it is JSON");
+        let failed: Vec<String> = answer["batchItemFailures"]
+            .as_array()
+            .expect("it is a list")
+            .iter()
+            .map(|failure| failure["itemIdentifier"].as_str().expect("it is an id").to_owned())
+            .collect();
+        for id in records.iter().filter_map(|record| record["messageId"].as_str()) {
+            if !failed.iter().any(|failed| failed == id) {
+                self.stub.delete(id);
+            }
+        }
+        failed
+    }
+
+    /// Drives everything that can be received, until nothing can.
+    async fn drive(&self) {
+        loop {
+            let records = self.receive();
+            if records.is_empty() {
+                return;
+            }
+            self.step(&records).await;
+        }
+    }
+
+    async fn describe(&self, name: &str) -> Value {
+        let arn = format!("arn:aws:states:us-east-1:123456789012:execution:orders:{name}");
+        self.http("DescribeExecution", json!({ "executionArn": arn })).await
+    }
+}
+
+fn http_api(operation: &str, body: &Value) -> Value {
+    json!({
+        "version": "2.0",
+        "routeKey": "POST /",
+        "rawPath": "/",
+        "rawQueryString": "",
+        "headers": {
+            "content-type": "application/x-amz-json-1.0",
+            "x-amz-target": format!("AWSStepFunctions.{operation}"),
+            "x-amzn-trace-id": "Root=1-5e1b4151-5ac6c58f3c3f5f9a9ce0e3f1",
+        },
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api",
+            "domainName": "api.execute-api.us-east-1.amazonaws.com",
+            "http": { "method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1" },
+            "requestId": "id",
+            "stage": "$default",
+        },
+        "body": body.to_string(),
+        "isBase64Encoded": false,
+    })
+}
+
+fn rest_api(path: &str, body: &Value) -> Value {
+    json!({
+        "resource": path,
+        "path": path,
+        "httpMethod": "POST",
+        "headers": { "Content-Type": "application/json" },
+        "multiValueHeaders": { "Content-Type": ["application/json"] },
+        "queryStringParameters": null,
+        "requestContext": { "resourcePath": path, "httpMethod": "POST", "stage": "prod" },
+        "body": body.to_string(),
+        "isBase64Encoded": false,
+    })
+}
+
+fn event_bridge(id: &str) -> Value {
+    json!({
+        "version": "0",
+        "id": id,
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "123456789012",
+        "time": "2026-01-01T00:00:00Z",
+        "region": "us-east-1",
+        "resources": ["arn:aws:s3:::bucket"],
+        "detail": { "size": 1 },
+    })
+}
+
+fn tasks(count: usize) -> Value {
+    let mut states = serde_json::Map::new();
+    for n in 1..=count {
+        let resource = "arn:aws:lambda:us-east-1:123456789012:function:f";
+        let mut task = json!({ "Type": "Task", "Resource": resource });
+        match n == count {
+            true => task["End"] = json!(true),
+            false => task["Next"] = json!(format!("T{}", n + 1)),
+        }
+        states.insert(format!("T{n}"), task);
+    }
+    json!({ "StartAt": "T1", "States": states })
+}
+
+#[tokio::test]
+async fn every_kind_of_event_starts_an_execution() {
+    let account = Account::with(tasks(1)).await;
+    let body = |name: &str| json!({ "stateMachineArn": MACHINE, "name": name, "input": r#"{"n":1.10}"# });
+    let answer = account.start(&http_api("StartExecution", &body("http"))).await.expect("started");
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    assert_eq!(answer["headers"]["Content-Type"], "application/x-amz-json-1.0");
+    let answer = account.start(&rest_api("/StartExecution", &body("rest"))).await.expect("started");
+    assert!(answer["body"].as_str().expect("it is text").contains("execution:orders:rest"), "{answer}");
+    let answer = account.start(&json!({ "stateMachineArn": MACHINE, "input": { "a": [1] } })).await;
+    assert!(answer.expect("started")["executionArn"].as_str().expect("it is text").ends_with(":request-1"));
+    for _ in 0..2 {
+        account.start(&event_bridge("e1")).await.expect("started, or started before");
+    }
+    let rule = json!({ "stateMachineArn": MACHINE, "event": event_bridge("e2") });
+    account.start(&rule).await.expect("started");
+
+    account.drive().await;
+    for name in ["http", "rest", "request-1", "e1", "e2"] {
+        let described = account.describe(name).await;
+        assert_eq!(described["status"], "SUCCEEDED", "{name}: {described}");
+    }
+    assert_eq!(account.describe("http").await["output"], r#"{"n":1.10}"#);
+    assert_eq!(account.lambda.payloads().len(), 5);
+    // After its end an event may still be delivered again.
+    account.start(&event_bridge("e1")).await.expect("it was started before");
+    account.drive().await;
+    assert_eq!(account.lambda.payloads().len(), 5);
+
+    let missing = json!({ "stateMachineArn": format!("{MACHINE}-not") });
+    let failure = account.start(&missing).await.expect_err("there is no such machine");
+    assert_eq!(failure.error_type, "StateMachineDoesNotExist");
+    let other = account.start(&http_api("ListStateMachines", &json!({}))).await.expect("refused");
+    assert_eq!(other["headers"]["x-amzn-ErrorType"], "UnknownOperationException");
+}
+
+#[tokio::test]
+async fn a_message_fails_alone() {
+    let account = Account::with(tasks(2)).await;
+    for name in ["a", "b", "c"] {
+        account.start(&json!({ "stateMachineArn": MACHINE, "name": name })).await.expect("started");
+    }
+    let mut records = account.receive();
+    records[1]["body"] = json!("no message");
+    let failed = account.step(&records).await;
+    assert_eq!(failed, [records[1]["messageId"].as_str().expect("it is an id")]);
+    let status = async |name| account.describe(name).await["status"].as_str().map(str::to_owned);
+    let statuses = [status("a").await, status("b").await, status("c").await];
+    assert_eq!(statuses.map(Option::unwrap_or_default), ["SUCCEEDED", "RUNNING", "SUCCEEDED"]);
+
+    let nonsense = lambda::step(&account.sandbox(), Event::new(r#"{"a":1}"#, "r", account.deadline())).await;
+    assert_eq!(nonsense.expect_err("it is no batch").error_type, "UnknownEvent");
+    let broken = lambda::step(&account.sandbox(), Event::new("{", "r", account.deadline())).await;
+    assert!(broken.is_err());
+}
+
+#[tokio::test]
+async fn a_driver_hands_over_before_its_time_is_up() {
+    let account = Account::with(tasks(4)).await;
+    account.start(&json!({ "stateMachineArn": MACHINE, "name": "a" })).await.expect("started");
+    // With 900 s of time, and calls that may take 600, nothing is begun after 294 s.
+    account.lambda.set(Call { seconds: 200, is_answered: true });
+    let records = account.receive();
+    assert!(account.step(&records).await.is_empty());
+    assert_eq!(account.lambda.payloads().len(), 2);
+    assert_eq!(account.describe("a").await["status"], "RUNNING");
+    account.drive().await;
+    assert_eq!(account.lambda.payloads().len(), 4);
+    assert_eq!(account.describe("a").await["status"], "SUCCEEDED");
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_answered_in_time_costs_its_own_message_only() {
+    let account = Account::with(tasks(1)).await;
+    account.start(&json!({ "stateMachineArn": MACHINE, "name": "a" })).await.expect("started");
+    let records = account.receive();
+    account.lambda.set(Call { seconds: 898, is_answered: false });
+    assert_eq!(account.step(&records).await, [records[0]["messageId"].as_str().expect("it is an id")]);
+    account.world.clock.advance(Duration::from_secs(70));
+    account.drive().await;
+    account.world.clock.advance(Duration::from_secs(70));
+    account.drive().await;
+    let described = account.describe("a").await;
+    assert_eq!((&described["status"], &described["error"]), (&json!("FAILED"), &json!("Lambda.Unknown")));
+    assert_eq!(account.lambda.payloads().len(), 1);
+}
+
+#[tokio::test]
+async fn a_long_wait_goes_by_way_of_the_scheduler() {
+    let definition =
+        json!({ "StartAt": "W", "States": { "W": { "Type": "Wait", "Seconds": 5000, "End": true } } });
+    let account = Account::with(definition).await;
+    for name in ["a", "b"] {
+        account.start(&json!({ "stateMachineArn": MACHINE, "name": name })).await.expect("started");
+    }
+    account.drive().await;
+    let clock = &account.world.clock;
+    let schedules = account.stub.schedules();
+    assert_eq!(schedules.len(), 2);
+    clock.advance_to(Timestamp(schedules[0].at.0 + 30_000));
+    let fired = Event::new(&schedules[0].input, "r", account.deadline());
+    assert_eq!(lambda::timer(&account.sandbox(), fired).await.expect("sent on"), "null");
+    // What the function could not send on comes to the queue as it was.
+    let record = json!({
+        "version": "1.0",
+        "timestamp": "2026-01-01T00:00:00.000Z",
+        "requestContext": { "requestId": "r", "condition": "RetriesExhausted", "approximateInvokeCount": 3 },
+        "requestPayload": serde_json::from_str::<Value>(&schedules[1].input).expect("it is JSON"),
+        "responseContext": { "statusCode": 200, "functionError": "Unhandled" },
+    });
+    account.stub.put("dead", &record.to_string());
+    account.drive().await;
+    assert_eq!(account.describe("a").await["status"], "RUNNING");
+    clock.advance(Duration::from_secs(160));
+    account.drive().await;
+    for name in ["a", "b"] {
+        assert_eq!(account.describe(name).await["status"], "SUCCEEDED", "{name}");
+    }
+    let nonsense = Event::new(r#"{"due":1,"message":"x"}"#, "r", account.deadline());
+    let failure = lambda::timer(&account.sandbox(), nonsense).await.expect_err("it is no message");
+    assert_eq!(failure.error_type, "InvalidSchedule");
+}
+
+#[tokio::test]
+async fn a_callback_ends_a_task() {
+    let payload = json!({ "FunctionName": "f", "Payload": { "token.$": "$$.Task.Token" } });
+    let task = json!({ "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": payload, "HeartbeatSeconds": 600, "End": true });
+    let account = Account::with(json!({ "StartAt": "T", "States": { "T": task } })).await;
+    for name in ["a", "b", "c"] {
+        account.start(&json!({ "stateMachineArn": MACHINE, "name": name })).await.expect("started");
+        account.drive().await;
+    }
+    let token = |call: &String| {
+        let payload: Value = serde_json::from_str(call).expect("it is JSON");
+        payload["token"].clone()
+    };
+    let tokens: Vec<_> = account.lambda.payloads().iter().map(token).collect();
+    let callback = async |event: Value| {
+        let (event, deadline) = (event.to_string(), account.deadline());
+        lambda::callback(&account.sandbox(), Event::new(&event, "r", deadline)).await
+    };
+    callback(json!({ "taskToken": tokens[0] })).await.expect("a heartbeat");
+    callback(json!({ "taskToken": tokens[0], "output": { "n": 1 } })).await.expect("a success");
+    callback(json!({ "taskToken": tokens[1], "error": "E", "cause": "why" })).await.expect("a failure");
+    let body = json!({ "taskToken": tokens[2], "output": "3" });
+    let answer = callback(http_api("SendTaskSuccess", &body)).await.expect("answered");
+    assert!(answer.contains(r#""statusCode":200"#), "{answer}");
+    let twice = callback(json!({ "taskToken": tokens[1], "output": 2 })).await;
+    assert_eq!(twice.expect_err("it has ended").error_type, "TaskTimedOut");
+    account.drive().await;
+    let described = [account.describe("a").await, account.describe("b").await, account.describe("c").await];
+    assert_eq!(described[0]["output"], r#"{"n":1}"#);
+    assert_eq!((&described[1]["status"], &described[1]["error"]), (&json!("FAILED"), &json!("E")));
+    assert_eq!(described[2]["output"], "3");
+}
+
+#[tokio::test]
+async fn what_is_done_with_is_deleted_while_others_go_on() {
+    let definition = json!({ "StartAt": "C", "States": {
+        "C": { "Type": "Choice", "Choices": [{ "Variable": "$.long", "BooleanEquals": true, "Next": "T" }], "Default": "P" },
+        "T": { "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "End": true },
+        "P": { "Type": "Pass", "End": true } } });
+    let account = Account::with(definition).await;
+    for (name, long) in [("a", true), ("b", false)] {
+        let start = json!({ "stateMachineArn": MACHINE, "name": name, "input": { "long": long } });
+        account.start(&start).await.expect("started");
+    }
+    let records = account.receive();
+    // While the call lasts, time goes by in steps that a sweep falls into.
+    account.lambda.set(Call { seconds: 30, is_answered: false });
+    let clock = account.world.clock.clone();
+    let passing = async {
+        while account.lambda.payloads().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for _ in 0..40 {
+            clock.advance(Duration::from_secs(30));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (failed, ()) = tokio::join!(account.step(&records), passing);
+    assert_eq!(failed, [records[0]["messageId"].as_str().expect("it is an id")]);
+    let requests = account.stub.take();
+    let deleted: Vec<_> = requests.iter().filter(|(name, _)| name == "DeleteMessageBatch").collect();
+    assert_eq!(deleted.len(), 1, "{requests:?}");
+}
+
+#[test]
+fn everything_may_be_awaited_on_any_thread() {
+    fn send<T: Send>(_: impl Fn(&'static Assembly, Event<'static>) -> T) {}
+    send(|assembly, event| lambda::start(assembly, event));
+    send(|assembly, event| lambda::step(assembly, event));
+    send(|assembly, event| lambda::timer(assembly, event));
+    send(|assembly, event| lambda::callback(assembly, event));
+    send(|assembly, event| lambda::api(assembly, event));
+}
