@@ -81,6 +81,7 @@ const OUTSIDE: &[&str] = &[
     "stepwell-conformance",
     "stepwell-simulation",
     "stepwell-bench",
+    "stepwell-cost",
     "stepwell-test-support",
     "xtask",
 ];

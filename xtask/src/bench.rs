@@ -7,12 +7,16 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::cost;
 use crate::server;
 use crate::shell::{self, Running, cargo, output, stepwell, target};
 
 /// What to time.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// Workloads: W1 … W7, W4J
     #[arg(default_values_t = ["W1", "W2", "W3", "W4", "W4J", "W5", "W6", "W7"].map(str::to_owned))]
     workloads: Vec<String>,
@@ -33,7 +37,16 @@ pub(crate) struct Args {
     listing: Option<u64>,
 }
 
+#[derive(clap::Subcommand)]
+enum Instead {
+    /// What the workloads cost in AWS: every request counted and priced
+    Cost(cost::Args),
+}
+
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(Instead::Cost(args)) = &args.instead {
+        return cost::run(args);
+    }
     let program = stepwell(&args.profile)?;
     shell::run(cargo().args(["build", "--package", "stepwell-bench", "--profile", "fast"]))?;
     let tools = target().join("fast");

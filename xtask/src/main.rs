@@ -5,6 +5,7 @@ mod architecture;
 mod bench;
 mod clients;
 mod conformance;
+mod cost;
 mod examples;
 mod models;
 mod python;
@@ -40,7 +41,7 @@ enum Chore {
     Architecture,
     /// Check the dependencies' licences and sources with cargo-deny, installing it if need be
     Deny,
-    /// Time the workloads against a server of our own
+    /// Time the workloads against a server of our own, or price them in AWS (`bench cost`)
     Bench(bench::Args),
     /// Draw the tables of shared/models, and the API that wire is tested against, out of botocore's service models
     Models(models::Args),

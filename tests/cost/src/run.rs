@@ -1,0 +1,232 @@
+//! A workload's executions, one behind the other or as many as a batch holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stepwell_engine::port::Clock;
+
+use crate::clock::JumpingClock;
+use crate::dynamodb::Kept;
+use crate::functions::{Sandbox, VISIBILITY, cpu, timed};
+use crate::services::Services;
+use crate::usage::Usage;
+use crate::workload::{Workload, transitions};
+
+/// Warm sandboxes of each function, which take turns: whoever drives an execution on has mostly not seen it before.
+const SANDBOXES: usize = 4;
+
+/// What stands before function `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// Its Function URL.
+    FunctionUrl,
+    /// The HTTP API.
+    HttpApi,
+    /// A REST API.
+    RestApi,
+}
+
+impl Front {
+    /// The meter of its requests.
+    pub fn meter(self) -> &'static str {
+        match self {
+            Front::FunctionUrl => "function_url.requests",
+            Front::HttpApi => "http_api.requests",
+            Front::RestApi => "rest_api.requests",
+        }
+    }
+}
+
+/// How the functions are configured.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Megabytes of memory of each function.
+    pub memory_mb: u32,
+    /// Arm; else x86.
+    pub arm: bool,
+    /// What callers call.
+    pub front: Front,
+}
+
+/// Megabytes at which a function has a whole processor.
+const WHOLE_PROCESSOR_MB: f64 = 1769.0;
+
+/// What became of a workload.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// How many executions.
+    pub executions: usize,
+    /// Messages of a batch at the most.
+    pub batch: usize,
+    /// Everything that was used.
+    pub usage: Usage,
+    /// Transitions of one execution, as AWS counts.
+    pub transitions: u64,
+    /// Events of one execution.
+    pub events: usize,
+    /// Processor time of all functions.
+    pub cpu: Duration,
+    /// From the start to the end of the execution that took longest.
+    pub longest: Duration,
+    /// What stays in the table, and in the objects' store.
+    pub kept: Kept,
+    /// Bytes in objects.
+    pub object_bytes: usize,
+    /// Invocations of `start`, `step` and `timer`, and their time.
+    pub invocations: [(u64, Duration); 3],
+}
+
+/// Where workloads run.
+pub struct World {
+    services: Services,
+    clock: Arc<JumpingClock>,
+    sandboxes: Vec<Sandbox>,
+    turn: usize,
+    invocations: [(u64, Duration); 3],
+}
+
+/// Functions, as `World::invocations` has them.
+const START: usize = 0;
+const STEP: usize = 1;
+const TIMER: usize = 2;
+
+impl World {
+    /// Functions over these services.
+    pub fn new(services: Services, clock: Arc<JumpingClock>) -> Self {
+        let sandboxes = (0..SANDBOXES).map(|_| Sandbox::new(&services, clock.clone())).collect();
+        World { services, clock, sandboxes, turn: 0, invocations: Default::default() }
+    }
+
+    fn next(&mut self) -> usize {
+        self.turn = (self.turn + 1) % self.sandboxes.len();
+        self.turn
+    }
+
+    fn invoked(&mut self, function: usize, time: Duration) {
+        self.invocations[function].0 += 1;
+        self.invocations[function].1 += time;
+    }
+
+    async fn start(&mut self, machine: &Value, name: &str, input: &str) -> String {
+        let sandbox = self.next();
+        let request = json!({ "stateMachineArn": machine, "name": name, "input": input });
+        let (started, time) = timed(self.sandboxes[sandbox].start(&request)).await;
+        self.invoked(START, time);
+        started["executionArn"].as_str().expect("it is an ARN").to_owned()
+    }
+
+    /// Drives everything until nothing is left to come.
+    async fn drain(&mut self, batch: usize) {
+        loop {
+            let messages = self.services.receive(batch, VISIBILITY);
+            if !messages.is_empty() {
+                let sandbox = self.next();
+                let (done, time) = timed(self.sandboxes[sandbox].step(messages)).await;
+                self.invoked(STEP, time);
+                self.services.delete(&done);
+                continue;
+            }
+            if let Some(input) = self.services.fire(self.clock.now()) {
+                let sandbox = self.next();
+                let ((), time) = timed(self.sandboxes[sandbox].timer(&input)).await;
+                self.invoked(TIMER, time);
+                continue;
+            }
+            let next = self.services.next_visible().into_iter().chain(self.services.next_schedule());
+            let Some(next) = next.min_by_key(|at| at.0) else { return };
+            self.clock.jump_to(next);
+        }
+    }
+
+    /// Runs `executions` of a workload, which come in batches of up to `batch`.
+    pub async fn run(
+        &mut self,
+        workload: &Workload,
+        executions: usize,
+        batch: usize,
+        setting: Setting,
+    ) -> Outcome {
+        let role = "arn:aws:iam::123456789012:role/machine";
+        let name = format!("{}-{batch}-{executions}", workload.name);
+        let create = json!({ "name": name, "definition": workload.definition, "roleArn": role });
+        let created = self.sandboxes[0].call("CreateStateMachine", &create).await;
+        let machine = &created["stateMachineArn"];
+        // Every sandbox has seen the machine before.
+        for n in 0..2 * SANDBOXES {
+            self.start(machine, &format!("warm-{n}"), &workload.input).await;
+            self.drain(1).await;
+        }
+        let (before, objects) = (self.services.usage(), self.services.object_bytes());
+        self.invocations = Default::default();
+        let cpu_before = cpu();
+        let mut arns = vec![];
+        // As many start as one batch holds; with whole batches, all do before the first is driven.
+        let wave = if batch == 1 { 1 } else { executions };
+        while arns.len() < executions {
+            for _ in 0..wave.min(executions - arns.len()) {
+                arns.push(
+                    self.start(machine, &format!("execution-{:06}", arns.len()), &workload.input).await,
+                );
+            }
+            self.drain(batch).await;
+        }
+        let cpu = cpu().saturating_sub(cpu_before);
+        let mut usage = self.services.usage().since(&before);
+        self.charge(&mut usage, cpu, setting);
+        usage.add(setting.front.meter(), executions as f64);
+        let kept = self.services.kept(|partition| arns.iter().any(|arn| arn == partition));
+        let object_bytes = self.services.object_bytes() - objects;
+        let (transitions, events, longest) = self.look(&arns).await;
+        let invocations = self.invocations;
+        Outcome {
+            executions,
+            batch,
+            usage,
+            transitions,
+            events,
+            cpu,
+            longest,
+            kept,
+            object_bytes,
+            invocations,
+        }
+    }
+
+    /// What Lambda charges: requests, and the time of each invocation, where the processor is a part of one.
+    fn charge(&self, usage: &mut Usage, cpu: Duration, setting: Setting) {
+        let (count, wall) = self
+            .invocations
+            .iter()
+            .fold((0, Duration::ZERO), |(n, sum), (count, time)| (n + count, sum + *time));
+        let part = (f64::from(setting.memory_mb) / WHOLE_PROCESSOR_MB).min(1.0);
+        let seconds = wall.as_secs_f64() + cpu.as_secs_f64() * (1.0 / part - 1.0);
+        let meter = if setting.arm { "lambda.gb_seconds.arm64" } else { "lambda.gb_seconds.x86_64" };
+        usage.add("lambda.requests", f64::from(count as u32));
+        usage.add(meter, seconds * f64::from(setting.memory_mb) / 1024.0);
+    }
+
+    /// Looks at all executions: each must have succeeded.
+    async fn look(&self, arns: &[String]) -> (u64, usize, Duration) {
+        let api = &self.sandboxes[0];
+        let mut longest = 0.0_f64;
+        for arn in arns {
+            let described = api.call("DescribeExecution", &json!({ "executionArn": arn })).await;
+            assert_eq!(described["status"], "SUCCEEDED", "{described}");
+            let date = |name: &str| described[name].as_f64().unwrap_or(0.0);
+            longest = longest.max(date("stopDate") - date("startDate"));
+        }
+        let mut events = vec![];
+        let mut request =
+            json!({ "executionArn": arns[0], "maxResults": 1000, "includeExecutionData": false });
+        loop {
+            let page = api.call("GetExecutionHistory", &request).await;
+            events.extend(page["events"].as_array().into_iter().flatten().cloned());
+            match page.get("nextToken") {
+                Some(token) => request["nextToken"] = token.clone(),
+                None => break,
+            }
+        }
+        (transitions(&events), events.len(), Duration::from_secs_f64(longest))
+    }
+}
