@@ -38,6 +38,8 @@ pub struct Assembly {
     pub api: Api,
     /// The queue, which has to be told what was received.
     pub queue: Arc<SqsQueue>,
+    /// The table.
+    pub store: Store,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
     /// Where AWS's services are, and the keys for them.
@@ -74,20 +76,20 @@ impl Assembly {
             role: config.schedule_role_arn.clone(),
         };
         let ports = Ports {
-            journal: store.journal,
-            map_runs: store.map_runs,
+            journal: store.journal.clone(),
+            map_runs: store.map_runs.clone(),
             queue: queue.clone(),
             scheduler: Arc::new(schedules),
             tasks: tasks(&aws, task_calls.clone()),
-            registry: store.registry,
-            activities: store.activities,
+            registry: store.registry.clone(),
+            activities: store.activities.clone(),
             clock: clock.clone(),
         };
         let engine = Engine::new(ports, settings(&config));
         let (account, region) = (config.account.as_str().into(), config.region.as_str().into());
         let api = Api::new(engine.clone(), stepwell_wire::Settings { account, region });
         task_calls.serve(&api);
-        Assembly { config: Arc::new(config), engine, api, queue, clock, aws }
+        Assembly { config: Arc::new(config), engine, api, queue, store, clock, aws }
     }
 }
 

@@ -40,6 +40,12 @@ pub trait Blobs: Send + Sync {
     /// The store does not answer.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BoxError>;
 
+    /// Deletes an object. There may be none.
+    ///
+    /// # Errors
+    /// Why it may be left.
+    async fn delete_one(&self, key: &str) -> Result<(), BoxError>;
+
     /// Deletes every object whose key begins with `prefix`. There may be none.
     ///
     /// # Errors
@@ -146,7 +152,8 @@ impl Bodies {
     }
 }
 
-fn key(owner: &str, hash: &str) -> String {
+/// The key of an object, or with no hash what the keys of all of an owner's begin with.
+pub(crate) fn key(owner: &str, hash: &str) -> String {
     format!("{owner}/{hash}")
 }
 

@@ -22,6 +22,7 @@ mod machines;
 mod map_runs;
 mod queue;
 mod registry;
+mod remains;
 pub mod retry;
 mod s3;
 mod scheduler;
@@ -41,6 +42,7 @@ pub use clock::SystemClock;
 pub use config::{AssumeRoles, Config, ConfigError};
 pub use log::log_as;
 pub use queue::{BodyError, SqsQueue, read_body};
+pub use remains::{Gone, Remains, RemoveError};
 pub use s3::{S3Blobs, S3Error};
 pub use scheduler::{FireError, Schedules, fire};
 
@@ -77,6 +79,8 @@ pub struct Store {
     pub registry: Arc<dyn Registry>,
     /// Activities.
     pub activities: Arc<dyn Activities>,
+    /// What runs leave.
+    pub remains: Remains,
 }
 
 impl Store {
@@ -88,7 +92,8 @@ impl Store {
             journal: Arc::new(DynamoJournal::new(table.clone())),
             map_runs: Arc::new(DynamoMapRuns { table: table.clone() }),
             registry: Arc::new(DynamoRegistry::new(table.clone())),
-            activities: Arc::new(DynamoActivities::new(table)),
+            activities: Arc::new(DynamoActivities::new(table.clone())),
+            remains: Remains::new(table),
         }
     }
 }

@@ -21,13 +21,13 @@ use crate::store::{LAST, Range, Table};
 use crate::table::{PARTITION, SORT};
 
 /// The sort key of a Map Run.
-const MAP_RUN: &str = "MAPRUN";
+pub(crate) const MAP_RUN: &str = "MAPRUN";
 
 /// What outcomes' sort keys begin with.
-const OUTCOME: &str = "OUTCOME#";
+pub(crate) const OUTCOME: &str = "OUTCOME#";
 
 /// Under an execution: what the sort keys begin with that name its Map Runs.
-const LISTING: &str = "MAPRUN#";
+pub(crate) const LISTING: &str = "MAPRUN#";
 
 /// The counters of executions and of items, by status.
 const COUNTERS: [(&str, &str); 4] = [
@@ -62,7 +62,7 @@ fn outcome_sort(index: u64) -> String {
     format!("{OUTCOME}{index:020}")
 }
 
-fn results_of(arn: &str) -> String {
+pub(crate) fn results_of(arn: &str) -> String {
     format!("map-runs/{arn}")
 }
 

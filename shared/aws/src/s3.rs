@@ -142,6 +142,14 @@ impl S3Blobs {
         Ok((answer.status != 404).then_some(answer.body))
     }
 
+    /// Deletes an object, if there is one.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub async fn delete_object(&self, key: &str) -> Result<(), S3Error> {
+        self.ask("DeleteObject", (Method::DELETE, self.uri(key)), None, Bytes::new()).await.map(drop)
+    }
+
     /// Deletes every object whose key begins with `prefix`.
     ///
     /// # Errors
@@ -212,6 +220,10 @@ impl Blobs for S3Blobs {
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BoxError> {
         Ok(self.get_object(key).await?)
+    }
+
+    async fn delete_one(&self, key: &str) -> Result<(), BoxError> {
+        Ok(self.delete_object(key).await?)
     }
 
     async fn delete(&self, prefix: &str) -> Result<(), BoxError> {

@@ -9,8 +9,10 @@ mod http;
 mod scheduler;
 mod shape;
 mod sqs;
+mod stream;
 mod time;
 
+use futures::FutureExt;
 use stepwell_expr::Value;
 use stepwell_interpreter::Timestamp;
 use stepwell_wire::{Api, Call, Reply};
@@ -84,13 +86,15 @@ pub async fn step(assembly: &Assembly, event: Event<'_>) -> Result<String, Failu
     }
 }
 
-/// The function `timer`: what EventBridge Scheduler sends.
+/// The function `timer`: what EventBridge Scheduler sends, and records of the table's stream.
 ///
 /// # Errors
 /// [`Failure`]; whoever sent it tries again.
 pub async fn timer(assembly: &Assembly, event: Event<'_>) -> Result<String, Failure> {
-    let (value, _) = read(assembly, &event)?;
+    let (value, time) = read(assembly, &event)?;
     match Shape::of(&value) {
+        // Boxed, since its type is too deep for a function's main.
+        Shape::Stream => Ok(stream::removed(assembly, &value, time).boxed().await),
         Shape::Schedule => scheduler::fired(assembly, event.payload).await,
         shape => Err(unknown("timer", &shape)),
     }

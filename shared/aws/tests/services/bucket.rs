@@ -18,7 +18,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// The key's id and secret that everything is signed with.
+/// A key's id, and the secret of all of them.
 pub(crate) const KEYS: (&str, &str) = ("AKID", "secret");
 
 /// How many keys a listing has at most.
@@ -115,6 +115,10 @@ impl Bucket {
                 let found = found.map(|key| format!("<Contents><Key>{key}</Key></Contents>"));
                 Ok(format!("<ListBucketResult>{}</ListBucketResult>", found.collect::<String>()).into())
             }
+            (&Method::DELETE, "") => {
+                state.objects.remove(&key);
+                Ok(Bytes::new())
+            }
             (&Method::POST, "delete=") => {
                 let text = String::from_utf8_lossy(request.body());
                 let keys = text.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
@@ -135,7 +139,8 @@ fn is_signed(request: &Request<Bytes>) -> bool {
     let stamp = text("x-amz-date");
     let Ok(time) = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", stamp) else { return false };
     let Ok(time) = time.to_zoned(jiff::tz::TimeZone::UTC) else { return false };
-    let identity = Credentials::new(KEYS.0, KEYS.1, None, None, "test").into();
+    let id = text("authorization").split("Credential=").nth(1).and_then(|rest| rest.split('/').next());
+    let identity = Credentials::new(id.unwrap_or_default(), KEYS.1, None, None, "test").into();
     let mut settings = SigningSettings::default();
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.percent_encoding_mode = PercentEncodingMode::Single;

@@ -13,11 +13,11 @@ use crate::support::{ATTEMPTS, TABLE, World};
 
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
 
-fn arn(name: &str) -> String {
+pub(crate) fn arn(name: &str) -> String {
     format!("arn:aws:states:us-east-1:123456789012:execution:orders:{name}")
 }
 
-fn meta(name: &str, run: u128, started_at: i64, input: &str) -> Arc<Meta> {
+pub(crate) fn meta(name: &str, run: u128, started_at: i64, input: &str) -> Arc<Meta> {
     let info = ExecutionInfo {
         execution_arn: arn(name).into(),
         name: name.into(),
@@ -44,7 +44,7 @@ fn meta(name: &str, run: u128, started_at: i64, input: &str) -> Arc<Meta> {
     })
 }
 
-fn end(at: i64, output: &str) -> End {
+pub(crate) fn end(at: i64, output: &str) -> End {
     End {
         status: "SUCCEEDED",
         output: Some(Payload::parse(output).expect("it is JSON")),
@@ -55,7 +55,7 @@ fn end(at: i64, output: &str) -> End {
     }
 }
 
-fn page(delivery: u64, bytes: &[u8]) -> Page {
+pub(crate) fn page(delivery: u64, bytes: &[u8]) -> Page {
     let claimant = Claimant { message: "m".into(), delivery };
     Page { writer: Writer::Driver(claimant), bytes: bytes.to_vec().into() }
 }

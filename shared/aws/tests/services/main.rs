@@ -9,6 +9,7 @@ mod lambda;
 mod others;
 mod ports;
 mod queue;
+mod remains;
 mod s3;
 mod stub;
 mod support;

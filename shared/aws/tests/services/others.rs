@@ -125,7 +125,7 @@ fn outcome(index: u64) -> Change {
     })
 }
 
-fn map_run() -> Arc<MapRun> {
+pub(crate) fn map_run() -> Arc<MapRun> {
     Arc::new(MapRun {
         arn: "arn:aws:states:us-east-1:123456789012:mapRun:a/label:1".into(),
         execution_arn: "arn:aws:states:us-east-1:123456789012:execution:a:b".into(),

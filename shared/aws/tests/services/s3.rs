@@ -39,7 +39,9 @@ async fn suite(blobs: &dyn Blobs) {
     assert_eq!(blobs.get("runs/1/a").await.expect("it answers"), None);
     assert_eq!(blobs.get("runs/1/c6").await.expect("it answers"), None);
     assert!(blobs.get("runs/10/a").await.expect("it answers").is_some());
-    blobs.delete("runs/10/").await.expect("deleted");
+    blobs.delete_one("runs/10/a").await.expect("deleted");
+    blobs.delete_one("runs/10/a").await.expect("there is nothing to delete");
+    assert_eq!(blobs.get("runs/10/a").await.expect("it answers"), None);
 }
 
 #[tokio::test]

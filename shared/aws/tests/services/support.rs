@@ -289,6 +289,11 @@ impl Blobs for MemoryBlobs {
         Ok(self.objects().get(key).cloned())
     }
 
+    async fn delete_one(&self, key: &str) -> Result<(), BoxError> {
+        self.objects().remove(key);
+        Ok(())
+    }
+
     async fn delete(&self, prefix: &str) -> Result<(), BoxError> {
         self.objects().retain(|key, _| !key.starts_with(prefix));
         Ok(())
