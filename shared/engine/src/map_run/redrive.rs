@@ -42,17 +42,19 @@ impl Engine {
         let new = Arc::new(MapRun { redrives, redriven_at: Some(at), ..begun.clone() });
         self.patiently(|| map_runs.create(new.clone())).await?;
         // Where nothing waits any more, whoever drives the Map Run finds that out.
-        let (known, begun) = (self.known_one_by_one(arn).await?, Box::new(begun));
+        let Some(known) = self.known_one_by_one(arn).await? else { return Ok(()) };
+        let begun = Box::new(begun);
         self.change(arn, Change::Redrive { redrives, at, known, begun }).await?;
         Ok(())
     }
 
     /// The executions before the cursor that have ended. The Map Run's own counters have those behind it, too, which
-    /// somebody started when it was too late.
-    async fn known_one_by_one(&self, arn: &Arc<str>) -> Result<Ended, DriveError> {
+    /// somebody started when it was too late. `None` where it is not over: what is read of it then may change before it is.
+    async fn known_one_by_one(&self, arn: &Arc<str>) -> Result<Option<Ended>, DriveError> {
         let map_runs = &self.inner.ports.map_runs;
         let (mut known, mut from) = (Ended::default(), 0);
-        let Some(map_run) = self.patiently(|| map_runs.map_run(arn)).await? else { return Ok(known) };
+        let map_run = self.patiently(|| map_runs.map_run(arn)).await?;
+        let Some(map_run) = map_run.filter(|map_run| map_run.closed_at.is_some()) else { return Ok(None) };
         while from < map_run.cursor.children {
             let found = self.patiently(|| map_runs.outcomes(arn, from, READ, false)).await?;
             let Some(last) = found.last() else { break };
@@ -61,7 +63,7 @@ impl Engine {
                 known.of(one.status).add(Count { children: 1, items: one.items });
             }
         }
-        Ok(known)
+        Ok(Some(known))
     }
 
     /// Whether redrive number `redrives` has begun, or never will.
