@@ -83,6 +83,8 @@ impl Assembly {
             tasks: tasks(&aws, task_calls.clone()),
             registry: store.registry.clone(),
             activities: store.activities.clone(),
+            logs: None,
+            events: None,
             clock: clock.clone(),
         };
         let engine = Engine::new(ports, settings(&config));
@@ -102,6 +104,7 @@ fn settings(config: &Config) -> Settings {
         visibility: VISIBILITY,
         receives_max: Some(config.receives_max),
         patience: PATIENCE,
+        express_in_memory: true,
         ..Settings::default()
     }
 }

@@ -29,6 +29,7 @@ impl Driver<'_> {
         if let Some(driven) = self.bury(&mut run, definition, &message).await? {
             return Ok(driven);
         }
+        self.tell_again(&run, &message).await?;
         if !run.execution.status().is_terminal() {
             for (timer, due) in run.timers_of(&message) {
                 self.send_timer(&run, timer, due).await?;
@@ -45,6 +46,7 @@ impl Driver<'_> {
             }
         }
         self.engine.finish(&mut run).await?;
+        self.tell_the_rest(&run).await;
         self.engine.keep(run);
         Ok(Driven::Done)
     }
@@ -81,7 +83,12 @@ impl Driver<'_> {
                 Append::Conflict => self.engine.refresh(run).await?,
                 Append::Done(appended) => {
                     let Some(execution) = proposal.execution else { return Ok(None) };
-                    run.committed(&writer, appended, &proposal.records, execution);
+                    // What is mine is told with everything else under my message ([`Driver::take_over`]).
+                    if *message == *self.me.message {
+                        run.committed(&writer, appended, &proposal.records, execution);
+                    } else {
+                        self.committed(run, &writer, appended, &proposal.records, execution);
+                    }
                     self.engine.announce(run, proposal.records);
                     if *message != *self.me.message {
                         self.set_timers(run, proposal.effects).await?;

@@ -10,7 +10,7 @@ use crate::Engine;
 use crate::cache::Cache;
 use crate::driver::DriveError;
 use crate::meta::Meta;
-use crate::port::{RegistryError, StateMachine};
+use crate::port::{Logging, RegistryError, StateMachine};
 
 /// Definitions kept at hand.
 const CACHED_MAX: usize = 256;
@@ -20,6 +20,13 @@ pub(crate) type Definitions = Cache<(Arc<str>, Arc<str>), Arc<Definition>>;
 
 /// The ARNs of the activities that a definition names, by the machine's ARN and revision.
 pub(crate) type ActivityNames = Cache<(Arc<str>, Arc<str>), Arc<[Arc<str>]>>;
+
+/// How machines are logged, by their ARN and revision.
+pub(crate) type Loggings = Cache<(Arc<str>, Arc<str>), Option<Arc<Logging>>>;
+
+pub(crate) fn loggings() -> Loggings {
+    Cache::new(CACHED_MAX)
+}
 
 pub(crate) fn activity_names() -> ActivityNames {
     Cache::new(CACHED_MAX)
@@ -39,10 +46,24 @@ impl Engine {
         if let Some(definition) = self.inner.definitions.copy(&key) {
             return Ok(definition);
         }
+        self.inner.loggings.put(key.clone(), logging(machine), |_, _| false);
         let parsed = parse(&machine.definition, Format::Json, machine.machine_type);
         let definition = Arc::new(parsed.definition.ok_or(parsed.diagnostics)?);
         self.inner.definitions.put(key, definition.clone(), |_, _| false);
         Ok(definition)
+    }
+
+    /// How a run's machine was logged when it started; `None` where it was not. That is read once for each revision.
+    pub(crate) async fn logging_of(&self, meta: &Meta) -> Result<Option<Arc<Logging>>, RegistryError> {
+        let arn = whole(&meta.info.state_machine_arn);
+        let key = (arn.into(), meta.revision.clone());
+        if let Some(logging) = self.inner.loggings.copy(&key) {
+            return Ok(logging);
+        }
+        let machine = self.inner.ports.registry.revision(arn, &meta.revision).await?;
+        let logging = machine.and_then(|machine| logging(&machine));
+        self.inner.loggings.put(key, logging.clone(), |_, _| false);
+        Ok(logging)
     }
 
     /// The activities that `definition` names, which is that of a run.
@@ -102,4 +123,14 @@ impl Engine {
         self.inner.definitions.put(key, processor.clone(), |_, _| false);
         Ok(processor)
     }
+}
+
+/// How a machine is logged; `None` where it is not.
+pub(crate) fn logging(machine: &StateMachine) -> Option<Arc<Logging>> {
+    machine.logging.as_deref().and_then(Logging::of).map(Arc::new)
+}
+
+/// A machine's ARN without the label of a Map state.
+fn whole(arn: &str) -> &str {
+    arn.split_once('/').map_or(arn, |(whole, _)| whole)
 }

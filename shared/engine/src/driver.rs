@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use stepwell_asl::Definition;
 use stepwell_interpreter::{
-    AttemptId, Claimant, Decision, Effect, Event, EventBody, Record, TimerId, Timestamp, Trigger,
+    AttemptId, Claimant, Decision, Effect, Event, EventBody, Execution, Record, TimerId, Timestamp, Trigger,
     advance_without, apply, token,
 };
 
 use crate::Engine;
-use crate::commit::{Append, Proposal};
+use crate::commit::{Append, Appended, Proposal};
 use crate::engine::{Driven, Settings};
 use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{Meta, Parent, Parked};
+use crate::notices::{Audience, PageEvents};
 use crate::port::{
     ActivitiesError, BoxError, JournalError, MapRunsError, Ports, PutMetaError, QueueError, RegistryError,
     Seq, TaskCall, Writer,
@@ -78,6 +79,7 @@ impl Engine {
             MessageBody::DeleteMachine { revision } => {
                 return self.drive_deletion(&execution, revision, receives).await;
             }
+            MessageBody::Express(meta) => self.drive_express(Meta::clone(meta), receives).await,
             _ => Driver::new(self, message, claimant).drive(receives).await,
         };
         match driven {
@@ -106,6 +108,8 @@ pub(crate) struct Driver<'e> {
     /// The activities that the definition names, and those of them that do not exist.
     activities: Arc<[Arc<str>]>,
     missing_activities: Vec<Arc<str>>,
+    /// Who is told of what happens, where anybody is.
+    pub(crate) audience: Option<Audience>,
     /// Whether a read reached the journal's tail since the fold was taken from the cache.
     at_tail: bool,
 }
@@ -126,6 +130,7 @@ impl<'e> Driver<'e> {
             lease: None,
             activities,
             missing_activities,
+            audience: None,
             at_tail: false,
         }
     }
@@ -150,9 +155,10 @@ impl<'e> Driver<'e> {
             self.engine.keep(run);
             return Ok(Driven::Done);
         }
+        self.audience = self.engine.audience_of(&run.meta).await?;
         if run.epoch() > self.message.epoch {
             self.engine.put_right(&mut run).await?;
-            return self.moved_on(run);
+            return self.moved_on(run).await;
         }
         let definition = self.engine.definition_of(&run.meta).await?;
         if let Some(driven) = self.bury_first(&mut run, &definition).await? {
@@ -166,7 +172,7 @@ impl<'e> Driver<'e> {
         loop {
             self.engine.put_right(&mut run).await?;
             if run.epoch() > self.message.epoch {
-                return self.moved_on(run);
+                return self.moved_on(run).await;
             }
             if run.first_driver(&self.me.message).is_some_and(|first| first != self.me) {
                 return self.take_over(run, &definition).await;
@@ -181,8 +187,13 @@ impl<'e> Driver<'e> {
     }
 
     /// The epoch of the message is over: whatever it says is void, and so is everything under way.
-    fn moved_on(mut self, run: Run) -> Result<Driven, DriveError> {
+    async fn moved_on(mut self, run: Run) -> Result<Driven, DriveError> {
         self.work.abort_all();
+        if run.first_driver(&self.me.message).is_some_and(|first| first != self.me) {
+            let message = self.me.message.clone();
+            self.tell_again(&run, &message).await?;
+        }
+        self.tell_the_rest(&run).await;
         self.engine.keep(run);
         Ok(Driven::Done)
     }
@@ -252,6 +263,9 @@ impl<'e> Driver<'e> {
         let message = message.clone();
         self.reach_tail(run).await?;
         let driven = self.bury(run, definition, &message).await?;
+        if driven.is_none() {
+            self.tell_again(run, &message).await?;
+        }
         if driven.is_none() && run.meta.parked.is_some() {
             let (journal, meta) = (&self.ports().journal, &run.meta);
             self.engine.patiently(|| journal.park(&meta.execution_arn, meta.run, None)).await?;
@@ -361,6 +375,7 @@ impl<'e> Driver<'e> {
             MessageBody::Continue { .. }
             | MessageBody::ActivityStarted { .. }
             | MessageBody::DeleteMachine { .. }
+            | MessageBody::Express(_)
             | MessageBody::MapRun(_) => return None,
         })
     }
@@ -387,7 +402,7 @@ impl<'e> Driver<'e> {
                 let (epoch, mut abandoned) = (run.epoch(), run.execution.abandoned_map_runs().len());
                 let void =
                     if ends { run.execution.timers().map(|(timer, _)| timer).collect() } else { vec![] };
-                run.committed(&writer, appended, &records, execution);
+                self.committed(run, &writer, appended, &records, execution);
                 engine.announce(run, records);
                 self.at_tail = true;
                 self.results.clear();
@@ -405,6 +420,24 @@ impl<'e> Driver<'e> {
                 self.perform(run, effects, began).await
             }
         }
+    }
+
+    /// Takes a page in that was just committed, and tells of it.
+    pub(crate) fn committed(
+        &mut self,
+        run: &mut Run,
+        writer: &Writer,
+        appended: Appended,
+        records: &[Record],
+        execution: Execution,
+    ) {
+        if self.audience.is_none() {
+            return run.committed(writer, appended, records, execution);
+        }
+        let mut pages: Vec<_> = run.facts().iter().map(|fact| fact.events.clone()).collect();
+        run.committed(writer, appended, records, execution);
+        pages.push(PageEvents::of(records, &run.execution));
+        self.tell(run, &pages);
     }
 
     /// Line 15: what the page owes. Timers and offers first: calls only while the lease surely holds.
@@ -535,6 +568,7 @@ impl<'e> Driver<'e> {
             }
         }
         self.engine.finish(&mut run).await?;
+        self.tell_the_rest(&run).await;
         self.engine.keep(run);
         Ok(Driven::Done)
     }

@@ -8,7 +8,7 @@ use stepwell_interpreter::{Execution, ExecutionInfo, Record, Timestamp};
 use tokio::sync::broadcast;
 
 use crate::cache::Cache;
-use crate::definitions::{ActivityNames, Definitions, activity_names, definitions};
+use crate::definitions::{ActivityNames, Definitions, Loggings, activity_names, definitions, loggings};
 use crate::line::Lines;
 use crate::map_run::{Plan, Turns};
 use crate::meta::Parent;
@@ -39,6 +39,9 @@ pub struct Settings {
     pub cached_runs: usize,
     /// Executions of one Map Run at a time at the most, whatever it asks for.
     pub map_run_children_max: u64,
+    /// Whether Express executions that nothing waits for are run in memory, from a message alone: at least once, and known by
+    /// their logs only, as in AWS. Otherwise they are kept like Standard ones.
+    pub express_in_memory: bool,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             patience: Duration::from_secs(30),
             cached_runs: 128,
             map_run_children_max: 1_000,
+            express_in_memory: false,
         }
     }
 }
@@ -94,6 +98,7 @@ pub(crate) struct Inner {
     pub(crate) runs: Cache<Arc<str>, Box<Run>>,
     pub(crate) definitions: Definitions,
     pub(crate) activity_names: ActivityNames,
+    pub(crate) loggings: Loggings,
     /// Workers that wait for tasks.
     pub(crate) lines: Lines,
     /// What Map Runs under way are made from, by their ARN.
@@ -246,10 +251,20 @@ impl Engine {
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let (committed, _) = broadcast::channel(1024);
         let (runs, definitions) = (Cache::new(settings.cached_runs), definitions());
-        let (activity_names, lines) = (activity_names(), Lines::default());
+        let (activity_names, loggings, lines) = (activity_names(), loggings(), Lines::default());
         let (plans, turns) = (Cache::new(PLANS_MAX), Turns::default());
-        let inner =
-            Inner { ports, settings, committed, runs, definitions, activity_names, lines, plans, turns };
+        let inner = Inner {
+            ports,
+            settings,
+            committed,
+            runs,
+            definitions,
+            activity_names,
+            loggings,
+            lines,
+            plans,
+            turns,
+        };
         Engine { inner: Arc::new(inner), deadline: None }
     }
 

@@ -1,4 +1,4 @@
-//! StartSyncExecution: an Express execution in memory, in the caller's task.
+//! Express executions in memory: in the task of a caller who waits for the end (StartSyncExecution), or of whoever receives their message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,12 @@ use stepwell_interpreter::{
 
 use crate::Engine;
 use crate::commit::Proposal;
-use crate::engine::{ExpressRun, StartError, StartRequest};
-use crate::meta::RunId;
+use crate::definitions::logging;
+use crate::driver::DriveError;
+use crate::engine::{Driven, ExpressRun, StartError, StartRequest, Started};
+use crate::message::{Message, MessageBody};
+use crate::meta::{Meta, RunId};
+use crate::notices::{Audience, PageEvents};
 use crate::port::TaskCall;
 use crate::work::Work;
 
@@ -19,7 +23,8 @@ use crate::work::Work;
 const DURATION_MAX: Duration = Duration::from_secs(300);
 
 impl Engine {
-    /// Runs an Express execution to its end in the caller's task (API: StartSyncExecution). Nothing is stored.
+    /// Runs an Express execution to its end in the caller's task (API: StartSyncExecution). Nothing is stored. Its log is written
+    /// when this returns, or given up.
     ///
     /// # Errors
     /// [`StartError::Unavailable`] where the definition cannot be read.
@@ -29,34 +34,45 @@ impl Engine {
             let first = diagnostics.first().map_or("no reason given", |diagnostic| &diagnostic.message);
             StartError::Unavailable(format!("the definition cannot be read: {first}").into())
         })?;
-        let (started_at, ends) = (clock.now(), self.before_the_end(DURATION_MAX));
-        let meta = request.meta(RunId::default(), started_at);
-        let info = meta.info.clone();
-        let claimant = Claimant { message: "express".into(), delivery: clock.random() };
-        let start = Trigger::Start { info: info.clone(), input: meta.input };
-        let mut express = Express {
-            engine: self,
-            definition,
-            claimant,
-            proposal: Proposal::default(),
-            work: Work::default(),
-        };
-        express.take_in(vec![start]);
-        while !express.has_ended() && clock.monotonic() < ends {
-            let left = ends.saturating_sub(clock.monotonic());
-            let mut work = std::mem::take(&mut express.work);
-            let arrived = work.arrival_within(clock.sleep(left)).await;
-            express.work = work;
-            if !arrived {
-                break;
-            }
-            let arrived = express.work.take_arrived();
-            express.take_in(arrived);
+        let audience = self.audience(logging(&request.machine), true);
+        let meta = request.meta(RunId::default(), clock.now());
+        let mut express = Express::new(self, definition, audience, meta);
+        express.run(self.before_the_end(DURATION_MAX)).await;
+        express.time_out();
+        Ok(express.ended().await)
+    }
+
+    /// Starts an Express execution by one message, and stores nothing else (API: StartExecution). Who receives it runs it.
+    pub(crate) async fn start_in_memory(&self, request: StartRequest) -> Result<Started, StartError> {
+        let ports = &self.inner.ports;
+        let sent_at = ports.clock.now();
+        let meta = Arc::new(request.meta(RunId::default(), sent_at));
+        let (execution, run) = (meta.execution_arn.clone(), meta.run);
+        let body = MessageBody::Express(meta);
+        let message = Message { execution: execution.clone(), run, epoch: 0, sent_at, body };
+        let sent = self.patiently(|| ports.queue.send(message.clone(), None)).await;
+        sent.map_err(|error| StartError::Unavailable(error.into()))?;
+        Ok(Started { execution_arn: execution, started_at: sent_at })
+    }
+
+    /// Runs the execution that [`Engine::start_in_memory`] started, from its beginning, whoever may have run it before.
+    ///
+    /// What the driver's time does not suffice for is run again by another. Before a queue gives the message up, that is its timeout:
+    /// so its log says what came of it.
+    pub(crate) async fn drive_express(&self, meta: Meta, receives: u32) -> Result<Driven, DriveError> {
+        let definition = self.definition_of(&meta).await?;
+        let audience = self.audience_of(&meta).await?;
+        let mut express = Express::new(self, definition, audience, meta);
+        let clock = &self.inner.ports.clock;
+        let (whole, ends) = (clock.monotonic() + DURATION_MAX, self.before_the_end(DURATION_MAX));
+        express.run(ends).await;
+        let is_cut_off = express.is_waiting() && ends < whole && clock.monotonic() >= ends;
+        if is_cut_off && self.inner.settings.receives_max.is_none_or(|max| receives < max) {
+            return Ok(Driven::Again { after: Duration::ZERO });
         }
         express.time_out();
-        let Proposal { records, execution, .. } = express.proposal;
-        let execution = execution.unwrap_or_default();
-        Ok(ExpressRun { info, records, execution, started_at, stopped_at: clock.now() })
+        express.ended().await;
+        Ok(Driven::Done)
     }
 }
 
@@ -64,13 +80,63 @@ struct Express<'e> {
     engine: &'e Engine,
     definition: Arc<Definition>,
     claimant: Claimant,
+    meta: Meta,
+    audience: Option<Audience>,
     proposal: Proposal,
+    /// How many of the records are told.
+    told: usize,
     work: Work,
 }
 
-impl Express<'_> {
+impl<'e> Express<'e> {
+    fn new(engine: &'e Engine, definition: Arc<Definition>, audience: Option<Audience>, meta: Meta) -> Self {
+        let claimant = Claimant { message: "express".into(), delivery: engine.inner.ports.clock.random() };
+        let (proposal, work) = (Proposal::default(), Work::default());
+        Express { engine, definition, claimant, meta, audience, proposal, told: 0, work }
+    }
+
+    /// Goes on until the execution has ended, nothing can happen to it any more, or it is `ends` by the monotonic clock.
+    async fn run(&mut self, ends: Duration) {
+        let clock = &self.engine.inner.ports.clock;
+        self.take_in(vec![Trigger::Start { info: self.meta.info.clone(), input: self.meta.input.clone() }]);
+        while !self.has_ended() && clock.monotonic() < ends {
+            let left = ends.saturating_sub(clock.monotonic());
+            if !self.work.arrival_within(clock.sleep(left)).await {
+                return;
+            }
+            let arrived = self.work.take_arrived();
+            self.take_in(arrived);
+        }
+    }
+
     fn has_ended(&self) -> bool {
         self.proposal.execution.as_ref().is_some_and(|execution| execution.status().is_terminal())
+    }
+
+    /// Whether it goes on when something comes that is under way.
+    fn is_waiting(&self) -> bool {
+        !self.has_ended() && (self.work.open_calls() > 0 || self.work.has_timers())
+    }
+
+    /// What came of it, when all of it is told.
+    async fn ended(mut self) -> ExpressRun {
+        self.work.abort_all();
+        self.work.aside_is_done().await;
+        let Proposal { records, execution, .. } = self.proposal;
+        let execution = execution.unwrap_or_default();
+        let stopped_at = self.engine.inner.ports.clock.now();
+        let (info, started_at) = (self.meta.info.clone(), self.meta.info.started_at);
+        ExpressRun { info, records, execution, started_at, stopped_at }
+    }
+
+    /// Tells of the records that are new.
+    fn tell(&mut self) {
+        let (Some(audience), Some(execution)) = (&self.audience, &self.proposal.execution) else { return };
+        let page = PageEvents::of(&self.proposal.records[self.told..], execution);
+        self.told = self.proposal.records.len();
+        if let Some(told) = audience.tell(&self.meta, &[page]) {
+            self.work.aside(told);
+        }
     }
 
     /// Takes in what arrived, and does everything that is then ready.
@@ -92,6 +158,7 @@ impl Express<'_> {
             }
             self.proposal.add(decision);
         }
+        self.tell();
         self.perform();
     }
 
@@ -133,5 +200,6 @@ impl Express<'_> {
         let record = Record::Event(Event { at, branch: BranchId::default(), previous, body });
         evolve(execution, &record);
         self.proposal.records.push(record);
+        self.tell();
     }
 }

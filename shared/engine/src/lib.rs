@@ -1,4 +1,4 @@
-//! Drives the interpreter: loads, decides, commits, performs (DESIGN §3–4), over eight ports that adapters provide.
+//! Drives the interpreter: loads, decides, commits, performs (DESIGN §3–4), over ten ports that adapters provide.
 //!
 //! This crate knows the commit protocol and the stored form of pages. It does not know which database, queue or
 //! wire stands behind the ports, nor how a task's call is made.
@@ -17,6 +17,7 @@ mod line;
 pub mod map_run;
 pub mod message;
 pub mod meta;
+mod notices;
 pub mod port;
 mod reading;
 mod redrive;

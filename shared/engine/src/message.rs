@@ -90,6 +90,8 @@ pub enum MessageBody {
         /// `clientToken`
         token: Option<Arc<str>>,
     },
+    /// Run this Express execution, of which nothing else is stored ([`crate::Settings::express_in_memory`]).
+    Express(Arc<Meta>),
 }
 
 /// What a message says to a Map Run.

@@ -14,8 +14,9 @@ use stepwell_interpreter::{
 use crate::commit::Appended;
 use crate::message::Callback;
 use crate::meta::{End, Meta, PayloadPlace};
+use crate::notices::PageEvents;
 use crate::port::{Loaded, Page, Seq, Writer};
-use crate::stored::{PayloadIndex, StoredError, decode_page};
+use crate::stored::{Decoded, PayloadIndex, StoredError, decode_page};
 
 /// Outputs of more bytes than this are not stored a second time in META where a page holds them.
 const OUTPUT_BYTES_MAX: usize = 4096;
@@ -44,6 +45,16 @@ pub(crate) struct Run {
     redriven: Seq,
     /// The tasks that have a token.
     tokens: HashMap<AttemptId, TokenTask>,
+    /// The facts behind the last page of a driver.
+    facts: Vec<Fact>,
+}
+
+/// What a request's handler wrote.
+#[derive(Debug, Clone)]
+pub(crate) struct Fact {
+    /// The request's random id.
+    pub(crate) request: u64,
+    pub(crate) events: PageEvents,
 }
 
 #[derive(Debug, Clone)]
@@ -87,18 +98,42 @@ impl Run {
             last_driver: Seq(0),
             redriven: Seq(0),
             tokens: HashMap::new(),
+            facts: Vec::new(),
         }
     }
 
     /// The fold of all pages of a run.
     pub(crate) fn fold(loaded: &Loaded) -> Result<Self, StoredError> {
         let mut run = Run::new(loaded.meta.clone());
-        read_pages(loaded, |seq, page, decoded| {
-            run.payloads_stored(decoded.stored);
-            decoded.records.iter().for_each(|record| evolve(&mut run.execution, record));
-            run.note(seq, &page.writer, decoded.at, &decoded.records);
-        })?;
+        read_pages(loaded, |seq, page, decoded| run.take_in(seq, page, decoded))?;
         Ok(run)
+    }
+
+    /// What is told of the pages that drivers of `message` wrote, with the facts before them.
+    pub(crate) fn told_under(loaded: &Loaded, message: &str) -> Result<Vec<PageEvents>, StoredError> {
+        let (mut run, mut told) = (Run::new(loaded.meta.clone()), vec![]);
+        read_pages(loaded, |seq, page, decoded| {
+            let is_mine = matches!(&page.writer, Writer::Driver(claimant) if *claimant.message == *message);
+            let records = if is_mine { decoded.records.clone() } else { vec![] };
+            let facts = if is_mine { std::mem::take(&mut run.facts) } else { vec![] };
+            run.take_in(seq, page, decoded);
+            if is_mine {
+                told.extend(facts.into_iter().map(|fact| fact.events));
+                told.push(PageEvents::of(&records, &run.execution));
+            }
+        })?;
+        Ok(told)
+    }
+
+    fn take_in(&mut self, seq: Seq, page: &Page, decoded: Decoded) {
+        self.payloads_stored(decoded.stored);
+        decoded.records.iter().for_each(|record| evolve(&mut self.execution, record));
+        self.note(seq, &page.writer, decoded.at, &decoded.records);
+    }
+
+    /// What is to be told with the next page of a driver.
+    pub(crate) fn facts(&self) -> &[Fact] {
+        &self.facts
     }
 
     /// Takes in pages behind the last one.
@@ -116,9 +151,7 @@ impl Run {
                 }
             };
             let decoded = decode_page(seq.0, &page.bytes, earlier)?;
-            self.payloads_stored(decoded.stored);
-            decoded.records.iter().for_each(|record| evolve(&mut self.execution, record));
-            self.note(*seq, &page.writer, decoded.at, &decoded.records);
+            self.take_in(*seq, page, decoded);
         }
         Ok(())
     }
@@ -147,6 +180,13 @@ impl Run {
 
     fn note(&mut self, seq: Seq, writer: &Writer, at: Timestamp, records: &[Record]) {
         self.seq = seq;
+        match writer {
+            Writer::Driver(_) => self.facts.clear(),
+            Writer::Request(request) => {
+                let events = PageEvents::of(records, &self.execution);
+                self.facts.push(Fact { request: *request, events });
+            }
+        }
         if let Writer::Driver(claimant) = writer {
             let first = FirstDriver { delivery: claimant.delivery, wrote_at: at };
             let known = self.drivers.entry(claimant.message.clone()).or_insert(first);
@@ -313,7 +353,7 @@ impl Run {
 /// Decodes all pages of a run in order; each may refer to those before it.
 pub(crate) fn read_pages(
     loaded: &Loaded,
-    mut each: impl FnMut(Seq, &Page, crate::stored::Decoded),
+    mut each: impl FnMut(Seq, &Page, Decoded),
 ) -> Result<(), StoredError> {
     let mut earlier: HashMap<PayloadPlace, Payload> = HashMap::new();
     earlier.insert(PayloadPlace::Input, loaded.meta.input.clone());

@@ -26,6 +26,8 @@ pub(crate) struct Work {
     timers: BTreeMap<TimerId, (Timestamp, AbortHandle)>,
     arrived: Vec<Trigger>,
     pulse: bool,
+    /// What goes on beside all that, and that nothing waits for.
+    aside: FuturesUnordered<BoxFuture<'static, ()>>,
 }
 
 enum Arrived {
@@ -102,9 +104,20 @@ impl Work {
         }
     }
 
-    /// Gives everything up.
+    /// Gives everything up, but for what goes on [`Work::aside`].
     pub(crate) fn abort_all(&mut self) {
-        *self = Work::default();
+        let aside = std::mem::take(&mut self.aside);
+        *self = Work { aside, ..Work::default() };
+    }
+
+    /// Lets `future` go on beside everything under way.
+    pub(crate) fn aside(&mut self, future: BoxFuture<'static, ()>) {
+        self.aside.push(future);
+    }
+
+    /// Returns when nothing goes on aside.
+    pub(crate) async fn aside_is_done(&mut self) {
+        while self.aside.next().await.is_some() {}
     }
 
     /// Calls that are open.
@@ -176,6 +189,7 @@ impl Work {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(())) = self.aside.poll_next_unpin(cx) {}
         while let Poll::Ready(Some(arrived)) = self.open.poll_next_unpin(cx) {
             match arrived {
                 Ok(Arrived::Call(attempt, trigger)) => {

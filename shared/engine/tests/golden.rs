@@ -352,6 +352,7 @@ fn messages() -> Vec<Message> {
             redrives: 2,
             child: Arc::new(Meta { parent: Some(map_run_parent()), ..meta() }),
         }),
+        MessageBody::Express(Arc::new(meta())),
     ];
     let message = |body| Message {
         execution: info().execution_arn.clone(),
@@ -441,12 +442,12 @@ fn ends() {
 #[test]
 fn messages_of_every_kind() {
     let bytes: Vec<_> = messages().iter().map(encode_message).collect();
-    check("message-v4.bin", &bytes.concat());
+    check("message-v5.bin", &bytes.concat());
     for (message, bytes) in messages().iter().zip(&bytes) {
         assert_eq!(decode_message(bytes).unwrap(), *message);
     }
     // METAs, which some messages end with, had no date of a redrive before version 3, and no parent before version 2.
-    for (version, kinds) in [(1, 8), (2, 16), (3, 17)] {
+    for (version, kinds) in [(1, 8), (2, 16), (3, 17), (4, 19)] {
         let mut earlier: Vec<_> = bytes[..kinds].iter().map(|bytes| bytes.to_vec()).collect();
         for (at, bytes) in earlier.iter_mut().enumerate() {
             bytes[0] = version;
@@ -476,8 +477,10 @@ fn the_deletion_of_a_machine() {
         sent_at: Timestamp(1_700_000_000_123),
         body,
     };
-    let golden = check("message-v4-delete.bin", &encode_message(&message));
-    for bytes in [golden, old("message-v3-delete.bin"), old("message-v2-delete.bin")] {
+    let golden = check("message-v5-delete.bin", &encode_message(&message));
+    for bytes in
+        [golden, old("message-v4-delete.bin"), old("message-v3-delete.bin"), old("message-v2-delete.bin")]
+    {
         assert_eq!(decode_message(&bytes).unwrap(), message);
     }
 }

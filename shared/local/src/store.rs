@@ -115,6 +115,8 @@ impl LocalStore {
                 arrivals: self.committed.arrivals.clone(),
                 forgotten: Arc::default(),
             }),
+            logs: None,
+            events: None,
             clock: self.clock.clone(),
         }
     }

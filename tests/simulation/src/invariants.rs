@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use stepwell_engine::map_run::{Count, Ended, MapRun};
 use stepwell_engine::meta::{Meta, Parent, PayloadPlace};
-use stepwell_engine::port::Loaded;
+use stepwell_engine::port::{Loaded, LoggedEvents, StatusChange};
 use stepwell_engine::stored::decode_page;
-use stepwell_interpreter::{Event, EventBody, Execution, Record, Timestamp, evolve, token};
+use stepwell_interpreter::{Event, EventBody, EventId, Execution, Record, Timestamp, evolve, history, token};
 
 use crate::Sim;
 
@@ -44,6 +44,11 @@ fn redriven(record: &Record) -> Option<(Timestamp, &Option<Arc<str>>)> {
         }
         _ => None,
     }
+}
+
+/// Whose status was told, which, and in which epoch.
+fn told(change: &StatusChange) -> (Arc<str>, &'static str, u32) {
+    (change.meta.execution_arn.clone(), change.status, change.meta.epoch)
 }
 
 impl Sim {
@@ -110,6 +115,37 @@ impl Sim {
         Ok(loaded.map(|loaded| pages(&loaded)).transpose()?.unwrap_or_default().concat())
     }
 
+    /// Checks that every event of an execution that has ended is in its log, and each of its statuses was told.
+    fn check_told(&self, metas: &[Arc<Meta>]) -> Result<(), Broken> {
+        let mut logged = BTreeSet::new();
+        for LoggedEvents { info, events, .. } in self.world.logs.logged() {
+            logged.extend(events.iter().map(|(count, event)| (info.execution_arn.clone(), event.id, *count)));
+        }
+        let told: BTreeSet<_> = self.world.events.changes().into_iter().map(|change| told(&change)).collect();
+        for meta in metas.iter().filter(|meta| meta.end.is_some()) {
+            let (arn, mut count) = (&meta.execution_arn, 0);
+            let is_told = |status: &'static str, count| {
+                let known = meta.info.express || told.contains(&(arn.clone(), status, count));
+                holds(known, || format!("nobody was told that {arn} is {status} in epoch {count}"))
+            };
+            for event in history(&self.records(arn)?, EventId(1)) {
+                match event.event_type {
+                    "ExecutionStarted" => is_told("RUNNING", 0)?,
+                    "ExecutionRedriven" => {
+                        count += 1;
+                        is_told("RUNNING", count)?;
+                    }
+                    _ => {}
+                }
+                holds(logged.contains(&(arn.clone(), event.id, count)), || {
+                    format!("{event:?} of {arn} is not in its log in epoch {count}")
+                })?;
+            }
+            is_told(meta.status(), count)?;
+        }
+        Ok(())
+    }
+
     /// Checks that nothing was forgotten, once nothing can happen any more.
     pub(crate) fn check_at_rest(&self) -> Result<(), Broken> {
         let metas = self.world.journal.metas();
@@ -151,6 +187,7 @@ impl Sim {
             let known = meta.redriven_at.map(|at| (meta.epoch, at));
             holds(known == last, || format!("5: {arn} was redriven at {last:?}, and META says {known:?}"))?;
         }
+        self.check_told(&metas)?;
         self.check_parents(&metas)?;
         self.check_given()?;
         for (token, _) in self.callbacks().iter().filter(|(_, answer)| answer.is_ok()) {

@@ -70,14 +70,20 @@ impl Faults {
 
     /// What happens before a call.
     pub(crate) async fn before(&self) -> Result<(), BoxError> {
+        self.before_within(Duration::MAX).await
+    }
+
+    /// What happens before a call that takes no longer than `delay_max`.
+    pub(crate) async fn before_within(&self, delay_max: Duration) -> Result<(), BoxError> {
         lock(&self.inner).calls += 1;
         self.maybe_die().await;
         let (delay, refuse) = {
             let mut inner = lock(&self.inner);
             let rates = inner.rates;
+            let delay_max = rates.delay_max.min(delay_max);
             let delays = inner.random.chance(rates.delay);
             let delay = delays.then(|| {
-                Duration::from_millis(1 + inner.random.below(rates.delay_max.as_millis() as usize) as u64)
+                Duration::from_millis(1 + inner.random.below(delay_max.as_millis() as usize) as u64)
             });
             (delay, inner.random.chance(rates.refuse))
         };

@@ -9,6 +9,7 @@ mod executor;
 mod faults;
 mod journal;
 mod map_runs;
+mod notices;
 mod queue;
 mod random;
 mod registry;
@@ -25,6 +26,7 @@ pub use executor::{Executor, TaskId};
 pub use faults::{Faults, Rates};
 pub use journal::MemoryJournal;
 pub use map_runs::MemoryMapRuns;
+pub use notices::{MemoryEvents, MemoryLogs};
 pub use queue::{Delivery, MemoryQueue};
 pub use random::Random;
 pub use registry::{MemoryRegistry, machine};
@@ -45,6 +47,10 @@ pub struct World {
     pub registry: Arc<MemoryRegistry>,
     /// Activities.
     pub activities: Arc<MemoryActivities>,
+    /// Logs.
+    pub logs: Arc<MemoryLogs>,
+    /// Status events.
+    pub events: Arc<MemoryEvents>,
     /// Calls.
     pub tasks: Arc<ScriptedTasks>,
     /// What goes wrong.
@@ -62,6 +68,8 @@ impl World {
             queue: Arc::new(MemoryQueue::new(clock.clone(), faults.clone())),
             registry: Arc::new(MemoryRegistry::new(faults.clone())),
             activities: Arc::new(MemoryActivities::new(faults.clone())),
+            logs: Arc::new(MemoryLogs::new(faults.clone())),
+            events: Arc::new(MemoryEvents::new(faults.clone())),
             tasks: Arc::new(ScriptedTasks::new(clock.clone())),
             clock,
             faults,
@@ -84,6 +92,8 @@ impl World {
             tasks: self.tasks.clone(),
             registry: self.registry.clone(),
             activities: self.activities.clone(),
+            logs: Some(self.logs.clone()),
+            events: Some(self.events.clone()),
             clock: self.clock.clone(),
         }
     }

@@ -45,13 +45,16 @@ pub fn machine(name: &str, definition: &str) -> StateMachine {
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         status: MachineStatus::Active,
-        logging: None,
+        logging: Some(LOGGING.into()),
         tracing: None,
         encryption: None,
         tags: vec![],
         edition: 0,
     }
 }
+
+/// How the machines of tests are logged.
+const LOGGING: &str = r#"{"level":"ALL","includeExecutionData":true,"destinations":[{"cloudWatchLogsLogGroup":{"logGroupArn":"arn:aws:logs:us-east-1:123456789012:log-group:tests:*"}}]}"#;
 
 impl Inner {
     fn put(&mut self, machine: Arc<StateMachine>) {

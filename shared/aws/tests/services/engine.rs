@@ -64,6 +64,8 @@ impl Account {
             tasks: self.calls.clone(),
             registry: store.registry,
             activities: store.activities,
+            logs: None,
+            events: None,
             clock: self.world.clock.clone(),
         };
         Engine::new(ports, Settings { former_deliveries_are_dead: false, ..Settings::default() })

@@ -1,8 +1,10 @@
-//! The eight ports, declared by the side that calls them.
+//! The ten ports, declared by the side that calls them.
 
 mod activities;
 mod clock;
+mod events;
 mod journal;
+mod logs;
 mod map_runs;
 mod queue;
 mod registry;
@@ -13,10 +15,12 @@ use std::sync::Arc;
 
 pub use activities::{Activities, ActivitiesError, Activity, WaitingTask};
 pub use clock::Clock;
+pub use events::{Events, StatusChange};
 pub use journal::{
     AppendError, FinishError, Journal, JournalError, ListQuery, Listed, Loaded, Page, PutMetaError, Seq,
     Writer,
 };
+pub use logs::{LogLevel, LoggedEvents, Logging, Logs};
 pub use map_runs::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 pub use queue::{Queue, QueueError};
 pub use registry::{
@@ -43,6 +47,10 @@ pub struct Ports {
     pub registry: Arc<dyn Registry>,
     /// Activities, and the tasks that wait for their workers.
     pub activities: Arc<dyn Activities>,
+    /// Logs of executions; `None` where nothing is logged, whatever a state machine asks for.
+    pub logs: Option<Arc<dyn Logs>>,
+    /// Events of executions' status; `None` where nobody wants to be told.
+    pub events: Option<Arc<dyn Events>>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
 }

@@ -50,7 +50,7 @@ pub enum StoredError {
 
 const META_VERSION: u8 = 3;
 const END_VERSION: u8 = 2;
-const MESSAGE_VERSION: u8 = 4;
+const MESSAGE_VERSION: u8 = 5;
 const MAP_RUN_VERSION: u8 = 2;
 
 // Each version of these added something behind what was there: to a META and a message's META its parent (2) and the date of its
@@ -62,7 +62,7 @@ const META_ADDED: [usize; 4] = [0, 0, 1, 2];
 /// What each version of an end added.
 const END_ADDED: [usize; 3] = [0, 0, 1];
 /// What each version of a message added to its META.
-const MESSAGE_ADDED: [usize; 5] = [0, 0, 1, 1, 0];
+const MESSAGE_ADDED: [usize; 6] = [0, 0, 1, 1, 0, 0];
 /// What each version of a Map Run added: all about its redrives (2).
 const MAP_RUN_ADDED: [usize; 3] = [0, 0, 15];
 
