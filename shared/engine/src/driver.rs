@@ -79,7 +79,9 @@ impl Engine {
             MessageBody::DeleteMachine { revision } => {
                 return self.drive_deletion(&execution, revision, receives).await;
             }
-            MessageBody::Express(meta) => self.drive_express(Meta::clone(meta), receives).await,
+            MessageBody::Express(meta) => {
+                self.drive_express(Meta::clone(meta), &claimant.message, receives).await
+            }
             _ => Driver::new(self, message, claimant).drive(receives).await,
         };
         match driven {

@@ -22,6 +22,9 @@ use crate::work::Work;
 /// Longest that an Express execution runs (Developer Guide, "Service quotas").
 const DURATION_MAX: Duration = Duration::from_secs(300);
 
+/// How long a message is hidden at least when it is received. One that takes longer is hidden anew.
+const HIDDEN: Duration = Duration::from_secs(20);
+
 impl Engine {
     /// Runs an Express execution to its end in the caller's task (API: StartSyncExecution). Nothing is stored. Its log is written
     /// when this returns, or given up.
@@ -59,13 +62,25 @@ impl Engine {
     ///
     /// What the driver's time does not suffice for is run again by another. Before a queue gives the message up, that is its timeout:
     /// so its log says what came of it.
-    pub(crate) async fn drive_express(&self, meta: Meta, receives: u32) -> Result<Driven, DriveError> {
+    pub(crate) async fn drive_express(
+        &self,
+        meta: Meta,
+        message: &str,
+        receives: u32,
+    ) -> Result<Driven, DriveError> {
         let definition = self.definition_of(&meta).await?;
         let audience = self.audience_of(&meta).await?;
         let mut express = Express::new(self, definition, audience, meta);
         let clock = &self.inner.ports.clock;
         let (whole, ends) = (clock.monotonic() + DURATION_MAX, self.before_the_end(DURATION_MAX));
-        express.run(ends).await;
+        express.run(ends.min(clock.monotonic() + HIDDEN)).await;
+        if express.is_waiting() && clock.monotonic() < ends {
+            let (queue, left) = (&self.inner.ports.queue, ends - clock.monotonic());
+            let hidden = self.patiently(|| queue.set_visibility(message, left + HIDDEN));
+            // Received by another meanwhile, it runs twice, which may happen to it anyhow.
+            let _ = express.work.during(hidden).await;
+            express.run(ends).await;
+        }
         let is_cut_off = express.is_waiting() && ends < whole && clock.monotonic() >= ends;
         if is_cut_off && self.inner.settings.receives_max.is_none_or(|max| receives < max) {
             return Ok(Driven::Again { after: Duration::ZERO });
@@ -98,7 +113,10 @@ impl<'e> Express<'e> {
     /// Goes on until the execution has ended, nothing can happen to it any more, or it is `ends` by the monotonic clock.
     async fn run(&mut self, ends: Duration) {
         let clock = &self.engine.inner.ports.clock;
-        self.take_in(vec![Trigger::Start { info: self.meta.info.clone(), input: self.meta.input.clone() }]);
+        if self.proposal.execution.is_none() {
+            let (info, input) = (self.meta.info.clone(), self.meta.input.clone());
+            self.take_in(vec![Trigger::Start { info, input }]);
+        }
         while !self.has_ended() && clock.monotonic() < ends {
             let left = ends.saturating_sub(clock.monotonic());
             if !self.work.arrival_within(clock.sleep(left)).await {

@@ -16,17 +16,13 @@ use crate::Engine;
 use crate::driver::{DriveError, Driver};
 use crate::message::MessageBody;
 use crate::meta::{End, Meta};
-use crate::port::{BoxError, Clock, Events, LoggedEvents, Logging, Logs, StatusChange};
+use crate::port::{BoxError, Events, LoggedEvents, Logging, Logs, StatusChange};
 use crate::redrive::map_run_redrives;
 use crate::run::Run;
 
-/// How long notices of one commit are tried. Nobody waits for them longer.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// The same where everything else is over by then.
-const PATIENCE_MIN: Duration = Duration::from_secs(1);
-
-/// What a refused notice is tried again after, at first.
+/// How often a notice is tried, how long each time, and what it is tried again after, at first. Nobody waits for it longer.
+const TRIES_MAX: usize = 4;
+const TRY: Duration = Duration::from_secs(1);
 const BACKOFF: Duration = Duration::from_millis(50);
 
 /// A page's public history.
@@ -108,6 +104,28 @@ impl Engine {
         let logging = if is_logged { self.logging_of(meta).await? } else { None };
         Ok(self.audience(logging, meta.info.express))
     }
+
+    async fn send_notice<F>(&self, execution: &str, what: &str, mut put: impl FnMut() -> F)
+    where
+        F: Future<Output = Result<(), BoxError>>,
+    {
+        let clock = &self.inner.ports.clock;
+        let mut last: BoxError = "no answer".into();
+        let mut backoff = BACKOFF;
+        for tries in 1..=TRIES_MAX {
+            match select(pin!(put()), clock.sleep(TRY)).await {
+                Either::Left((Ok(()), _)) => return,
+                Either::Left((Err(error), _)) => last = error,
+                Either::Right(_) => {}
+            }
+            if tries == TRIES_MAX || self.before_the_end(backoff) <= clock.monotonic() {
+                break;
+            }
+            clock.sleep(backoff).await;
+            backoff *= 2;
+        }
+        tracing::warn!(%execution, error = %last, "{what} could not be sent");
+    }
 }
 
 impl Audience {
@@ -125,16 +143,15 @@ impl Audience {
         if logged.is_none() && changed.is_none() {
             return None;
         }
-        let (clock, execution) = (self.engine.inner.ports.clock.clone(), meta.execution_arn.clone());
-        let over = self.engine.before_the_end(PATIENCE).max(clock.monotonic() + PATIENCE_MIN);
+        let (engine, execution) = (self.engine.clone(), meta.execution_arn.clone());
         let future = async move {
             let log = async {
                 let Some((logs, logged)) = logged else { return };
-                send(&*clock, over, &execution, "log events", || logs.put(logged.clone())).await;
+                engine.send_notice(&execution, "log events", || logs.put(logged.clone())).await;
             };
             let change = async {
                 let Some((events, changes)) = changed else { return };
-                send(&*clock, over, &execution, "a status change", || events.put(changes.clone())).await;
+                engine.send_notice(&execution, "a status change", || events.put(changes.clone())).await;
             };
             join(log, change).await;
         };
@@ -147,32 +164,6 @@ fn logged(page: &PageEvents, logging: &Logging) -> Vec<(u32, HistoryEvent)> {
     let mut events = history(&page.records, page.first);
     events.retain(|event| logging.level.covers(event.event_type));
     events.into_iter().map(|event| (count, event)).collect()
-}
-
-/// Tries until it is done or time is `over`.
-async fn send<F>(clock: &dyn Clock, over: Duration, execution: &str, what: &str, mut put: impl FnMut() -> F)
-where
-    F: Future<Output = Result<(), BoxError>>,
-{
-    let tries = async {
-        let mut backoff = BACKOFF;
-        loop {
-            match put().await {
-                Ok(()) => return Ok(()),
-                Err(error) if clock.monotonic() + backoff >= over => return Err(error),
-                Err(_) => clock.sleep(backoff).await,
-            }
-            backoff *= 2;
-        }
-    };
-    let left = over.saturating_sub(clock.monotonic());
-    let sent = match select(pin!(tries), clock.sleep(left)).await {
-        Either::Left((sent, _)) => sent,
-        Either::Right(_) => Err("no answer".into()),
-    };
-    if let Err(error) = sent {
-        tracing::warn!(%execution, %error, "{what} could not be sent");
-    }
 }
 
 impl Driver<'_> {
