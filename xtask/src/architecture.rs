@@ -75,6 +75,9 @@ const IMPURE: &[&str] = &[
 /// A crate that brings an impure one along for functions that ours takes the place of (`$random`, `$now` …).
 const OVERRIDDEN: &[&str] = &["jsonata-core"];
 
+/// What tests of any member may use.
+const TEST_SUPPORT: &[&str] = &["stepwell-test-lambda", "stepwell-test-support"];
+
 /// Members that stand outside the arrows: they may use what they need, and nothing may use them.
 const OUTSIDE: &[&str] = &[
     "stepwell",
@@ -82,6 +85,7 @@ const OUTSIDE: &[&str] = &[
     "stepwell-simulation",
     "stepwell-bench",
     "stepwell-cost",
+    "stepwell-test-lambda",
     "stepwell-test-support",
     "xtask",
 ];
@@ -128,7 +132,7 @@ fn edges(metadata: &Value) -> Vec<String> {
             let to = dependency["name"].as_str().unwrap_or_default();
             let is_test = dependency["kind"].as_str() == Some("dev");
             let allowed = match drawn {
-                Some(drawn) => drawn.contains(&to) || (is_test && to == "stepwell-test-support"),
+                Some(drawn) => drawn.contains(&to) || (is_test && TEST_SUPPORT.contains(&to)),
                 None => !["stepwell", "xtask"].contains(&to) && !to.starts_with(FUNCTION),
             };
             if names.contains(to) && !allowed {

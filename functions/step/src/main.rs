@@ -11,7 +11,7 @@ use stepwell_aws::{Assembly, Config};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let config = Config::from_env()?;
+    let config = Config::from_env().inspect_err(|error| eprintln!("stepwell-function-step: {error}"))?;
     stepwell_aws::log_as(config.log.as_deref());
     let assembly = Arc::new(Assembly::new(config));
     let handler = move |event| handle(assembly.clone(), event);
