@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::cost;
+use crate::lambda;
 use crate::server;
 use crate::shell::{self, Running, cargo, output, stepwell, target};
 
@@ -41,11 +42,15 @@ pub(crate) struct Args {
 enum Instead {
     /// What the workloads cost in AWS: every request counted and priced
     Cost(cost::Args),
+    /// What the function `step` weighs: size, init, memory
+    Lambda(lambda::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if let Some(Instead::Cost(args)) = &args.instead {
-        return cost::run(args);
+    match &args.instead {
+        Some(Instead::Cost(args)) => return cost::run(args),
+        Some(Instead::Lambda(args)) => return lambda::run(args),
+        None => {}
     }
     let program = stepwell(&args.profile)?;
     shell::run(cargo().args(["build", "--package", "stepwell-bench", "--profile", "fast"]))?;

@@ -7,6 +7,7 @@ mod clients;
 mod conformance;
 mod cost;
 mod examples;
+mod lambda;
 mod models;
 mod python;
 mod server;
