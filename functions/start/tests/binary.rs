@@ -22,9 +22,10 @@ async fn it_starts_what_events_ask_for() -> Result<()> {
     for (name, kind) in [("orders", "STANDARD"), ("quick", "EXPRESS")] {
         let definition = r#"{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}"#;
         let role = "arn:aws:iam::123456789012:role/r";
-        let request = json!({ "name": name, "definition": definition, "roleArn": role, "type": kind });
-        let reply = assembly.api.call("AWSStepFunctions.CreateStateMachine", request.to_string().as_bytes());
-        assert_eq!(reply.await.status, 200);
+        let request =
+            json!({ "name": name, "definition": definition, "roleArn": role, "type": kind }).to_string();
+        let reply = assembly.api.call("AWSStepFunctions.CreateStateMachine", request.as_bytes()).await;
+        assert_eq!(reply.status, 200);
     }
     let mut environment = cloud.environment();
     environment.push(("STEPWELL_STATE_MACHINE_ARN", MACHINE.to_owned()));
