@@ -7,6 +7,7 @@ mod clients;
 mod conformance;
 mod cost;
 mod examples;
+mod infra;
 mod lambda;
 mod models;
 mod python;
@@ -40,6 +41,8 @@ enum Chore {
     Examples,
     /// Check the arrows between the crates
     Architecture,
+    /// Check the template that deploys Stepwell: the SAM CLI, cfn-lint, checkov, and whether it fits the code
+    Infra,
     /// Check the dependencies' licences and sources with cargo-deny, installing it if need be
     Deny,
     /// Time the workloads against a server of our own, or price them in AWS (`bench cost`)
@@ -59,6 +62,7 @@ fn main() -> Result<ExitCode> {
         Chore::Clients(args) => clients::run(&args, &shell::stepwell("dev")?)?,
         Chore::Examples => examples::run(&shell::stepwell("dev")?)?,
         Chore::Architecture => architecture::check()?,
+        Chore::Infra => infra::run()?,
         Chore::Deny => test::deny()?,
         Chore::Bench(args) => bench::run(&args)?,
         Chore::Models(args) => models::run(&args)?,

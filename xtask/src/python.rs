@@ -1,4 +1,4 @@
-//! A Python of our own, with boto3 and the AWS CLI, under the target folder.
+//! Pythons of our own, under the target folder: one for each list of packages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,13 +7,19 @@ use anyhow::{Context, Result};
 
 use crate::shell::{self, root, target};
 
-/// What is installed there.
-const REQUIREMENTS: &str = "tests/clients/requirements.txt";
+/// What the clients are.
+const CLIENTS: &str = "tests/clients/requirements.txt";
 
-/// Its interpreter. It is made where it is not there, and brought up to date where the requirements changed.
+/// The interpreter with boto3 and the AWS CLI.
 pub(crate) fn python() -> Result<PathBuf> {
-    let folder = target().join("python");
-    let (wanted, stamp) = (root().join(REQUIREMENTS), folder.join("requirements.txt"));
+    environment("python", CLIENTS)
+}
+
+/// The interpreter of the virtual environment `name`, with what the file `requirements` lists. It is made where it is not there,
+/// and brought up to date where the list changed.
+pub(crate) fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+    let folder = target().join(name);
+    let (wanted, stamp) = (root().join(requirements), folder.join("requirements.txt"));
     let python = folder.join("bin/python");
     let text = std::fs::read_to_string(&wanted).with_context(|| wanted.display().to_string())?;
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == text) && python.exists() {
@@ -30,6 +36,7 @@ pub(crate) fn python() -> Result<PathBuf> {
 fn install(python: &Path, requirements: &Path) -> Result<()> {
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    shell::run(pip.arg(requirements))
-        .context("boto3 and the AWS CLI could not be installed: can pip reach a package registry?")
+    shell::run(pip.arg(requirements)).with_context(|| {
+        format!("{} could not be installed: can pip reach a package registry?", requirements.display())
+    })
 }

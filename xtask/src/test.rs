@@ -3,13 +3,13 @@
 use anyhow::{Context, Result};
 
 use crate::shell::{self, cargo, root, target, works};
-use crate::{architecture, clients, conformance, examples};
+use crate::{architecture, clients, conformance, examples, infra};
 
 /// Which tests.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Leave out what needs Python packages or long builds: the recorded executions, the
-    /// clients and cargo-deny
+    /// clients, the template and cargo-deny
     #[arg(long)]
     quick: bool,
 }
@@ -33,6 +33,7 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
     examples::run(&program)?;
     if !quick {
         deny()?;
+        infra::run()?;
         conformance::run(&conformance::Args::default(), &program)?;
         clients::run(&clients::Args::default(), &program)?;
     }

@@ -16,5 +16,5 @@ mod variables;
 pub use diagnostic::{Code, Diagnostic, Severity, invalid_definition};
 pub use error_name::ErrorName;
 pub use model::*;
-pub use parse::{Format, LONE_STATE, MachineType, Parsed, parse, parse_state};
+pub use parse::{Format, LONE_STATE, MachineType, Parsed, json_of_yaml, parse, parse_state};
 pub use variables::variable_references;

@@ -55,6 +55,13 @@ pub struct Config {
     pub status_events: bool,
     /// `STEPWELL_KEYS_SECRET_ARN`: the secret that access keys issued by Stepwell are drawn from. Without it there are none.
     pub keys_secret_arn: Option<String>,
+    /// `STEPWELL_START_ARN`: the function `start`, which the macro makes the target of rules and schedules.
+    pub start_arn: Option<String>,
+    /// `STEPWELL_API_ARN`: the function `api` itself, which makes the macro's custom resources.
+    pub api_arn: Option<String>,
+    /// `STEPWELL_ROLE_ARNS`, with commas between them: the roles of our functions that run executions, which a state machine's role
+    /// has to trust.
+    pub role_arns: Vec<String>,
     /// `STEPWELL_LOG`: what is logged, such as `info` or `warn,stepwell_engine=debug`; `warn` where nothing is said.
     pub log: Option<String>,
 }
@@ -149,6 +156,11 @@ impl Config {
                 Some(_) => return Err(invalid("STEPWELL_STATUS_EVENTS", status_events, "on or off")),
             },
             keys_secret_arn: read("STEPWELL_KEYS_SECRET_ARN"),
+            start_arn: read("STEPWELL_START_ARN"),
+            api_arn: read("STEPWELL_API_ARN"),
+            role_arns: read("STEPWELL_ROLE_ARNS")
+                .map(|arns| arns.split(',').map(str::to_owned).collect())
+                .unwrap_or_default(),
             log: read("STEPWELL_LOG"),
         })
     }

@@ -219,7 +219,7 @@ impl<'a> Parts<'a> {
 
 impl Settings {
     /// The ARN of a resource here, such as `arn:aws:states:us-east-1:123456789012:stateMachine:orders`.
-    pub(crate) fn arn(&self, resource: &str) -> Arc<str> {
+    pub fn arn(&self, resource: &str) -> Arc<str> {
         let partition = partition(&self.region);
         format!("arn:{partition}:states:{}:{}:{resource}", self.region, self.account).into()
     }

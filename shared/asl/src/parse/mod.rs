@@ -114,6 +114,16 @@ pub fn parse_state(text: &str, machine_type: MachineType) -> Parsed {
 /// The name of a state that stands by itself, as AWS calls it (recorded).
 pub const LONE_STATE: &str = "StateName";
 
+/// The JSON of a text in YAML. Whether it is a definition is not asked.
+///
+/// # Errors
+/// Why it is no YAML, or nothing at all.
+pub fn json_of_yaml(text: &str) -> Result<String, String> {
+    let (node, _) = yaml::read_yaml(text).map_err(|error| error.message)?;
+    let node = node.ok_or_else(|| block::NOT_AN_OBJECT.to_owned())?;
+    Ok(node.value().to_json())
+}
+
 fn read(text: &str, format: Format) -> Result<Read, Box<Diagnostic>> {
     let lines = Lines::of(text);
     let (node, json, duplicates) = match format {

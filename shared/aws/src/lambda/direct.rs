@@ -14,7 +14,8 @@ const JSON_MEMBERS: [&str; 3] = ["definition", "input", "output"];
 /// The member that names the operation, where there is a choice.
 const OPERATION: &str = "operation";
 
-/// `{stateMachineArn?, name?, input?, operation?}`, or `{stateMachineArn, event}` as a rule of EventBridge may make it.
+/// `{stateMachineArn?, name?, input?, operation?}`; or `{stateMachineArn, event}` or `{stateMachineArn, eventId, input}`, as rules and
+/// schedules make it.
 ///
 /// Without a name the execution is named after the invocation, so that one that Lambda repeats starts nothing twice.
 ///
@@ -30,6 +31,13 @@ pub(super) async fn start(
     if let (Some(machine), Some(event)) = (machine, event.get("event")) {
         let name = event.get("id").and_then(Value::as_str);
         return eventbridge::start_once(assembly, machine, name, &event.to_json(), time).await;
+    }
+    if let (Some(machine), Some(id)) = (machine, event.get(EVENT_ID).and_then(Value::as_str)) {
+        let input = match event.get("input") {
+            Some(Value::String(text)) => text.to_string(),
+            input => input.map(Value::to_json).unwrap_or_else(|| "{}".to_owned()),
+        };
+        return eventbridge::start_once(assembly, machine, Some(id), &input, time).await;
     }
     let operation = operation(event, &["StartExecution", "StartSyncExecution"])?.unwrap_or("StartExecution");
     let mut body = Members::of(event)?;
@@ -92,6 +100,9 @@ fn operation<'k>(event: &Value, known: &[&'k str]) -> Result<Option<&'k str>, Fa
         }
     }
 }
+
+/// The member that names the execution after an event, which may be delivered again.
+const EVENT_ID: &str = "eventId";
 
 /// A request's body that is put together.
 pub(super) struct Members(String);

@@ -3,9 +3,12 @@
 //! The five functions' mains hand over what Lambda gives them, and give back what is answered here. Nothing that comes in is
 //! trusted to be what it seems: what cannot be read is a [`Failure`], or where others came with it, fails alone.
 
+mod cloudformation;
 mod direct;
 mod eventbridge;
 mod http;
+mod macros;
+mod objects;
 mod scheduler;
 mod shape;
 mod sqs;
@@ -14,9 +17,13 @@ mod time;
 
 use futures::FutureExt;
 use stepwell_expr::Value;
+use stepwell_integrations::Service;
 use stepwell_interpreter::Timestamp;
 use stepwell_wire::{Api, Call, Reply};
 
+use self::cloudformation::Answers;
+use self::macros::Names;
+use self::objects::S3Objects;
 use self::shape::Shape;
 use self::time::Time;
 use crate::Assembly;
@@ -113,7 +120,7 @@ pub async fn callback(assembly: &Assembly, event: Event<'_>) -> Result<String, F
     }
 }
 
-/// The function `api`: every operation, by HTTP or directly.
+/// The function `api`: every operation, by HTTP or directly; custom resources and the macro of CloudFormation.
 ///
 /// # Errors
 /// [`Failure`]
@@ -121,9 +128,20 @@ pub async fn api(assembly: &Assembly, event: Event<'_>) -> Result<String, Failur
     let (value, time) = read(assembly, &event)?;
     match Shape::of(&value) {
         Shape::Http(request) => http::answer(assembly, &request, http::ALL, time).await,
+        Shape::CustomResource => {
+            let api = &assembly.api.until(time.deadline);
+            let (objects, answers) = (&S3Objects(&assembly.aws), &Answers::new(is_emulated(assembly)));
+            cloudformation::World { api, objects, answers }.handle(&value).await
+        }
+        Shape::Macro => Ok(macros::answer(&Names::of(&assembly.config)?, &value)),
         Shape::Other => direct::call_any(assembly, &value, time).await,
         shape => Err(unknown("api", &shape)),
     }
+}
+
+/// Whether something stands in for AWS: it may be anywhere.
+fn is_emulated(assembly: &Assembly) -> bool {
+    assembly.config.endpoints.is_emulated(Service::S3)
 }
 
 fn read(assembly: &Assembly, event: &Event<'_>) -> Result<(Value, Time), Failure> {
