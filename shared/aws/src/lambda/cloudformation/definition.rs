@@ -4,6 +4,7 @@ use stepwell_expr::json::{parse, write_string};
 use stepwell_expr::{Map, Value};
 
 use super::properties::{Properties, invalid};
+use super::retyped::retyped;
 use super::{Failure, Objects};
 
 /// What the macro writes where a member or an item is to be left out (`AWS::NoValue`). No definition holds it: a
@@ -23,7 +24,7 @@ pub(super) async fn definition(properties: Properties<'_>, objects: &dyn Objects
         properties.text("DefinitionString")?,
         properties.value("DefinitionS3Location"),
     ) {
-        (Some(definition), None, None) => unharmed(definition)?.to_json(),
+        (Some(definition), None, None) => retyped(definition)?.to_json(),
         (None, Some(text), None) => text.to_owned(),
         (None, None, Some(location)) => read(Properties::of(Some(location)), objects).await?,
         _ => {
@@ -41,26 +42,6 @@ pub(super) async fn definition(properties: Properties<'_>, objects: &dyn Objects
         substitutions.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     });
     json(text)
-}
-
-/// A definition that came as an object. CloudFormation makes texts of a custom resource's numbers and booleans, so one that has a
-/// text like these may not be what its author wrote.
-fn unharmed(definition: &Value) -> Result<&Value, Failure> {
-    let mut rest = vec![definition];
-    while let Some(value) = rest.pop() {
-        match value {
-            Value::Array(items) => rest.extend(items.iter()),
-            Value::Object(members) => rest.extend(members.values()),
-            Value::String(text) if matches!(&**text, "true" | "false") || text.parse::<f64>().is_ok() => {
-                return Err(invalid(format!(
-                    "Definition holds the text {text:?}, and CloudFormation makes such texts of the numbers and booleans of \
-                     a custom resource: use DefinitionString, or let the macro turn an AWS::StepFunctions::StateMachine into this"
-                )));
-            }
-            _ => {}
-        }
-    }
-    Ok(definition)
 }
 
 async fn read(location: Properties<'_>, objects: &dyn Objects) -> Result<String, Failure> {
@@ -170,8 +151,8 @@ mod tests {
         check(r#"{"DefinitionString":"{}","Definition":{}}"#, ONE);
         check(r#"{"DefinitionString":"{ }"}"#, "{ }");
         check(r#"{"Definition":{"StartAt":"A"}}"#, r#"{"StartAt":"A"}"#);
-        check(r#"{"Definition":{"Seconds":"5"}}"#, r#"Definition holds the text "5""#);
-        check(r#"{"Definition":[{"End":"true"}]}"#, r#"Definition holds the text "true""#);
+        check(r#"{"Definition":{"Seconds":"5"}}"#, r#"{"Seconds":5}"#);
+        check(r#"{"Definition":{"Result":"5"}}"#, "Definition: Result holds");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod answer;
 mod definition;
 mod machine;
 mod properties;
+mod retyped;
 mod version;
 
 use async_trait::async_trait;
