@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::Error;
 use crate::answer::Answer;
 use crate::request::{Members, Text};
+use crate::{Api, Error};
 
 /// What a machine without `loggingConfiguration` has.
 pub(crate) const LOGGING_DEFAULT: &str = r#"{"level":"OFF","includeExecutionData":false}"#;
@@ -93,6 +93,22 @@ impl Configurations {
     }
 }
 
+impl Kept {
+    /// Checks that the log group is there, where anybody can tell.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLoggingConfiguration`].
+    pub(crate) async fn check_log_group(&self, api: &Api) -> Result<(), Error> {
+        let logging = self.logging.as_deref().and_then(stepwell_engine::port::Logging::of);
+        let (Some(logs), Some(logging)) = (&api.engine().ports().logs, logging) else { return Ok(()) };
+        if logs.has_group(&logging.log_group_arn).await { Ok(()) } else { Err(no_destination()) }
+    }
+}
+
+fn no_destination() -> Error {
+    Error::InvalidLoggingConfiguration("Log Destination not found.")
+}
+
 impl Logging {
     fn read(logging: &mut Members<'_>) -> Result<Self, Error> {
         Ok(Logging {
@@ -113,7 +129,7 @@ impl Logging {
         }
         let is_group = |arn: &str| arn.starts_with("arn:") && arn.contains(":logs:") && arn.ends_with(":*");
         if !destinations.iter().all(|group| group.as_deref().is_some_and(is_group)) {
-            return Err(Error::InvalidLoggingConfiguration("Log Destination not found."));
+            return Err(no_destination());
         }
         let mut kept = Answer::new();
         kept.text("level", self.level).flag("includeExecutionData", self.includes_execution_data);

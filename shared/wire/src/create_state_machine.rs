@@ -25,6 +25,7 @@ struct Input {
 
 pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     let input = Input::read(body)?;
+    input.kept.check_log_group(api).await?;
     let now = api.now();
     let machine = Arc::new(StateMachine {
         arn: api.settings().arn(&format!("stateMachine:{}", input.name)),

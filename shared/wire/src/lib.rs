@@ -1,7 +1,7 @@
 //! The Step Functions API: requests in, answers out, over the engine (API: AWS Step Functions, JSON 1.0).
 //!
-//! This crate knows the operations: their members and constraints, AWS's exceptions and texts, page tokens, ARNs. Its
-//! entrance is [`Api::call`], which a server and a Lambda function use alike. It knows no HTTP, no signatures, and not
+//! This crate knows the operations: their members and constraints, AWS's exceptions and texts, page tokens, ARNs; and how AWS writes
+//! of executions into logs and events ([`log_lines`], [`status_change_detail`]). Its entrance is [`Api::call`], which a server and a Lambda function use alike. It knows no HTTP, no signatures, and not
 //! what stands behind the engine's ports.
 
 mod answer;
@@ -32,6 +32,7 @@ mod list_map_runs;
 mod list_state_machine_aliases;
 mod list_state_machine_versions;
 mod list_state_machines;
+mod log_lines;
 mod page_token;
 mod publish_state_machine_version;
 mod redrive_execution;
@@ -40,6 +41,7 @@ mod routing;
 mod send_task;
 mod start_execution;
 mod start_sync_execution;
+mod status_change;
 mod stop_execution;
 mod tags;
 mod target;
@@ -55,6 +57,8 @@ mod validate_state_machine_definition;
 pub use api::{Api, Call, Reply, Settings};
 pub use arn::{ActivityArn, ExecutionArn, MapRunArn, Qualifier, StateMachineArn};
 pub use error::Error;
+pub use log_lines::{LogLine, log_lines};
+pub use status_change::{STATUS_CHANGE, status_change_detail};
 pub use task_calls::TaskCalls;
 pub use throttle::{Rate, Throttle};
 

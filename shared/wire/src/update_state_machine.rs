@@ -28,6 +28,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
     if let Some(definition) = &input.definition {
         check_definition(definition, current.machine_type)?;
     }
+    input.kept.check_log_group(api).await?;
     let updated = input.applied(api, &current);
     if let Some(updated) = &updated {
         put(api, updated.clone(), &current).await?;

@@ -60,6 +60,11 @@ impl MemoryLogs {
         lock(&self.inner).logged.clone()
     }
 
+    /// The log groups that were made.
+    pub fn groups(&self) -> BTreeSet<String> {
+        lock(&self.inner).groups.clone().unwrap_or_default()
+    }
+
     /// From now on there are no other log groups than those that are made.
     pub fn make_group(&self, log_group_arn: &str) {
         lock(&self.inner).groups.get_or_insert_default().insert(log_group_arn.to_owned());

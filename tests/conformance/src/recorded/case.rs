@@ -106,7 +106,8 @@ pub(crate) struct Expectation {
 }
 
 /// What this world has. A case that needs anything else is skipped.
-const AT_HAND: [&str; 7] = ["none", "loggroup", "lambda", "activity", "nested-sfn", "iam-credentials", "sqs"];
+const AT_HAND: [&str; 8] =
+    ["none", "loggroup", "logs", "lambda", "activity", "nested-sfn", "iam-credentials", "sqs"];
 
 impl Case {
     /// The first service that it needs and that is not here.

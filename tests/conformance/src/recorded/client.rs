@@ -11,6 +11,7 @@ use stepwell_test_support::Random;
 use stepwell_wire::Api;
 
 use super::case::Call;
+use super::logs::LogGroups;
 use super::parameters;
 use super::queues::Queues;
 
@@ -95,12 +96,18 @@ impl CallError {
 pub(crate) struct Client {
     api: Api,
     queues: Arc<Queues>,
+    logs: LogGroups,
     random: RefCell<Random>,
 }
 
 impl Client {
-    pub(crate) fn new(api: Api, queues: Arc<Queues>, random: Random) -> Self {
-        Client { api, queues, random: RefCell::new(random) }
+    pub(crate) fn new(api: Api, queues: Arc<Queues>, logs: LogGroups, random: Random) -> Self {
+        Client { api, queues, logs, random: RefCell::new(random) }
+    }
+
+    /// The log groups.
+    pub(crate) fn logs(&self) -> &LogGroups {
+        &self.logs
     }
 
     /// Makes a call of a case; `None` where its service is not here.
@@ -116,6 +123,14 @@ impl Client {
                     CallError::Refused(call.op.clone(), refusal(&answer, json!({"HTTPStatusCode": 400})))
                 };
                 Some(self.queues.call(&call.op, params).map_err(refused))
+            }
+            "logs" => {
+                self.take_a_moment().await;
+                let refused = |why: String| {
+                    let answer = json!({"__type": "UnknownOperationException", "message": why});
+                    CallError::Refused(call.op.clone(), refusal(&answer, json!({"HTTPStatusCode": 400})))
+                };
+                Some(self.logs.call(&call.op, params).map_err(refused))
             }
             _ => None,
         }

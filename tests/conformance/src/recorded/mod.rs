@@ -15,6 +15,7 @@ mod execution;
 mod expected;
 mod fill;
 mod functions;
+mod logs;
 mod parameters;
 mod python;
 mod queues;

@@ -17,6 +17,9 @@ pub(crate) struct Poll {
 const TERMINAL: [&str; 4] = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"];
 const LAST: [&str; 4] = ["ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"];
 
+/// How long an execution's last line is waited for.
+const LOGS_WAIT: Duration = Duration::from_secs(15);
+
 /// Events that are read of a history at most.
 const EVENTS_MAX: usize = 20_000;
 
@@ -128,7 +131,13 @@ impl Calls {
                 events.sort_by_key(|event| event["timestamp"].as_str().map(str::to_owned));
                 Ok(Value::Array(events))
             }
-            "await_on_execution_logs" => Err(Stop::Skipped("logs".to_owned()).into()),
+            "await_on_execution_logs" => {
+                let group = param("log_group_name");
+                let mut poll = self.poll(Some(LOGS_WAIT));
+                let events = || self.client.logs().events(&group);
+                while !events().last().is_some_and(is_last) && self.again(&mut poll).await? {}
+                Ok(Value::Array(events()))
+            }
             _ => {
                 self.await_list(wait, params).await?;
                 Ok(Value::Null)

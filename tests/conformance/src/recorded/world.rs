@@ -15,6 +15,7 @@ use stepwell_wire::{Api, TaskCalls};
 
 use super::client::Client;
 use super::functions::Functions;
+use super::logs::LogGroups;
 use super::queues::{QueueTasks, Queues};
 
 /// Whose state machines a case's are.
@@ -79,7 +80,9 @@ impl World {
         let task_calls = Arc::new(TaskCalls::default());
         let queues = Arc::new(Queues::new(ports.clock.clone()));
         let tasks = integrations(functions.clone(), queues.clone(), task_calls.clone());
-        let engine = Engine::new(Ports { tasks, ..ports.ports() }, Settings::default());
+        // In every second world as in AWS.
+        let settings = Settings { express_in_memory: seed % 2 == 1, ..Settings::default() };
+        let engine = Engine::new(Ports { tasks, ..ports.ports() }, settings);
         let settings = stepwell_wire::Settings { account: ACCOUNT.into(), region: REGION.into() };
         let api = Api::new(engine.clone(), settings);
         task_calls.serve(&api);
@@ -110,7 +113,8 @@ impl World {
 
     /// A client of the API.
     pub(crate) fn client(&mut self) -> Client {
-        Client::new(self.api.clone(), self.queues.clone(), Random::new(self.random.bits()))
+        let logs = LogGroups(self.ports.logs.clone());
+        Client::new(self.api.clone(), self.queues.clone(), logs, Random::new(self.random.bits()))
     }
 
     /// Runs a future to its end, and the world with it.
