@@ -74,9 +74,15 @@ impl<'a> Scope<'a> {
         let mut object = Map::with_capacity(7);
         object.insert("Id", info.execution_arn.clone().into());
         object.insert("Input", self.execution.input().value().clone());
-        object.insert("StartTime", time(info.started_at));
+        // Express executions have it in another place (recorded).
+        if !info.express {
+            object.insert("StartTime", time(info.started_at));
+        }
         object.insert("Name", info.name.clone().into());
         object.insert("RoleArn", info.role_arn.clone().into());
+        if info.express {
+            object.insert("StartTime", time(info.started_at));
+        }
         object.insert("RedriveCount", i64::from(self.execution.redrive_count()).into());
         if let Some(redriven) = self.execution.redrives().last() {
             object.insert("RedriveTime", time(redriven.at));
