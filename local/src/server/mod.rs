@@ -147,8 +147,10 @@ impl Server {
         let mut shutdown = pin!(shutdown);
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&self.listener, &places) => accepted,
+                // Signals are listened for once this is polled: before anybody is answered.
+                biased;
                 () = &mut shutdown => break,
+                accepted = accept(&self.listener, &places) => accepted,
             };
             match accepted {
                 Ok((stream, place)) => self.connect(&site, stream, place, &graceful),
