@@ -13,24 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
-
-/// What the id of every key begins with. AWS's own begin with `AKIA` or `ASIA`.
-pub const ID_PREFIX: &str = "SWAK";
-
-/// Characters of a key's id.
-const ID_LENGTH: usize = 20;
-
-/// Keys that there may be at once.
-const KEYS_MAX: usize = 1000;
-
-/// Bytes of a secret, which are 40 characters.
-const SECRET_BYTES: usize = 30;
-
-/// Bytes of the root.
-const ROOT_BYTES: usize = 32;
+pub use stepwell_access::{AccessKey, Secret, is_account};
+use stepwell_access::{KEYS_MAX, NoRandomness, ROOT_BYTES, Root};
 
 /// The keys of a data folder.
 #[derive(Debug)]
@@ -41,24 +26,6 @@ pub struct AccessKeys {
     /// Keys of this process alone.
     lent: Mutex<Vec<(AccessKey, Secret)>>,
 }
-
-/// What is told of a key. Its secret is shown once, when it is created.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessKey {
-    /// Such as `SWAK2XQ5J7MBN4LDPC3T`.
-    pub id: String,
-    /// The account that its requests are made in.
-    pub account: String,
-    /// When it was created: milliseconds since 1970.
-    pub created_at: i64,
-    /// What its maker said of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-}
-
-/// A key's secret: 40 characters.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
 
 /// Why keys were not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -112,9 +79,6 @@ struct Stamp {
     inode: u64,
 }
 
-#[derive(Clone)]
-struct Root(hmac::Key);
-
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListFile {
@@ -151,7 +115,8 @@ impl AccessKeys {
             return Err(KeysError::Full);
         }
         let created_at = jiff::Timestamp::now().as_millisecond();
-        let key = AccessKey { id: self.random_id()?, account: account.to_owned(), created_at, description };
+        let key =
+            AccessKey::draw(account, created_at, description).map_err(|error| self.no_randomness(error))?;
         let secret = self.root(keys.is_empty())?.secret(&key);
         keys.insert(key.id.clone(), key.clone());
         self.write_list(keys)?;
@@ -164,11 +129,8 @@ impl AccessKeys {
     /// [`KeysError`]
     pub fn lend(&self, account: &str) -> Result<(AccessKey, Secret), KeysError> {
         let created_at = jiff::Timestamp::now().as_millisecond();
-        let key =
-            AccessKey { id: self.random_id()?, account: account.to_owned(), created_at, description: None };
-        let mut bytes = [0; SECRET_BYTES];
-        fill(&mut bytes).map_err(|error| io_error(&self.root, error))?;
-        let lent = (key, Secret(base64(&bytes)));
+        let key = AccessKey::draw(account, created_at, None).map_err(|error| self.no_randomness(error))?;
+        let lent = (key, Secret::draw().map_err(|error| self.no_randomness(error))?);
         self.lent.lock().unwrap_or_else(PoisonError::into_inner).push(lent.clone());
         Ok(lent)
     }
@@ -270,18 +232,17 @@ impl AccessKeys {
                 file.take(ROOT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && may_draw => {
-                bytes.resize(ROOT_BYTES, 0);
-                fill(&mut bytes).map_err(failed)?;
+                bytes.extend(Root::draw().map_err(|error| self.no_randomness(error))?);
                 let mut out = private(&self.root).map_err(failed)?;
                 out.write_all(&bytes).and_then(|()| out.sync_all()).map_err(failed)?;
             }
             Err(error) => return Err(failed(error)),
         }
-        if bytes.len() != ROOT_BYTES {
+        let root = Root::new(&bytes).filter(|_| bytes.len() == ROOT_BYTES);
+        root.ok_or_else(|| {
             let message = format!("it has to have {ROOT_BYTES} bytes");
-            return Err(KeysError::Damaged { path: self.root.clone(), message });
-        }
-        Ok(Root(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+            KeysError::Damaged { path: self.root.clone(), message }
+        })
     }
 
     /// Keeps other processes from writing until it is dropped.
@@ -296,54 +257,13 @@ impl AccessKeys {
         Ok(file)
     }
 
-    fn random_id(&self) -> Result<String, KeysError> {
-        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        let mut bytes = [0; ID_LENGTH - ID_PREFIX.len()];
-        fill(&mut bytes).map_err(|error| io_error(&self.root, error))?;
-        let letters = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)]));
-        Ok(ID_PREFIX.chars().chain(letters).collect())
+    fn no_randomness(&self, error: NoRandomness) -> KeysError {
+        io_error(&self.root, io::Error::other(error))
     }
-}
-
-impl Root {
-    /// The secret of a key: no two keys', accounts' or roots' are alike, and none tells of another.
-    fn secret(&self, key: &AccessKey) -> Secret {
-        let named = format!("stepwell access key 1\n{}\n{}\n{}", key.id, key.account, key.created_at);
-        let tag = hmac::sign(&self.0, named.as_bytes());
-        Secret(base64(&tag.as_ref()[..SECRET_BYTES]))
-    }
-}
-
-impl std::fmt::Debug for Root {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Root(..)")
-    }
-}
-
-impl Secret {
-    /// The secret itself, for whoever signs with it or checks a signature.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-/// Whether `text` is an account number: twelve digits.
-pub fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn io_error(path: &Path, source: io::Error) -> KeysError {
     KeysError::Io { path: path.to_owned(), source }
-}
-
-fn fill(bytes: &mut [u8]) -> io::Result<()> {
-    SystemRandom::new().fill(bytes).map_err(|_| io::Error::other("the system has no random numbers"))
 }
 
 /// A new file that its owner alone may read.
@@ -377,17 +297,6 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), inode })
 }
 
-/// RFC 4648, section 4, for a length that needs no padding.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (triples, _) = bytes.as_chunks::<3>();
-    let letters = triples.iter().flat_map(|[a, b, c]| {
-        let bits = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
-        [18, 12, 6, 0].map(|shift| char::from(ALPHABET[(bits >> shift) as usize & 63]))
-    });
-    letters.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,7 +313,7 @@ mod tests {
         assert_eq!(keys.list().unwrap(), []);
         assert!(keys.find("SWAK").unwrap().is_none());
         let (key, secret) = keys.create("123456789012", Some("ci".into())).unwrap();
-        assert!(key.id.starts_with(ID_PREFIX) && key.id.len() == ID_LENGTH, "{}", key.id);
+        assert!(stepwell_access::is_key_id(&key.id), "{}", key.id);
         assert_eq!((secret.reveal().len(), &*format!("{secret:?}")), (40, "Secret(..)"));
         let (other, another) = keys.create("000000000002", None).unwrap();
         assert_ne!((&key.id, &secret), (&other.id, &another));

@@ -50,7 +50,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(args) => runtime()?.block_on(args.run()),
         Command::Local(args) => runtime()?.block_on(args.run()),
         Command::Proxy(args) => runtime()?.block_on(args.run()),
-        Command::Keys(args) => args.run(),
+        Command::Keys(args) => runtime()?.block_on(args.run()),
         Command::Validate(args) => args.run(),
         Command::Graph(args) => args.run(),
     }

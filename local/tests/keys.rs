@@ -1,5 +1,7 @@
 //! `stepwell keys` from outside.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -16,6 +18,97 @@ fn keys(folder: &Path, arguments: &[&str]) -> Output {
 fn stdout(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+/// The function of a deployment, behind an endpoint of Lambda and of CloudFormation on loopback.
+fn lambda() -> (String, std::thread::JoinHandle<Vec<String>>) {
+    const ANSWERS: [(&str, &str); 5] = [
+        (
+            "",
+            "<Outputs><member><OutputKey>KeysFunctionArn</OutputKey><OutputValue>arn:aws:lambda:eu-west-1:1:function:s-keys\
+              </OutputValue></member><member><OutputKey>KeysUrl</OutputKey><OutputValue>https://k/</OutputValue></member></Outputs>",
+        ),
+        (
+            "",
+            r#"{"AccessKey":{"AccessKeyId":"SWAKAAAAAAAAAAAAAAAA","SecretAccessKey":"s","Account":"1","CreateDate":"2026-11-20T06:00:00Z"}}"#,
+        ),
+        (
+            "",
+            r#"{"AccessKeys":[{"AccessKeyId":"SWAKAAAAAAAAAAAAAAAA","Account":"1","CreateDate":"2026-11-20T06:00:00Z","Description":"ci"}]}"#,
+        ),
+        ("", "{}"),
+        (
+            "X-Amz-Function-Error: Unhandled\r\n",
+            r#"{"errorType":"NoSuchEntity","errorMessage":"there is no access key x"}"#,
+        ),
+    ];
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let serving = std::thread::spawn(move || {
+        let mut asked = vec![];
+        for (header, body) in ANSWERS {
+            let (mut stream, _) = listener.accept().expect("somebody asks");
+            let mut reader = BufReader::new(stream.try_clone().expect("a stream"));
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") {
+                let at = head.len();
+                reader.read_line(&mut head).expect("a head");
+                if let Some(value) = head[at..].to_ascii_lowercase().strip_prefix("content-length: ") {
+                    length = value.trim().parse().expect("a length");
+                }
+            }
+            let mut sent = vec![0; length];
+            reader.read_exact(&mut sent).expect("a body");
+            let line = head.lines().next().unwrap_or_default();
+            asked.push(format!("{line} {}", String::from_utf8_lossy(&sent)));
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\n{header}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).expect("it is read");
+        }
+        asked
+    });
+    (endpoint, serving)
+}
+
+#[test]
+fn a_deployments_keys_are_its_functions() {
+    let (endpoint, serving) = lambda();
+    let run = |arguments: &[&str]| {
+        let program = Command::new(env!("CARGO_BIN_EXE_stepwell"))
+            .arg("keys")
+            .args(arguments)
+            .env("AWS_ENDPOINT_URL", &endpoint)
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "AKID"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("AWS_REGION", "us-east-1"),
+            ])
+            .output();
+        program.expect("the program starts")
+    };
+    let created = stdout(&run(&["create", "--description", "ci", "--stack", "s"]));
+    let expected =
+        "AWS_ACCESS_KEY_ID=SWAKAAAAAAAAAAAAAAAA\nAWS_SECRET_ACCESS_KEY=s\nAWS_ENDPOINT_URL_SFN=https://k/\n";
+    assert_eq!(created, expected);
+    let function = ["--function", "s-keys"];
+    let listed = stdout(&run(&[&["list"], &function[..]].concat()));
+    assert_eq!(listed, "SWAKAAAAAAAAAAAAAAAA  1  2026-11-20T06:00:00Z  ci\n");
+    assert_eq!(stdout(&run(&[&["delete", "SWAKAAAAAAAAAAAAAAAA"], &function[..]].concat())), "");
+    let refused = run(&[&["delete", "x"], &function[..]].concat());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no access key x"), "{refused:?}");
+    let asked = serving.join().expect("all were asked");
+    assert_eq!(
+        asked,
+        [
+            "POST / HTTP/1.1 Action=DescribeStacks&Version=2010-05-15&StackName=s",
+            r#"POST /2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A1%3Afunction%3As-keys/invocations HTTP/1.1 {"operation":"CreateAccessKey","description":"ci"}"#,
+            r#"POST /2015-03-31/functions/s-keys/invocations HTTP/1.1 {"operation":"ListAccessKeys"}"#,
+            r#"POST /2015-03-31/functions/s-keys/invocations HTTP/1.1 {"operation":"DeleteAccessKey","accessKeyId":"SWAKAAAAAAAAAAAAAAAA"}"#,
+            r#"POST /2015-03-31/functions/s-keys/invocations HTTP/1.1 {"operation":"DeleteAccessKey","accessKeyId":"x"}"#,
+        ]
+    );
 }
 
 #[test]

@@ -23,8 +23,13 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["stepwell-engine", "stepwell-models", "stepwell-interpreter", "stepwell-asl", "stepwell-expr"],
     ),
     (
+        "stepwell-access",
+        &["stepwell-wire", "stepwell-engine", "stepwell-interpreter", "stepwell-asl", "stepwell-expr"],
+    ),
+    (
         "stepwell-aws",
         &[
+            "stepwell-access",
             "stepwell-wire",
             "stepwell-integrations",
             "stepwell-engine",

@@ -1,4 +1,4 @@
-//! `stepwell keys`: the access keys that requests to a server are signed with.
+//! `stepwell keys`: the access keys that requests to a server, or to a deployment, are signed with.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::config::Project;
+use crate::deployed_keys::DeployedKeys;
 use crate::keys::{AccessKey, AccessKeys, Secret};
 
-/// Creates, lists and deletes the access keys of `stepwell local`.
+/// Creates, lists and deletes access keys: of `stepwell local`, or of a deployment (--stack, --function).
 ///
 /// A server that other machines reach, or that was started with --require-signatures, answers requests that are signed
 /// with one of these keys, and no others. Keys can be created and deleted while it runs. An SDK or the AWS CLI takes a
-/// key as it takes AWS's: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+/// key as it takes AWS's: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. A deployment with the parameter IssueKeys answers such
+/// requests at its output KeysUrl; whoever may invoke the function of its output KeysFunctionArn may manage its keys.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -23,8 +25,8 @@ pub struct Args {
 enum Command {
     /// Creates a key and prints it, the secret for the only time
     Create {
-        /// The account that requests with this key are made in [default: the project's]
-        #[arg(long)]
+        /// The account that requests with this key are made in [default: the project's]; a deployment has but its own
+        #[arg(long, conflicts_with_all = ["stack", "function"])]
         account: Option<String>,
         /// What the key is for, as `list` is to show it
         #[arg(long)]
@@ -60,6 +62,18 @@ struct Place {
     /// The folder of the project that says where that is
     #[arg(long, value_name = "DIR", default_value = ".")]
     project: PathBuf,
+    /// The CloudFormation stack of a deployment
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["data_dir", "function"])]
+    stack: Option<String>,
+    /// The Lambda function of a deployment that issues keys, by its name or ARN
+    #[arg(long, value_name = "NAME", conflicts_with = "data_dir")]
+    function: Option<String>,
+    /// The profile in your AWS files, for a deployment [default: AWS_PROFILE, or default]
+    #[arg(long)]
+    profile: Option<String>,
+    /// The region of a deployment [default: AWS_REGION, or the profile's]
+    #[arg(long)]
+    region: Option<String>,
 }
 
 impl Place {
@@ -69,23 +83,47 @@ impl Place {
         let keys = AccessKeys::of(data_dir.as_deref().unwrap_or(Path::new(".stepwell")));
         Ok((keys, project))
     }
+
+    /// The deployment, where one is meant.
+    async fn deployed(&self) -> Result<Option<DeployedKeys>> {
+        let (profile, region) = (self.profile.as_deref(), self.region.as_deref());
+        match (&self.function, &self.stack) {
+            (Some(function), _) => DeployedKeys::of_function(function, profile, region).await.map(Some),
+            (None, Some(stack)) => DeployedKeys::of_stack(stack, profile, region).await.map(Some),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 impl Args {
     /// Does it.
     ///
     /// # Errors
-    /// A project that cannot be read, keys that cannot be read or written.
-    pub fn run(self) -> Result<ExitCode> {
+    /// A project that cannot be read, a deployment that does not answer, keys that cannot be read or written.
+    pub async fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Create { account, description, json, place } => {
+                if let Some(deployed) = place.deployed().await? {
+                    let created_key = deployed.create(description.as_deref()).await?;
+                    println!(
+                        "{}",
+                        if json { format!("{created_key:#}") } else { lines(&created_key, deployed.url()) }
+                    );
+                    return Ok(ExitCode::SUCCESS);
+                }
                 let (keys, project) = place.open()?;
                 let account = account.as_deref().unwrap_or(project.local.account());
                 let (key, secret) = keys.create(account, description)?;
                 println!("{}", created(&key, &secret, json));
             }
-            Command::List { json, place } => print!("{}", listed(&place.open()?.0.list()?, json)),
-            Command::Delete { id, place } => place.open()?.0.delete(&id)?,
+            Command::List { json, place } => match place.deployed().await? {
+                Some(deployed) => print!("{}", listed(&deployed.list().await?, json)),
+                None => print!("{}", listed(&place.open()?.0.list()?, json)),
+            },
+            Command::Delete { id, place } => match place.deployed().await? {
+                Some(deployed) => deployed.delete(&id).await?,
+                None => place.open()?.0.delete(&id)?,
+            },
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -101,6 +139,14 @@ fn created(key: &AccessKey, secret: &Secret, json: bool) -> String {
         return format!("{shown:#}");
     }
     format!("AWS_ACCESS_KEY_ID={id}\nAWS_SECRET_ACCESS_KEY={secret}")
+}
+
+/// A deployment's new key for a shell, and where it opens.
+fn lines(created: &serde_json::Value, url: Option<&str>) -> String {
+    let member = |name: &str| created["AccessKey"][name].as_str().unwrap_or_default();
+    let (id, secret) = (member("AccessKeyId"), member("SecretAccessKey"));
+    let lines = format!("AWS_ACCESS_KEY_ID={id}\nAWS_SECRET_ACCESS_KEY={secret}");
+    url.map_or(lines.clone(), |url| format!("{lines}\nAWS_ENDPOINT_URL_SFN={url}"))
 }
 
 fn listed(keys: &[AccessKey], json: bool) -> String {

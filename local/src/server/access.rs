@@ -6,10 +6,10 @@ use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
+use stepwell_access::{Claim, Head};
 use stepwell_wire::Error;
 
 use super::replay::{Arrival, Replays};
-use super::signature::Claim;
 use crate::keys::{AccessKeys, Secret, is_account};
 
 /// How it is known who calls.
@@ -58,7 +58,7 @@ impl Access {
         let Access::Signed(signed) = self else {
             return Ok(Caller { account: named_account(&head.headers), unproven: None });
         };
-        let claim = Claim::read(head, &signed.region, Timestamp::now())?;
+        let claim = Claim::read(Head::from(head), &signed.region, Timestamp::now())?;
         let found = signed.keys.find(claim.key_id).map_err(|error| Error::Internal(Box::new(error)))?;
         let (key, secret) = found.ok_or(Error::UnrecognizedClient)?;
         Ok(Caller { account: Some(key.account), unproven: Some((signed, claim, secret)) })

@@ -10,7 +10,6 @@ mod replay;
 mod respond;
 mod served;
 mod signal;
-mod signature;
 
 use std::future::Future;
 use std::io::Write;

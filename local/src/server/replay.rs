@@ -12,9 +12,8 @@ use std::hash::BuildHasher;
 use std::sync::{Mutex, PoisonError};
 
 use hyper::header::HeaderMap;
+use stepwell_access::WINDOW_SECONDS;
 use stepwell_wire::Error;
-
-use super::signature::WINDOW_SECONDS;
 
 /// Signatures that are remembered at once: 14,000 requests a second. More are refused.
 const SEEN_MAX: usize = 1 << 22;

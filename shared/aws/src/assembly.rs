@@ -13,7 +13,7 @@ use stepwell_integrations::{
 };
 use stepwell_wire::{Api, TaskCalls};
 
-use crate::{Blobs, Config, Options, S3Blobs, Schedules, SqsQueue, Store, SystemClock, retry};
+use crate::{Blobs, Config, IssuedKeys, Options, S3Blobs, Schedules, SqsQueue, Store, SystemClock, retry};
 
 /// V of PROTOCOL §1.
 const VISIBILITY: Duration = Duration::from_secs(60);
@@ -42,6 +42,8 @@ pub struct Assembly {
     pub store: Store,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
+    /// The access keys that are issued here, where any are.
+    pub keys: Option<Arc<IssuedKeys>>,
     /// Where AWS's services are, and the keys for them.
     pub aws: Aws,
 }
@@ -69,6 +71,9 @@ impl Assembly {
             clock: clock.clone(),
             retention: config.retention,
         });
+        let keys = config.keys_secret_arn.as_deref().map(|secret_arn| {
+            Arc::new(IssuedKeys::new(store.table.clone(), &aws, secret_arn, &config.account))
+        });
         let schedules = Schedules {
             client: clients.scheduler,
             group: config.schedule_group.clone(),
@@ -91,7 +96,7 @@ impl Assembly {
         let (account, region) = (config.account.as_str().into(), config.region.as_str().into());
         let api = Api::new(engine.clone(), stepwell_wire::Settings { account, region });
         task_calls.serve(&api);
-        Assembly { config: Arc::new(config), engine, api, queue, store, clock, aws }
+        Assembly { config: Arc::new(config), engine, api, queue, store, clock, keys, aws }
     }
 }
 

@@ -15,6 +15,7 @@ mod error;
 mod executions;
 mod item;
 mod journal;
+mod keys;
 pub mod lambda;
 mod listing;
 mod log;
@@ -40,6 +41,7 @@ pub use assembly::Assembly;
 pub use blobs::{BlobError, Blobs};
 pub use clock::SystemClock;
 pub use config::{AssumeRoles, Config, ConfigError};
+pub use keys::IssuedKeys;
 pub use log::log_as;
 pub use queue::{BodyError, SqsQueue, read_body};
 pub use remains::{Gone, Remains, RemoveError};
@@ -81,6 +83,8 @@ pub struct Store {
     pub activities: Arc<dyn Activities>,
     /// What runs leave.
     pub remains: Remains,
+    /// What they stand on.
+    pub(crate) table: Arc<Table>,
 }
 
 impl Store {
@@ -93,7 +97,8 @@ impl Store {
             map_runs: Arc::new(DynamoMapRuns { table: table.clone() }),
             registry: Arc::new(DynamoRegistry::new(table.clone())),
             activities: Arc::new(DynamoActivities::new(table.clone())),
-            remains: Remains::new(table),
+            remains: Remains::new(table.clone()),
+            table,
         }
     }
 }

@@ -10,7 +10,7 @@ use stepwell_expr::json::write_string;
 use stepwell_wire::{Api, Call, Error, REQUEST_BYTES_MAX, Reply};
 
 use super::direct::Members;
-use super::{Failure, Time};
+use super::{Failure, Time, callers};
 use crate::Assembly;
 
 /// The operations of the function `start`.
@@ -38,7 +38,7 @@ pub(super) struct Request<'a> {
     /// The path, in API Gateway perhaps with a stage or a base path in front.
     pub(super) path: &'a str,
     /// Whether it comes straight to the function, and so has the function's time.
-    is_direct: bool,
+    pub(super) is_direct: bool,
 }
 
 impl<'a> Request<'a> {
@@ -60,6 +60,33 @@ impl<'a> Request<'a> {
         let headers = self.event.get("headers")?.as_object()?;
         let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.and_then(|(_, value)| value.as_str())
+    }
+
+    /// All headers.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let headers = self.event.get("headers").and_then(Value::as_object);
+        headers
+            .into_iter()
+            .flat_map(|all| all.iter())
+            .filter_map(|(name, value)| Some((&**name, value.as_str()?)))
+    }
+
+    /// Whether there is a query.
+    pub(super) fn has_query(&self) -> bool {
+        let is_filled = |name: &str| match self.event.get(name) {
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Object(members)) => !members.is_empty(),
+            _ => false,
+        };
+        is_filled("rawQueryString") || is_filled("queryStringParameters")
+    }
+
+    /// Whether API Gateway or Lambda has found out who calls.
+    pub(super) fn has_caller(&self) -> bool {
+        let Some(context) = self.event.get("requestContext") else { return false };
+        let authorizer = context.get("authorizer").and_then(Value::as_object);
+        let identity = context.get("identity").and_then(|identity| identity.get("userArn")?.as_str());
+        authorizer.is_some_and(|authorizer| !authorizer.is_empty()) || identity.is_some()
     }
 
     /// The operation: of `X-Amz-Target`, or the path's last part.
@@ -117,6 +144,12 @@ pub(super) async fn answer(
         Ok(body) => body,
         Err(error) => return Ok(response(&api.refuse(&error))),
     };
+    if let Err(error) = Box::pin(callers::admit(assembly, request, &body)).await {
+        if let Error::Internal(cause) = &error {
+            tracing::error!(%cause, "nobody can be let in");
+        }
+        return Ok(response(&api.refuse(&error)));
+    }
     let target = format!("{}{operation}", Api::TARGET_PREFIX);
     let call = Call { target: &target, body: &body, trace_header: request.trace_header(), parent: None };
     let answer = response(&api.answer(call).await);

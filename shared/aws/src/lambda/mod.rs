@@ -3,6 +3,7 @@
 //! The five functions' mains hand over what Lambda gives them, and give back what is answered here. Nothing that comes in is
 //! trusted to be what it seems: what cannot be read is a [`Failure`], or where others came with it, fails alone.
 
+mod callers;
 mod cloudformation;
 mod direct;
 mod eventbridge;
@@ -134,7 +135,10 @@ pub async fn api(assembly: &Assembly, event: Event<'_>) -> Result<String, Failur
             cloudformation::World { api, objects, answers }.handle(&value).await
         }
         Shape::Macro => Ok(macros::answer(&Names::of(&assembly.config)?, &value)),
-        Shape::Other => direct::call_any(assembly, &value, time).await,
+        Shape::Other => match Box::pin(callers::manage(assembly, &value)).await {
+            Some(answer) => answer,
+            None => direct::call_any(assembly, &value, time).await,
+        },
         shape => Err(unknown("api", &shape)),
     }
 }

@@ -5,6 +5,7 @@ mod bucket;
 mod engine;
 mod functions;
 mod journal;
+mod keys;
 mod lambda;
 mod others;
 mod ports;
