@@ -160,7 +160,7 @@ fn read(item: &Item) -> Result<Arc<Activity>, StoreError> {
 }
 
 fn unavailable(error: StoreError) -> ActivitiesError {
-    ActivitiesError(Box::new(error))
+    ActivitiesError(error.boxed())
 }
 
 #[async_trait]

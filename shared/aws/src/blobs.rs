@@ -21,8 +21,13 @@ const META_BYTES_INLINE: usize = 4 * 1024;
 /// and the rest it stays under DynamoDB's 400 KB.
 const ITEM_BYTES_MAX: usize = 380 * 1024;
 
-/// Bytes of an input, or of an end, where there is no store of objects: both are in one item.
-const META_BYTES_MAX: usize = ITEM_BYTES_MAX / 2;
+/// Bytes of an input and of an end, where there is no store of objects. Both are in one item, with some two kilobytes; an input has
+/// 256 KB at the most, and an end an error's cause of 32,768 characters, since a larger output stays in its page.
+const INPUT_BYTES_MAX: usize = 256 * 1024;
+const END_BYTES_MAX: usize = 134 * 1024;
+
+/// What helps where something does not fit.
+pub(crate) const NO_BUCKET: &str = "no bucket is configured for what is larger";
 
 /// Objects that never change (S3). Their keys begin with what they belong to and end with the SHA-256 of their bytes, so that
 /// putting one twice is putting it once, and what a run leaves can be removed with it.
@@ -57,9 +62,7 @@ pub trait Blobs: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// It fits no item, and there is nowhere else to put it.
-    #[error(
-        "{bytes} bytes do not fit an item (at most {most}), and no bucket is configured for what is larger"
-    )]
+    #[error("{bytes} bytes do not fit an item (at most {most}), and {NO_BUCKET}")]
     NoBucket {
         /// Its size.
         bytes: usize,
@@ -90,8 +93,10 @@ pub enum BlobError {
 pub(crate) enum Kind {
     /// A page, a definition, a result: written once.
     Page,
-    /// A part of META.
-    Meta,
+    /// The input, in META.
+    Input,
+    /// The end, in META.
+    End,
 }
 
 /// Bodies of items: in the item itself, as bytes, or in an object, as the text of its hash.
@@ -110,7 +115,8 @@ impl Bodies {
     ) -> Result<AttributeValue, StoreError> {
         let (inline, most) = match kind {
             Kind::Page => (PAGE_BYTES_INLINE, ITEM_BYTES_MAX),
-            Kind::Meta => (META_BYTES_INLINE, META_BYTES_MAX),
+            Kind::Input => (META_BYTES_INLINE, INPUT_BYTES_MAX),
+            Kind::End => (META_BYTES_INLINE, END_BYTES_MAX),
         };
         let Some(blobs) = &self.blobs else {
             if bytes.len() > most {
@@ -180,7 +186,9 @@ mod tests {
     async fn without_a_bucket_what_is_too_large_is_refused() {
         let bodies = Bodies { blobs: None };
         let store = async |kind, length: usize| bodies.store(kind, "o", Bytes::from(vec![1; length])).await;
-        for (kind, most) in [(Kind::Page, ITEM_BYTES_MAX), (Kind::Meta, META_BYTES_MAX)] {
+        for (kind, most) in
+            [(Kind::Page, ITEM_BYTES_MAX), (Kind::Input, INPUT_BYTES_MAX), (Kind::End, END_BYTES_MAX)]
+        {
             assert!(matches!(store(kind, most).await, Ok(AttributeValue::B(_))));
             let refused =
                 store(kind, most + 1).await.err().map(|error| error.to_string()).unwrap_or_default();

@@ -2,10 +2,11 @@
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use stepwell_engine::port::BoxError;
+use stepwell_engine::port::{BoxError, Refused};
 use stepwell_engine::stored::StoredError;
 
 use crate::blobs::BlobError;
+use crate::retry::is_passing;
 
 /// Why the store did not do what it was asked. Whether a condition held is no error.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,21 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same request will be refused again.
+    fn is_refusal(&self) -> bool {
+        match self {
+            StoreError::Refused { code, .. } => !is_passing(0, code),
+            StoreError::Blob(BlobError::Unavailable { source, .. }) => Refused::is_in(&**source),
+            StoreError::NoAnswer { .. } | StoreError::Busy { .. } => false,
+            StoreError::Damaged { .. } | StoreError::Stored(_) | StoreError::Blob(_) => true,
+        }
+    }
+
+    /// For a port, whose asker is patient with what may pass.
+    pub(crate) fn boxed(self) -> BoxError {
+        if self.is_refusal() { Box::new(Refused(Box::new(self))) } else { Box::new(self) }
+    }
+
     pub(crate) fn damaged(key: impl Into<String>, why: impl ToString) -> Self {
         StoreError::Damaged { key: key.into(), why: why.to_string() }
     }

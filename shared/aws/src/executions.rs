@@ -54,7 +54,7 @@ pub(crate) async fn meta_item(bodies: &Bodies, meta: &Meta) -> Result<Item, Stor
     item.insert("run_id".into(), run_text(meta.run));
     item.insert("epoch".into(), number(meta.epoch));
     item.insert("head".into(), head(meta));
-    item.insert("input_body".into(), bodies.store(Kind::Meta, &owner(meta.run), input).await?);
+    item.insert("input_body".into(), bodies.store(Kind::Input, &owner(meta.run), input).await?);
     item.insert(LISTED.into(), text(listing::place(meta.status(), meta)));
     for (name, value) in listing::partitions(meta) {
         item.insert(name.into(), value);
@@ -83,7 +83,7 @@ pub(crate) async fn end_attributes(
     end: &End,
 ) -> Result<[(&'static str, AttributeValue); 2], StoreError> {
     let brief = End { output: None, output_at: None, error: ErrorOutput::default(), ..end.clone() };
-    let body = bodies.store(Kind::Meta, &owner(run), encode_end(end)).await?;
+    let body = bodies.store(Kind::End, &owner(run), encode_end(end)).await?;
     Ok([("end_body", body), ("brief", binary(encode_end(&brief)))])
 }
 

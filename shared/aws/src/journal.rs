@@ -17,6 +17,7 @@ use stepwell_engine::port::{
 };
 use stepwell_interpreter::Timestamp;
 
+use crate::blobs::{BlobError, NO_BUCKET};
 use crate::error::StoreError;
 use crate::executions::{
     META, PAGE, end_attributes, expiry, head, meta_item, page_item, page_sort, pages_end, parked_attribute,
@@ -263,7 +264,7 @@ fn read_invocation(item: &Item) -> Result<Invocation, StoreError> {
 }
 
 fn unavailable(error: StoreError) -> JournalError {
-    JournalError(Box::new(error))
+    JournalError(error.boxed())
 }
 
 #[async_trait]
@@ -298,9 +299,10 @@ impl Journal for DynamoJournal {
             Ok(Appended::Done) => Ok(()),
             Ok(Appended::Conflict) => Err(AppendError::Conflict { execution: execution_arn, seq }),
             Ok(Appended::Gone) => Err(AppendError::Gone { execution: execution_arn }),
-            Err(error) => {
-                Err(AppendError::Unknown { execution: execution_arn, seq, source: Box::new(error) })
+            Err(StoreError::Blob(BlobError::NoBucket { bytes, most })) => {
+                Err(AppendError::TooLarge { execution: execution_arn, bytes, most, why: NO_BUCKET })
             }
+            Err(error) => Err(AppendError::Unknown { execution: execution_arn, seq, source: error.boxed() }),
         }
     }
 

@@ -299,7 +299,7 @@ fn count(arn: &str, outcome: &Outcome, keeps: bool) -> Write {
 }
 
 fn unavailable(error: StoreError) -> MapRunsError {
-    MapRunsError(Box::new(error))
+    MapRunsError(error.boxed())
 }
 
 #[async_trait]

@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use stepwell_engine::message::Message;
-use stepwell_engine::port::{BoxError, Clock, Queue, QueueError};
+use stepwell_engine::port::{BoxError, Clock, Queue, QueueError, Refused};
 use stepwell_engine::stored::{StoredError, decode_message, encode_message};
 use stepwell_interpreter::Timestamp;
 use tokio::sync::oneshot;
+
+use crate::retry::is_passing;
 
 /// SQS's longest `DelaySeconds`.
 const DELAY_SECONDS_MAX: i64 = 900;
@@ -27,6 +30,9 @@ const VISIBILITY_SECONDS_MAX: u64 = 12 * 60 * 60;
 
 /// Messages in one request at most.
 const BATCH: usize = 10;
+
+/// The request that sends.
+const SEND: &str = "SendMessageBatch";
 
 /// Bytes of a message, and of all in one request.
 const BYTES_MAX: usize = 1024 * 1024;
@@ -55,12 +61,23 @@ enum SendError {
     TooLarge(usize),
     #[error("a delay of {0} seconds is more than SQS has ({DELAY_SECONDS_MAX}): it is the scheduler's")]
     TooFar(i64),
-    #[error("SQS refuses SendMessageBatch: {code}: {message}")]
-    Refused { code: String, message: String },
-    #[error("SQS does not answer SendMessageBatch: {0}")]
-    NoAnswer(String),
+    #[error("SQS refuses {operation}: {code}: {message}")]
+    Refused { operation: &'static str, code: String, message: String },
+    #[error("SQS does not answer {operation}: {why}")]
+    NoAnswer { operation: &'static str, why: String },
     #[error("message {0} is not held by this process")]
     NotHeld(String),
+}
+
+impl SendError {
+    /// For the port, whose asker is patient with what may pass.
+    fn boxed(self) -> BoxError {
+        match &self {
+            SendError::NoAnswer { .. } => Box::new(self),
+            SendError::Refused { code, .. } if is_passing(0, code) => Box::new(self),
+            _ => Box::new(Refused(Box::new(self))),
+        }
+    }
 }
 
 /// A body that is no message of ours.
@@ -124,7 +141,7 @@ impl SqsQueue {
                 gone.for_each(|n| deleted.get_mut(n).into_iter().for_each(|deleted| *deleted = true));
             }
             Err(error) => {
-                tracing::warn!(error = %no_answer(error), "messages that are done with were not deleted")
+                tracing::warn!(error = %failed("DeleteMessageBatch", error), "messages that are done with were not deleted")
             }
         }
         deleted
@@ -166,14 +183,14 @@ impl SqsQueue {
         let answer = request.set_entries(Some(entries.collect())).send().await;
         let results: Vec<Result<(), SendError>> = match answer {
             Err(error) => {
-                let error = no_answer(error);
+                let error = failed(SEND, error);
                 batch.iter().map(|_| Err(error.clone())).collect()
             }
             Ok(answer) => {
                 let refused = |n: usize| {
                     let failed = answer.failed().iter().find(|failed| failed.id() == n.to_string())?;
                     let message = failed.message().unwrap_or_default().to_owned();
-                    Some(SendError::Refused { code: failed.code().to_owned(), message })
+                    Some(SendError::Refused { operation: SEND, code: failed.code().to_owned(), message })
                 };
                 (0..batch.len()).map(|n| refused(n).map_or(Ok(()), Err)).collect()
             }
@@ -205,19 +222,20 @@ impl SqsQueue {
                 Err(oneshot::error::TryRecvError::Empty) => self.send_batch(self.next_batch()).await,
                 Err(oneshot::error::TryRecvError::Closed) => {
                     drop(turn);
-                    return Err(SendError::NoAnswer("whoever sent it was dropped meanwhile".to_owned()));
+                    let why = "whoever sent it was dropped meanwhile".to_owned();
+                    return Err(SendError::NoAnswer { operation: SEND, why });
                 }
             }
         }
     }
 
-    async fn try_set_visibility(&self, message: &str, visibility: Duration) -> Result<(), BoxError> {
+    async fn try_set_visibility(&self, message: &str, visibility: Duration) -> Result<(), SendError> {
         let receipt = self.receipts().get(message).cloned();
         let receipt = receipt.ok_or_else(|| SendError::NotHeld(message.to_owned()))?;
         let seconds = visibility.as_millis().div_ceil(1000).min(VISIBILITY_SECONDS_MAX.into());
         let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
-        change.visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX)).send().await?;
-        Ok(())
+        let changed = change.visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX)).send().await;
+        changed.map(drop).map_err(|error| failed("ChangeMessageVisibility", error))
     }
 }
 
@@ -234,26 +252,34 @@ async fn gather() {
     .await;
 }
 
-fn no_answer(error: impl Into<BoxError>) -> SendError {
-    let error = error.into();
+/// What a request that failed comes to.
+fn failed<E, R>(operation: &'static str, error: SdkError<E, R>) -> SendError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    if let Some(code) = error.code() {
+        let (code, message) = (code.to_owned(), error.message().unwrap_or_default().to_owned());
+        return SendError::Refused { operation, code, message };
+    }
     // The client's errors say what happened in their sources.
     let mut text = error.to_string();
-    let mut source = error.source();
+    let mut source = std::error::Error::source(&error);
     while let Some(error) = source {
         text.push_str(": ");
         text.push_str(&error.to_string());
         source = error.source();
     }
-    SendError::NoAnswer(text)
+    SendError::NoAnswer { operation, why: text }
 }
 
 #[async_trait]
 impl Queue for SqsQueue {
     async fn send(&self, message: Message, due: Option<Timestamp>) -> Result<(), QueueError> {
-        self.try_send(&message, due).await.map_err(|error| QueueError(Box::new(error)))
+        self.try_send(&message, due).await.map_err(|error| QueueError(error.boxed()))
     }
 
     async fn set_visibility(&self, message: &str, visibility: Duration) -> Result<(), QueueError> {
-        self.try_set_visibility(message, visibility).await.map_err(QueueError)
+        self.try_set_visibility(message, visibility).await.map_err(|error| QueueError(error.boxed()))
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use stepwell_engine::port::{Alias, Publication, Registry, RegistryError, StateMachine, Version};
 
+use crate::blobs::{BlobError, NO_BUCKET};
 use crate::error::StoreError;
 use crate::item::{Fields, Item, Reason, Transacted, Write, Written, key, number, text};
 use crate::machines::{
@@ -205,7 +206,12 @@ pub(crate) fn counts_of(arn: &str) -> (&str, &'static str) {
 }
 
 fn unavailable(error: StoreError) -> RegistryError {
-    RegistryError::Unavailable(Box::new(error))
+    match error {
+        StoreError::Blob(BlobError::NoBucket { bytes, most }) => {
+            RegistryError::TooLarge { bytes, most, why: NO_BUCKET }
+        }
+        error => RegistryError::Unavailable(error.boxed()),
+    }
 }
 
 /// Either error as the port's.

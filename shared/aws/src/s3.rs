@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, Request};
 use sha2::{Digest, Sha256};
-use stepwell_engine::port::{BoxError, Clock};
+use stepwell_engine::port::{BoxError, Clock, Refused};
 use stepwell_integrations::{Aws, CallError, HttpAnswer, Service, ServiceClient, escaped};
 
 use crate::blobs::Blobs;
@@ -72,6 +72,10 @@ impl S3Error {
             S3Error::NoAnswer { source: CallError::NoKeys(_), .. } => false,
             S3Error::NoAnswer { .. } => true,
         }
+    }
+
+    fn boxed(self) -> BoxError {
+        if self.is_passing() { Box::new(self) } else { Box::new(Refused(Box::new(self))) }
     }
 }
 
@@ -215,19 +219,19 @@ fn elements<'x>(xml: &'x str, name: &str) -> impl Iterator<Item = &'x str> {
 #[async_trait]
 impl Blobs for S3Blobs {
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BoxError> {
-        Ok(self.put_object(key, bytes).await?)
+        self.put_object(key, bytes).await.map_err(S3Error::boxed)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BoxError> {
-        Ok(self.get_object(key).await?)
+        self.get_object(key).await.map_err(S3Error::boxed)
     }
 
     async fn delete_one(&self, key: &str) -> Result<(), BoxError> {
-        Ok(self.delete_object(key).await?)
+        self.delete_object(key).await.map_err(S3Error::boxed)
     }
 
     async fn delete(&self, prefix: &str) -> Result<(), BoxError> {
-        Ok(self.delete_objects(prefix).await?)
+        self.delete_objects(prefix).await.map_err(S3Error::boxed)
     }
 }
 

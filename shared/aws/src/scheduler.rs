@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_scheduler::Client;
+use aws_sdk_scheduler::error::ProvideErrorMetadata;
 use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
@@ -14,11 +15,12 @@ use aws_sdk_scheduler::types::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stepwell_engine::message::Message;
-use stepwell_engine::port::{BoxError, Queue, QueueError, Scheduler};
+use stepwell_engine::port::{BoxError, Queue, QueueError, Refused, Scheduler};
 use stepwell_engine::stored::encode_message;
 use stepwell_interpreter::Timestamp;
 
 use crate::queue::{BodyError, body, read_body};
+use crate::retry::is_passing;
 
 /// How long before a message is due its schedule fires: it may do so up to a minute late, and its target may have to be
 /// tried again.
@@ -130,7 +132,10 @@ impl Schedules {
             {
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) => match error.code() {
+                Some(code) if !is_passing(0, code) => Err(Box::new(Refused(error.into()))),
+                _ => Err(error.into()),
+            },
         }
     }
 }

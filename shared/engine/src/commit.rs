@@ -12,7 +12,7 @@ use crate::driver::DriveError;
 use crate::engine::Committed;
 use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{End, Meta, Parent, PayloadPlace};
-use crate::port::{AppendError, FinishError, Page, Seq, Writer};
+use crate::port::{AppendError, FinishError, Page, Refused, Seq, Writer};
 use crate::redrive::map_run_redrives;
 use crate::run::Run;
 use crate::stored::{EncodedPage, StoredError, encode_page};
@@ -104,8 +104,11 @@ impl Engine {
                 }
                 Err(AppendError::Conflict { .. }) => return Ok(Append::Conflict),
                 Err(AppendError::Gone { .. }) => return Err(DriveError::Gone),
+                Err(AppendError::TooLarge { bytes, most, why, .. }) => {
+                    return Err(DriveError::TooLarge { bytes, most, why });
+                }
                 Err(AppendError::Unknown { source, .. }) => {
-                    if !backoff.again(self).await {
+                    if Refused::is_in(&*source) || !backoff.again(self).await {
                         return Err(DriveError::Append { seq, source });
                     }
                 }
@@ -230,15 +233,16 @@ impl Engine {
         Message { execution, run: run.meta.run, epoch: run.epoch(), sent_at, body }
     }
 
-    /// Asks a port again while it does not answer, as long as the settings say.
+    /// Asks a port again while it does not answer, as long as the settings say. A refusal is an answer.
     pub(crate) async fn patiently<T, E, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
+        E: std::error::Error + 'static,
     {
         let mut backoff = self.backoff();
         loop {
             match ask().await {
-                Err(_) if backoff.again(self).await => {}
+                Err(error) if !Refused::is_in(&error) && backoff.again(self).await => {}
                 answer => return answer,
             }
         }

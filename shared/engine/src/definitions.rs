@@ -60,7 +60,8 @@ impl Engine {
         if let Some(logging) = self.inner.loggings.copy(&key) {
             return Ok(logging);
         }
-        let machine = self.inner.ports.registry.revision(arn, &meta.revision).await?;
+        let registry = &self.inner.ports.registry;
+        let machine = self.patiently(|| registry.revision(arn, &meta.revision)).await?;
         let logging = machine.and_then(|machine| logging(&machine));
         self.inner.loggings.put(key, logging.clone(), |_, _| false);
         Ok(logging)
@@ -111,7 +112,9 @@ impl Engine {
         }
         let missing = || DriveError::Definition(format!("revision {} of {arn} is missing", meta.revision));
         let (whole, label) = arn.split_once('/').map_or((&**arn, None), |(arn, label)| (arn, Some(label)));
-        let machine = self.inner.ports.registry.revision(whole, &meta.revision).await?.ok_or_else(missing)?;
+        let registry = &self.inner.ports.registry;
+        let machine =
+            self.patiently(|| registry.revision(whole, &meta.revision)).await?.ok_or_else(missing)?;
         let definition = self.definition(&machine).map_err(|diagnostics| {
             let first = diagnostics.first().map_or("no reason given", |diagnostic| &diagnostic.message);
             DriveError::Definition(format!("revision {} of {arn} cannot be read: {first}", meta.revision))

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stepwell_asl::Definition;
+use stepwell_asl::{Definition, ErrorName};
 use stepwell_interpreter::{
-    AttemptId, Claimant, Decision, Effect, Event, EventBody, Execution, Record, TimerId, Timestamp, Trigger,
-    advance_without, apply, token,
+    AttemptId, Claimant, Decision, Effect, ErrorOutput, Event, EventBody, Execution, Record, TimerId,
+    Timestamp, Trigger, advance_without, apply, token,
 };
 
 use crate::Engine;
@@ -58,6 +58,8 @@ pub(crate) enum DriveError {
     Child(BoxError),
     #[error("no answer to the append of page {}: {source}", seq.0)]
     Append { seq: Seq, source: BoxError },
+    #[error("a page of {bytes} bytes, of which the store holds {most}: {why}")]
+    TooLarge { bytes: usize, most: usize, why: &'static str },
     /// The run is gone: nothing is left to drive.
     #[error("the run is gone")]
     Gone,
@@ -296,7 +298,7 @@ impl<'e> Driver<'e> {
         self.results.append(&mut self.work.take_arrived());
         let proposal = self.decide(run, definition, deleting);
         if !proposal.records.is_empty() {
-            self.commit(run, proposal).await?;
+            self.commit(run, definition, proposal).await?;
             return Ok(true);
         }
         if !self.at_tail {
@@ -383,13 +385,23 @@ impl<'e> Driver<'e> {
     }
 
     /// Lines 11–15.
-    async fn commit(&mut self, run: &mut Run, proposal: Proposal) -> Result<(), DriveError> {
+    async fn commit(
+        &mut self,
+        run: &mut Run,
+        definition: &Definition,
+        mut proposal: Proposal,
+    ) -> Result<(), DriveError> {
         if proposal.effects.iter().any(|effect| matches!(effect, Effect::CallTask(_))) {
             self.take_lease().await?;
         }
         let (engine, began) = (self.engine, self.ports().clock.monotonic());
         let writer = Writer::Driver(self.me.clone());
-        match self.work.during(engine.append(run, &writer, &proposal)).await? {
+        let mut appended = self.work.during(engine.append(run, &writer, &proposal)).await;
+        if let Err(DriveError::TooLarge { bytes, most, why }) = appended {
+            proposal = self.give_up(run, definition, (bytes, most, why));
+            appended = self.work.during(engine.append(run, &writer, &proposal)).await;
+        }
+        match appended? {
             Append::Conflict => {
                 self.at_tail = false;
                 self.reach_tail(run).await?;
@@ -440,6 +452,27 @@ impl<'e> Driver<'e> {
         run.committed(writer, appended, records, execution);
         pages.push(PageEvents::of(records, &run.execution));
         self.tell(run, &pages);
+    }
+
+    /// What is decided instead of a page that the store cannot hold: the execution fails.
+    fn give_up(
+        &self,
+        run: &Run,
+        definition: &Definition,
+        (bytes, most, why): (usize, usize, &str),
+    ) -> Proposal {
+        let clock = &self.ports().clock;
+        let mut proposal = Proposal::default();
+        if let Some(start @ Trigger::Start { .. }) = &self.trigger {
+            proposal.add(apply(definition, &run.execution, start, clock.decision()));
+        }
+        let cause = format!(
+            "What was to be recorded at once has {bytes} bytes, and the store of this account holds {most}: {why}."
+        );
+        let error = ErrorOutput::new(ErrorName::DATA_LIMIT_EXCEEDED, cause);
+        let execution = proposal.execution_or(&run.execution);
+        proposal.add(apply(definition, execution, &Trigger::GivenUp(error), clock.decision()));
+        proposal
     }
 
     /// Line 15: what the page owes. Timers and offers first: calls only while the lease surely holds.

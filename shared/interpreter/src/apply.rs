@@ -69,9 +69,13 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
             let error = ErrorOutput::new(ErrorName::RUNTIME, cause);
             decider.event(BranchId(0), EventBody::ExecutionFailed(error));
         }
+        Trigger::GivenUp(error) if *execution.status() == Status::Running => {
+            decider.cancel_below(BranchId(0));
+            decider.event(BranchId(0), EventBody::ExecutionFailed(error.cut()));
+        }
         Trigger::DriverLost { claimant, callable_again } => decider.driver_lost(claimant, callable_again),
         Trigger::Redrive { count, request, token } => decider.redrive(*count, *request, token.clone()),
-        Trigger::Start { .. } | Trigger::Stop(_) | Trigger::MachineDeleted => {}
+        Trigger::Start { .. } | Trigger::Stop(_) | Trigger::MachineDeleted | Trigger::GivenUp(_) => {}
     }
     decider.finish()
 }

@@ -70,6 +70,8 @@ pub enum Trigger {
     Stop(ErrorOutput),
     /// The state machine is being deleted, and the execution is about to enter a state. Applies while the execution runs.
     MachineDeleted,
+    /// The execution cannot go on, whatever its definition says: it fails with this. Applies while it runs.
+    GivenUp(ErrorOutput),
     /// A driver died (PROTOCOL, line 25). Applies unless it is buried already.
     DriverLost {
         /// Who.

@@ -297,6 +297,9 @@ impl From<RegistryError> for Error {
             RegistryError::Full(limit) => Error::ServiceQuotaExceeded(format!(
                 "A state machine has at most {limit} of these. Delete some that are no longer used"
             )),
+            RegistryError::TooLarge { bytes, most, why } => Error::ServiceQuotaExceeded(format!(
+                "The definition has {bytes} bytes, and the store of this account holds {most}: {why}"
+            )),
             RegistryError::Unavailable(cause) => Error::Internal(cause),
         }
     }

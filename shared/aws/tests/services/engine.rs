@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use stepwell_aws::Store;
 use stepwell_engine::meta::Meta;
 use stepwell_engine::port::{Ports, StateMachine, TaskAnswer, TaskCall, Tasks};
 use stepwell_engine::{Driven, Engine, Settings, StartRequest};
@@ -17,17 +18,17 @@ use crate::journal::item_bytes;
 use crate::queue::Functions;
 use crate::support::World;
 
-const EXECUTION: &str = "arn:aws:states:us-east-1:123456789012:execution:orders:one";
+pub(crate) const EXECUTION: &str = "arn:aws:states:us-east-1:123456789012:execution:orders:one";
 
 /// Calls, which succeed at once and are counted.
 #[derive(Default)]
-struct Calls(Mutex<BTreeMap<AttemptId, u32>>);
+pub(crate) struct Calls(pub(crate) Mutex<BTreeMap<AttemptId, u32>>, pub(crate) Payload);
 
 #[async_trait]
 impl Tasks for Calls {
     async fn call(&self, call: TaskCall) -> TaskAnswer {
         *self.0.lock().expect("nobody panics with it").entry(call.call.attempt).or_default() += 1;
-        TaskAnswer::Ended(Outcome::Succeeded(Payload::default()))
+        TaskAnswer::Ended(Outcome::Succeeded(self.1.clone()))
     }
 
     fn is_idempotent(&self, _: &Resource) -> bool {
@@ -36,15 +37,15 @@ impl Tasks for Calls {
 }
 
 /// The services, and processes that come and go.
-struct Account {
-    world: World,
-    calls: Arc<Calls>,
-    functions: Functions,
-    machine: Arc<StateMachine>,
+pub(crate) struct Account {
+    pub(crate) world: World,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) functions: Functions,
+    pub(crate) machine: Arc<StateMachine>,
 }
 
 impl Account {
-    async fn new(definition: &str) -> Self {
+    pub(crate) async fn new(definition: &str) -> Self {
         let world = World::new().await;
         let functions = Functions::with(world.clock.clone());
         let machine = Arc::new(machine("orders", definition));
@@ -54,8 +55,11 @@ impl Account {
     }
 
     /// A process that has just begun.
-    fn process(&self) -> Engine {
-        let store = self.world.store();
+    pub(crate) fn process(&self) -> Engine {
+        self.process_on(self.world.store())
+    }
+
+    pub(crate) fn process_on(&self, store: Store) -> Engine {
         let ports = Ports {
             journal: store.journal,
             map_runs: store.map_runs,
@@ -71,7 +75,7 @@ impl Account {
         Engine::new(ports, Settings { former_deliveries_are_dead: false, ..Settings::default() })
     }
 
-    async fn start(&self, process: &Engine) {
+    pub(crate) async fn start(&self, process: &Engine) {
         let request = StartRequest {
             machine: self.machine.clone(),
             execution_arn: EXECUTION.into(),
@@ -86,7 +90,7 @@ impl Account {
     }
 
     /// Drives what can be received; `false` where the process died.
-    async fn drive(&self, process: &Engine) -> bool {
+    pub(crate) async fn drive(&self, process: &Engine) -> bool {
         while let Some(delivery) = self.functions.receive().await {
             let claimant = delivery.claimant.clone();
             let driven = process.drive(delivery.message.clone(), claimant, delivery.receives);
@@ -101,13 +105,13 @@ impl Account {
         true
     }
 
-    async fn meta(&self) -> Arc<Meta> {
+    pub(crate) async fn meta(&self) -> Arc<Meta> {
         let meta = self.world.store().journal.meta(EXECUTION).await;
         meta.expect("the store answers").expect("it was started")
     }
 
     /// Lets time go by until the execution has ended.
-    async fn finish(&self) -> Arc<Meta> {
+    pub(crate) async fn finish(&self) -> Arc<Meta> {
         let process = self.process();
         for _ in 0..100 {
             assert!(self.drive(&process).await);
@@ -122,7 +126,7 @@ impl Account {
 }
 
 /// A chain of tasks.
-fn tasks(count: usize) -> String {
+pub(crate) fn tasks(count: usize) -> String {
     let task = |n: usize| {
         let next = if n == count { r#""End": true"#.to_owned() } else { format!(r#""Next": "T{}""#, n + 1) };
         let resource = "arn:aws:lambda:us-east-1:123456789012:function:f";

@@ -187,12 +187,20 @@ async fn what_is_large_is_an_object_and_its_item_stays_small() {
 async fn without_a_bucket_what_fits_no_item_is_refused() {
     let world = World::new().await;
     let journal = Store::new(stepwell_aws::Options { blobs: None, ..world.options() }).journal;
-    let refused = journal.put_meta(meta("a", 1, 1_000, &format!("\"{}\"", "x".repeat(200_000)))).await;
+    let refused = journal.put_meta(meta("a", 1, 1_000, &format!("\"{}\"", "x".repeat(262_145)))).await;
     assert!(refused.is_err_and(|error| error.to_string().contains("no bucket is configured")));
+    // An item holds the largest input that there may be, with the longest error.
+    let largest = format!("\"{}\"", "x".repeat(262_142));
+    journal.put_meta(meta("b", 2, 1_000, &largest)).await.expect("put");
+    let error = ErrorOutput::new("Error", "\u{FFFF}".repeat(32_768));
+    let failed = End { status: "FAILED", output: None, error, ..end(2_000, "1") };
+    journal.finish(&arn("b"), RunId(2), 0, failed.clone()).await.expect("finished");
+    let there = journal.meta(&arn("b")).await.expect("the store answers").expect("it is there");
+    assert_eq!((there.input.bytes(), there.end.as_ref()), (262_144, Some(&failed)));
     journal.put_meta(meta("a", 1, 1_000, "{}")).await.expect("put");
     let refused = journal.append(&arn("a"), RunId(1), Seq(1), page(1, &[1; 390 * 1024])).await;
-    let Err(AppendError::Unknown { source, .. }) = refused else { panic!("{refused:?}") };
-    assert!(source.to_string().contains("no bucket is configured"), "{source}");
+    let Err(AppendError::TooLarge { bytes, why, .. }) = refused else { panic!("{refused:?}") };
+    assert!(bytes == 390 * 1024 && why.contains("no bucket is configured"), "{why}");
     let loaded = journal.load(&arn("a"), None).await.expect("the store answers").expect("it is there");
     assert!(loaded.pages.is_empty(), "nothing was written");
 }

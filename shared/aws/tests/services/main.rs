@@ -3,6 +3,7 @@
 
 mod bucket;
 mod engine;
+mod failures;
 mod functions;
 mod journal;
 mod keys;

@@ -96,8 +96,8 @@ async fn a_definition_of_a_megabyte_is_kept() {
     let options = stepwell_aws::Options { blobs: None, ..world.options() };
     let other = stepwell_engine::port::StateMachine { arn: "other".into(), ..(*large).clone() };
     match stepwell_aws::Store::new(options).registry.create(Arc::new(other), None).await {
-        Err(RegistryError::Unavailable(error)) => {
-            assert!(error.to_string().contains("no bucket is configured"), "{error}");
+        Err(RegistryError::TooLarge { bytes, why, .. }) => {
+            assert!(bytes > 1_000_000 && why.contains("no bucket is configured"), "{why}");
         }
         other => panic!("{other:?}"),
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, RuntimeComponents, StalledStreamProtectionConfig,
 };
@@ -18,8 +18,9 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
 use bytes::Bytes;
 use stepwell_aws::{Blobs, Options, Store, table};
 use stepwell_engine::meta::RETENTION;
@@ -118,6 +119,8 @@ impl World {
             .endpoint_url(&self.emulator.endpoint)
             .credentials_provider(Credentials::new(&self.emulator.account, "test", None, None, "test"))
             .retry_config(retries)
+            // What one test uses up of the clients' retries is none of another's.
+            .retry_partition(RetryPartition::new(format!("{}/{}", self.endpoint(), self.account())))
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client(self.wire.clone());
         Client::from_conf(config.build())
@@ -161,6 +164,8 @@ pub(crate) struct Wire {
 struct State {
     requests: Vec<String>,
     to_lose: HashMap<String, u32>,
+    /// Requests that are answered with an exception and not done.
+    to_refuse: HashMap<String, (u32, &'static str)>,
     /// Requests that are still answered, where that is not all; and whether one more is done, unanswered.
     left: Option<(u32, bool)>,
 }
@@ -171,6 +176,8 @@ enum Fate {
     Answered,
     /// It is done, and the reply is lost.
     Lost,
+    /// It is not done, and answered with this exception.
+    Refused(&'static str),
     /// Whoever asks dies when it is done, or before it is sent.
     Dead {
         done: bool,
@@ -200,6 +207,11 @@ impl Wire {
         self.state().to_lose.insert(operation.to_owned(), replies);
     }
 
+    /// Answers the next requests for an operation with an exception, such as `ThrottlingException`.
+    pub(crate) fn refuse(&self, operation: &str, requests: u32, exception: &'static str) {
+        self.state().to_refuse.insert(operation.to_owned(), (requests, exception));
+    }
+
     /// Whoever asks dies at the request behind this many, done or not; `None`: nobody does.
     pub(crate) fn die_after(&self, requests: Option<(u32, bool)>) {
         self.state().left = requests;
@@ -217,6 +229,12 @@ impl Wire {
             Some((0, done)) => return Fate::Dead { done: *done },
             Some((left, _)) => *left -= 1,
             None => {}
+        }
+        if let Some((left, exception)) = state.to_refuse.get_mut(operation)
+            && *left > 0
+        {
+            *left -= 1;
+            return Fate::Refused(exception);
         }
         match state.to_lose.get_mut(operation) {
             Some(left) if *left > 0 => {
@@ -250,6 +268,12 @@ impl HttpConnector for Connector {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let fate = self.wire.note(target.rsplit('.').next().unwrap_or_default());
         let died = self.wire.died.clone();
+        if let Fate::Refused(exception) = fate {
+            let body =
+                format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{exception}","message":"so"}}"#);
+            let status = StatusCode::try_from(400).expect("it is a status");
+            return HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.into())));
+        }
         let answer = (fate != Fate::Dead { done: false }).then(|| self.inner.call(request));
         HttpConnectorFuture::new(async move {
             let answer = match answer {

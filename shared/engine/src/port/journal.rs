@@ -227,6 +227,18 @@ pub enum AppendError {
         /// The execution.
         execution: String,
     },
+    /// No store holds such a page, and it is not there: decide something smaller.
+    #[error("a page of {execution} has {bytes} bytes, and its store holds {most}: {why}")]
+    TooLarge {
+        /// The execution.
+        execution: String,
+        /// The page's size.
+        bytes: usize,
+        /// The largest that the store takes.
+        most: usize,
+        /// What would help, for people.
+        why: &'static str,
+    },
     /// No answer: the page may exist. Read it back before anything else.
     #[error("no answer to the append of page {} of {execution}", seq.0)]
     Unknown {

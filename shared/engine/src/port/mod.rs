@@ -57,3 +57,39 @@ pub struct Ports {
 
 /// An error of whatever stands behind a port.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What stands behind a port refuses, and will again, as where a permission is missing. An adapter puts this around such an error,
+/// so that nobody is patient with it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Refused(pub BoxError);
+
+impl Refused {
+    /// Whether `error` says so, or what caused it.
+    pub fn is_in(error: &(dyn std::error::Error + 'static)) -> bool {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if error.is::<Refused>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_found_under_whatever_a_port_put_around_it() {
+        let refused = || -> BoxError { Box::new(Refused("no".into())) };
+        assert!(Refused::is_in(&JournalError(refused())));
+        assert!(Refused::is_in(&PutMetaError::Unknown(JournalError(refused()))));
+        assert!(Refused::is_in(&QueueError(refused())));
+        assert!(Refused::is_in(&RegistryError::Unavailable(refused())));
+        assert!(!Refused::is_in(&JournalError("later".into())));
+        assert_eq!(JournalError(refused()).to_string(), "journal: no");
+    }
+}

@@ -288,6 +288,16 @@ pub enum RegistryError {
     /// The machine has as many versions or aliases as it may.
     #[error("no more than {0}")]
     Full(usize),
+    /// No store holds such a definition.
+    #[error("a definition of {bytes} bytes: its store holds {most}, {why}")]
+    TooLarge {
+        /// The definition's size.
+        bytes: usize,
+        /// The largest that the store takes.
+        most: usize,
+        /// What would help, for people.
+        why: &'static str,
+    },
     /// The store does not answer.
     #[error("registry: {0}")]
     Unavailable(#[source] BoxError),
