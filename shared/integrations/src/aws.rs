@@ -32,7 +32,7 @@ impl Aws {
             #[cfg(feature = "http-client")]
             lean: Arc::default(),
             #[cfg(feature = "sdk")]
-            http: crate::sdk::http_client(),
+            http: crate::connections::http_client(),
             #[cfg(feature = "sdk")]
             roles: Arc::default(),
         }
@@ -115,7 +115,7 @@ impl Aws {
 
 #[cfg(feature = "sdk")]
 fn chain() -> aws_config::ConfigLoader {
-    aws_config::defaults(crate::sdk::BEHAVIOR()).http_client(crate::sdk::http_client())
+    aws_config::defaults(crate::sdk::BEHAVIOR()).http_client(crate::connections::http_client())
 }
 
 #[cfg(feature = "sdk")]

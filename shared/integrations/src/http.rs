@@ -1,7 +1,7 @@
 //! A lean HTTP client: one request is one request.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request};
@@ -38,11 +38,20 @@ pub enum HttpError {
 }
 
 /// Connections that are kept and used again. The TLS side is made when the first `https` address comes.
+///
+/// A function's process may stand still between two events, and no clock of its own may notice. What was not used lately by the clock
+/// of the world is not used again: its other end may be gone, and a call that is sent to nobody has an unknown outcome.
 pub struct HttpClient {
-    plain: Client<HttpConnector, Full<Bytes>>,
-    tls: OnceLock<Result<TlsClient, String>>,
+    pools: Mutex<Pools>,
 }
 
+struct Pools {
+    plain: PlainClient,
+    tls: Option<(HttpsConnector<HttpConnector>, TlsClient)>,
+    used: SystemTime,
+}
+
+type PlainClient = Client<HttpConnector, Full<Bytes>>;
 type TlsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Unused connections are closed by us before servers do, which spares calls from ending in the race between a request
@@ -66,7 +75,8 @@ impl std::fmt::Debug for HttpClient {
 impl HttpClient {
     /// A client without connections.
     pub fn new() -> Self {
-        HttpClient { plain: builder().build(connector()), tls: OnceLock::new() }
+        let (plain, used) = (builder().build(connector()), SystemTime::now());
+        HttpClient { pools: Mutex::new(Pools { plain, tls: None, used }) }
     }
 
     /// Sends `request`, once, and reads an answer of at most `bytes_max` bytes.
@@ -79,14 +89,46 @@ impl HttpClient {
         bytes_max: usize,
     ) -> Result<HttpAnswer, HttpError> {
         let response = if request.uri().scheme_str() == Some("https") {
-            let client = self.tls.get_or_init(|| Ok(builder().build(tls_connector()?)));
-            client.as_ref().map_err(|why| HttpError::NotSent(why.clone()))?.request(request).await
+            let client = self.pools(|pools| pools.tls()).map_err(HttpError::NotSent)?;
+            client.request(request).await
         } else {
-            self.plain.request(request).await
+            let client = self.pools(|pools| pools.plain.clone());
+            client.request(request).await
         };
         let (parts, body) = response.map_err(|error| failed(&error))?.into_parts();
         let body = read(body, bytes_max).await?;
         Ok(HttpAnswer { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}
+
+impl HttpClient {
+    fn pools<T>(&self, choose: impl FnOnce(&mut Pools) -> T) -> T {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.forget_unused(SystemTime::now());
+        choose(&mut pools)
+    }
+}
+
+impl Pools {
+    /// Lets go of connections that have not been used for long.
+    fn forget_unused(&mut self, now: SystemTime) {
+        if now.duration_since(self.used).is_ok_and(|unused| unused > IDLE) {
+            self.plain = builder().build(connector());
+            if let Some((connector, client)) = &mut self.tls {
+                *client = builder().build(connector.clone());
+            }
+        }
+        self.used = now;
+    }
+
+    fn tls(&mut self) -> Result<TlsClient, String> {
+        if let Some((_, client)) = &self.tls {
+            return Ok(client.clone());
+        }
+        let connector = tls_connector()?;
+        let client: TlsClient = builder().build(connector.clone());
+        self.tls = Some((connector, client.clone()));
+        Ok(client)
     }
 }
 

@@ -29,6 +29,8 @@ mod states;
 mod aws;
 #[cfg(feature = "http-client")]
 mod client;
+#[cfg(feature = "sdk")]
+mod connections;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 #[cfg(feature = "http-client")]

@@ -237,6 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_read_whoever_sends_it() {
+        let check = |event: &str, operation: &str, body: &str, is_direct: bool, is_traced: bool| {
+            with_request(event, |request| {
+                let request = request.unwrap();
+                assert_eq!((request.method, request.operation()), ("POST", operation));
+                assert!(request.body().unwrap().starts_with(body.as_bytes()), "{operation}");
+                assert_eq!((request.is_direct, request.trace_header().is_some()), (is_direct, is_traced));
+                assert!(request.header("Content-TYPE").is_some_and(|kind| kind.contains("json")));
+            });
+        };
+        let rest = include_str!("../../tests/events/rest-api.json");
+        check(rest, "StartExecution", r#"{"stateMachineArn":"#, false, false);
+        let http = include_str!("../../tests/events/http-api.json");
+        check(http, "ListStateMachines", "{}", false, false);
+        let url = include_str!("../../tests/events/function-url.json");
+        check(url, "StartSyncExecution", "{}", true, true);
+    }
+
+    #[test]
     fn bodies_are_decoded_and_bounded() {
         let check = |body: &str, is_encoded: bool, expected: Result<&str, &str>| {
             let event = format!(

@@ -74,3 +74,35 @@ impl<'a> Shape<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_is_told_by_its_shape() {
+        let check = |event: &str, expected: &str| {
+            let event = stepwell_expr::json::parse(event).unwrap();
+            assert_eq!(Shape::of(&event).name(), expected, "{event:?}");
+        };
+        for request in [
+            include_str!("../../tests/events/rest-api.json"),
+            include_str!("../../tests/events/http-api.json"),
+            include_str!("../../tests/events/function-url.json"),
+        ] {
+            check(request, "an HTTP request");
+        }
+        check(include_str!("../../tests/events/sqs.json"), "messages of a queue");
+        check(include_str!("../../tests/events/stream.json"), "records of a stream");
+        check(include_str!("../../tests/events/schedule.json"), "a schedule");
+        check(include_str!("../../tests/events/eventbridge.json"), "an event of EventBridge");
+        check(include_str!("../../tests/events/invocation-record.json"), "an invocation record");
+        check(include_str!("../../tests/events/custom-resource.json"), "a custom resource");
+        check(include_str!("../../tests/events/macro.json"), "a macro");
+        check(include_str!("../../tests/events/direct.json"), "this event");
+        for other in ["null", "[]", "{}", r#"{"Records":[]}"#, r#"{"Records":1}"#, r#"{"Records":[{}]}"#, "1"]
+        {
+            check(other, "this event");
+        }
+    }
+}
