@@ -8,6 +8,7 @@ mod functions;
 mod journal;
 mod keys;
 mod lambda;
+mod live;
 mod others;
 mod ports;
 mod queue;
