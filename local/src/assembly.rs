@@ -15,7 +15,7 @@ use stepwell_wire::{Api, TaskCalls};
 use crate::config::Project;
 use crate::host::{Functions, HostOptions, InvokeError, InvokeOptions, LogSink};
 use crate::keys::AccessKeys;
-use crate::services;
+use crate::{notices, services};
 
 /// How long drivers may take over what they are at, when the program stops. What is cut off is taken up at the next
 /// start, where a call whose outcome is unknown fails with `Lambda.Unknown`.
@@ -81,8 +81,9 @@ impl Assembly {
             if parts.keys.is_some() { TaskCalls::within_their_account() } else { TaskCalls::default() };
         let task_calls = Arc::new(task_calls);
         let functions = Arc::new(Hosted(functions));
-        let tasks = services::tasks(local.region(), functions, task_calls.clone(), parts.mocks).await?;
-        let engine = Engine::new(store.ports(tasks), Settings::default());
+        let aws = services::aws(local.region()).await?;
+        let tasks = services::tasks(&aws, functions, task_calls.clone(), parts.mocks);
+        let engine = Engine::new(notices::told(store.ports(tasks), &aws), Settings::default());
         let api = stepwell_wire::Settings { account: local.account().into(), region: local.region().into() };
         task_calls.serve(&Api::new(engine.clone(), api.clone()));
         let dispatching = store.run(engine.clone());

@@ -13,6 +13,7 @@ pub mod deployed_keys;
 pub mod host;
 pub mod keys;
 pub mod machines;
+mod notices;
 pub mod proxy;
 pub mod server;
 pub mod services;

@@ -6,14 +6,17 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
-use stepwell_engine::port::{Clock, Tasks};
+use stepwell_engine::port::{Clock, Events, Tasks};
 use stepwell_engine::{Engine, Ports, Settings, StepFunctions};
 use stepwell_integrations::{
     Aws, DynamoDb, Integrations, Keys, Lambda, LambdaClient, Service, Sfn, Sns, Sqs, States,
 };
 use stepwell_wire::{Api, TaskCalls};
 
-use crate::{Blobs, Config, IssuedKeys, Options, S3Blobs, Schedules, SqsQueue, Store, SystemClock, retry};
+use crate::{
+    Blobs, Config, IssuedKeys, LogGroups, Options, S3Blobs, Schedules, SqsQueue, StatusEvents, Store,
+    SystemClock, retry,
+};
 
 /// V of PROTOCOL §1.
 const VISIBILITY: Duration = Duration::from_secs(60);
@@ -88,8 +91,8 @@ impl Assembly {
             tasks: tasks(&aws, task_calls.clone()),
             registry: store.registry.clone(),
             activities: store.activities.clone(),
-            logs: None,
-            events: None,
+            logs: Some(Arc::new(LogGroups::new(&aws))),
+            events: config.status_events.then(|| Arc::new(StatusEvents::new(&aws)) as Arc<dyn Events>),
             clock: clock.clone(),
         };
         let engine = Engine::new(ports, settings(&config));

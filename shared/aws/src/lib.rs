@@ -2,7 +2,8 @@
 //! EventBridge Scheduler.
 //!
 //! This crate knows how the former are kept as items ([`Store`]), what the table looks like ([`table`]), and what of them is kept
-//! as objects ([`Blobs`]); how messages are sent ([`SqsQueue`]), and set for later ([`Schedules`]); what a function is told by its
+//! as objects ([`Blobs`]); how messages are sent ([`SqsQueue`]), and set for later ([`Schedules`]); where
+//! executions are logged and what is told of them ([`LogGroups`], [`StatusEvents`]); what a function is told by its
 //! environment ([`Config`]), how an engine is put together from that ([`Assembly`]), and what becomes of an event ([`lambda`]). It does
 //! not know the store of one machine, nor what a message or a page says.
 
@@ -21,6 +22,7 @@ mod listing;
 mod log;
 mod machines;
 mod map_runs;
+mod notices;
 mod queue;
 mod registry;
 mod remains;
@@ -43,6 +45,7 @@ pub use clock::SystemClock;
 pub use config::{AssumeRoles, Config, ConfigError};
 pub use keys::IssuedKeys;
 pub use log::log_as;
+pub use notices::{LogGroups, StatusEvents};
 pub use queue::{BodyError, SqsQueue, read_body};
 pub use remains::{Gone, Remains, RemoveError};
 pub use s3::{S3Blobs, S3Error};

@@ -34,9 +34,13 @@ mod connections;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 #[cfg(feature = "http-client")]
+mod event_bus;
+#[cfg(feature = "http-client")]
 mod http;
 #[cfg(feature = "keys")]
 mod keys;
+#[cfg(feature = "http-client")]
+mod logs;
 #[cfg(feature = "sdk")]
 mod role;
 #[cfg(feature = "sdk")]
@@ -55,6 +59,8 @@ pub use client::{CallError, ServiceClient, escaped};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
 pub use endpoint::{EndpointError, Endpoints, Service};
+#[cfg(feature = "http-client")]
+pub use event_bus::{BusEvent, EventBus, EventBusError};
 pub use host::{FunctionHost, HostAnswer, HostCall};
 #[cfg(feature = "http-client")]
 pub use http::{HttpAnswer, HttpClient, HttpError};
@@ -64,6 +70,8 @@ pub use keys::Keys;
 pub use lambda::Lambda;
 #[cfg(feature = "lambda")]
 pub use lambda::LambdaClient;
+#[cfg(feature = "http-client")]
+pub use logs::{CloudWatchLogs, LogEvent, LogsError};
 pub use mock::{MockError, Mocks, UnknownTestCase};
 pub use sfn::Sfn;
 #[cfg(feature = "http-client")]

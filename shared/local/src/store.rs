@@ -90,7 +90,7 @@ impl LocalStore {
         })
     }
 
-    /// The ports on this store, with `tasks` for the calls.
+    /// The ports on this store, with `tasks` for the calls, and nobody who is told of executions.
     pub fn ports(&self, tasks: Arc<dyn Tasks>) -> Ports {
         let queue = Arc::new(self.queue());
         Ports {

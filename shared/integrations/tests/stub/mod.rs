@@ -1,6 +1,6 @@
 //! A stand-in for AWS's services on loopback: answers by a function, and keeps what it was asked.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a stub that cannot answer fails its test")]
 
 mod task;
@@ -51,6 +51,15 @@ impl Stub {
         body: impl Into<Bytes>,
     ) -> Self {
         let (headers, body) = (headers.to_vec(), body.into());
+        Stub::answering_by(headers, move |_| (status, body.clone())).await
+    }
+
+    /// Answers each request with the status and body that it is given.
+    pub(crate) async fn answering_by(
+        headers: Vec<(&'static str, &'static str)>,
+        answer: impl Fn(&Asked) -> (u16, Bytes) + Send + Sync + 'static,
+    ) -> Self {
+        let answer = Arc::new(answer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -60,11 +69,12 @@ impl Stub {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 accepted.fetch_add(1, Ordering::Relaxed);
-                let (seen, headers, body) = (Arc::clone(&seen), headers.clone(), body.clone());
+                let (seen, headers, answer) = (Arc::clone(&seen), headers.clone(), Arc::clone(&answer));
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let (seen, headers, body) = (Arc::clone(&seen), headers.clone(), body.clone());
+                    let (seen, headers, answer) = (Arc::clone(&seen), headers.clone(), Arc::clone(&answer));
                     async move {
                         let asked = asked_by(request).await;
+                        let (status, body) = answer(&asked);
                         seen.lock().unwrap().push(asked);
                         let mut response = Response::builder().status(status);
                         for (name, value) in headers {
