@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use stepwell_engine::port::{Clock, Events, Tasks};
+use stepwell_engine::stored::Packing;
 use stepwell_engine::{Engine, Ports, Settings, StepFunctions};
 use stepwell_integrations::{
     Aws, DynamoDb, Integrations, Keys, Lambda, LambdaClient, Service, Sfn, Sns, Sqs, States,
@@ -109,6 +110,7 @@ fn settings(config: &Config) -> Settings {
         slice: SLICE,
         calls_max: CALLS_MAX,
         former_deliveries_are_dead: false,
+        packing: Packing::Small,
         visibility: VISIBILITY,
         receives_max: Some(config.receives_max),
         patience: PATIENCE,

@@ -15,7 +15,7 @@ use crate::meta::{End, Meta, Parent, PayloadPlace};
 use crate::port::{AppendError, FinishError, Page, Refused, Seq, Writer};
 use crate::redrive::map_run_redrives;
 use crate::run::Run;
-use crate::stored::{EncodedPage, StoredError, encode_page};
+use crate::stored::{EncodedPage, StoredError, encode_packed};
 
 /// What a port that does not answer is tried again after: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -84,7 +84,9 @@ impl Engine {
     ) -> Result<Append, DriveError> {
         let ports = &self.inner.ports;
         let (at, seq) = (ports.clock.now(), Seq(run.seq.0 + 1));
-        let EncodedPage { bytes, stored } = encode_page(seq.0, at, &proposal.records, &run.payloads);
+        let packing = self.inner.settings.packing;
+        let EncodedPage { bytes, stored } =
+            encode_packed(seq.0, at, &proposal.records, &run.payloads, packing);
         let page = Page { writer: writer.clone(), bytes };
         // Whoever is a part of something, or has begun something, settles that first, once it has ended: see `finish`.
         let alone = proposal.execution.as_ref();

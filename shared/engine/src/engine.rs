@@ -15,6 +15,7 @@ use crate::meta::Parent;
 use crate::port::{BoxError, Ports, StateMachine};
 use crate::redrive::NotRedrivable;
 use crate::run::Run;
+use crate::stored::Packing;
 
 /// How an engine works.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct Settings {
     pub patience: Duration,
     /// Executions whose fold is kept at hand.
     pub cached_runs: usize,
+    /// How pages are made smaller.
+    pub packing: Packing,
     /// Executions of one Map Run at a time at the most, whatever it asks for.
     pub map_run_children_max: u64,
     /// Whether Express executions that nothing waits for are run in memory, from a message alone: at least once, and known by
@@ -56,6 +59,7 @@ impl Default for Settings {
             receives_max: None,
             patience: Duration::from_secs(30),
             cached_runs: 128,
+            packing: Packing::Quick,
             map_run_children_max: 1_000,
             express_in_memory: false,
         }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use stepwell_aws::Store;
 use stepwell_engine::meta::Meta;
 use stepwell_engine::port::{Ports, StateMachine, TaskAnswer, TaskCall, Tasks};
+use stepwell_engine::stored::Packing;
 use stepwell_engine::{Driven, Engine, Settings, StartRequest};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{AttemptId, Outcome, Resource};
@@ -72,7 +73,10 @@ impl Account {
             events: None,
             clock: self.world.clock.clone(),
         };
-        Engine::new(ports, Settings { former_deliveries_are_dead: false, ..Settings::default() })
+        Engine::new(
+            ports,
+            Settings { former_deliveries_are_dead: false, packing: Packing::Small, ..Settings::default() },
+        )
     }
 
     pub(crate) async fn start(&self, process: &Engine) {

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use page::{Decoded, EncodedPage, decode_page, encode_page};
+pub use page::{Decoded, EncodedPage, Packing, decode_page, encode_packed, encode_page};
 pub use payloads::PayloadIndex;
 
 use crate::map_run::MapRun;

@@ -21,6 +21,16 @@ const PLAIN: u8 = 0;
 /// Second byte of a page whose body is compressed: its length in 4 bytes, little-endian, then an LZ4 block.
 const LZ4: u8 = 1;
 
+/// Second byte of a page whose body is deflated: its length in 4 bytes, little-endian, then a raw DEFLATE stream.
+const DEFLATE: u8 = 2;
+
+/// Bodies of fewer bytes fit a kilobyte with their keys, and of more are objects of a store anyway: neither is worth deflating.
+const DEFLATED_BYTES: std::ops::Range<usize> = 640..128 * 1024;
+/// DEFLATE's levels from 1 to 10: where more takes longer and gains next to nothing.
+const DEFLATE_LEVEL: u8 = 6;
+/// DEFLATE cannot shrink anything further than this.
+const DEFLATE_RATIO_MAX: usize = 1040;
+
 /// Bodies of fewer bytes are not worth compressing.
 const COMPRESSED_BYTES_MIN: usize = 512;
 /// Largest body that is read, in bytes.
@@ -47,6 +57,16 @@ enum Entry<T> {
     Earlier(PayloadPlace),
 }
 
+/// How pages are made smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Packing {
+    /// As quickly as possible: for a store where bytes cost little.
+    #[default]
+    Quick,
+    /// About half as large: for a store where each kilobyte is paid for.
+    Small,
+}
+
 /// A page's bytes, and what the index learns from them once they are committed.
 #[derive(Debug)]
 pub struct EncodedPage {
@@ -58,6 +78,17 @@ pub struct EncodedPage {
 
 /// Encodes page `seq`, written at `at`. Payloads that `index` knows are referred to.
 pub fn encode_page(seq: u64, at: Timestamp, records: &[Record], index: &PayloadIndex) -> EncodedPage {
+    encode_packed(seq, at, records, index, Packing::Quick)
+}
+
+/// The same, packed as `packing` says.
+pub fn encode_packed(
+    seq: u64,
+    at: Timestamp,
+    records: &[Record],
+    index: &PayloadIndex,
+    packing: Packing,
+) -> EncodedPage {
     let mut table = Table::new(seq, index);
     let mut payloads = Vec::with_capacity(records.len());
     for record in records {
@@ -69,7 +100,24 @@ pub fn encode_page(seq: u64, at: Timestamp, records: &[Record], index: &PayloadI
     plain.extend_from_slice(&[VERSION, PLAIN]);
     let plain = postcard::to_extend(&body, plain)
         .expect("postcard writes every record into memory: none holds a sequence of unknown length");
-    EncodedPage { bytes: compressed(plain), stored: table.stored }
+    let bytes = match packing {
+        Packing::Small if DEFLATED_BYTES.contains(&plain.len()) => deflated(plain),
+        _ => compressed(plain),
+    };
+    EncodedPage { bytes, stored: table.stored }
+}
+
+fn deflated(plain: Vec<u8>) -> Bytes {
+    let body = &plain[2..];
+    let small = miniz_oxide::deflate::compress_to_vec(body, DEFLATE_LEVEL);
+    if small.len() + 6 >= plain.len() {
+        return plain.into();
+    }
+    let mut bytes = Vec::with_capacity(6 + small.len());
+    bytes.extend_from_slice(&[VERSION, DEFLATE]);
+    bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&small);
+    bytes.into()
 }
 
 fn compressed(plain: Vec<u8>) -> Bytes {
@@ -174,6 +222,10 @@ pub fn decode_page(
             plain = decompressed(body)?;
             &plain
         }
+        [VERSION, DEFLATE, body @ ..] => {
+            plain = inflated(body)?;
+            &plain
+        }
         [VERSION, ..] | [] => return Err(damaged("its head")),
         [version, ..] => return Err(StoredError::Version { what: "page", version: *version }),
     };
@@ -242,6 +294,17 @@ fn has_bounded_names(record: &Record, payloads: usize) -> bool {
         }
         _ => true,
     }
+}
+
+fn inflated(body: &[u8]) -> Result<Vec<u8>, StoredError> {
+    let (length, stream) = body.split_first_chunk::<4>().ok_or_else(|| damaged("its length is missing"))?;
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > BODY_BYTES_MAX || length / DEFLATE_RATIO_MAX > stream.len() {
+        return Err(damaged("its length"));
+    }
+    let plain = miniz_oxide::inflate::decompress_to_vec_with_limit(stream, length);
+    let plain = plain.map_err(|error| damaged(&error.to_string()))?;
+    if plain.len() == length { Ok(plain) } else { Err(damaged("its length")) }
 }
 
 fn decompressed(body: &[u8]) -> Result<Vec<u8>, StoredError> {
