@@ -10,12 +10,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use stepwell_engine::meta::{End, Meta, Parked, RunId};
 use stepwell_engine::port::{Page, Seq, Writer};
-use stepwell_engine::stored::{decode_end, decode_meta, encode_end, encode_meta};
+use stepwell_engine::stored::{decode_end, encode_end};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{Claimant, ErrorOutput, Timestamp};
 
 use crate::blobs::{Bodies, Kind};
 use crate::error::StoreError;
+use crate::head::{head, read_head};
 use crate::item::{Fields, Item, binary, key, number, text};
 use crate::listing;
 use crate::store::LAST;
@@ -70,12 +71,6 @@ pub(crate) async fn meta_item(bodies: &Bodies, meta: &Meta) -> Result<Item, Stor
     Ok(item)
 }
 
-/// What of a META never changes within an epoch.
-pub(crate) fn head(meta: &Meta) -> AttributeValue {
-    let head = Meta { input: Payload::default(), end: None, parked: None, ..meta.clone() };
-    binary(encode_meta(&head))
-}
-
 /// The attributes of an end.
 pub(crate) async fn end_attributes(
     bodies: &Bodies,
@@ -89,7 +84,7 @@ pub(crate) async fn end_attributes(
 
 /// Reads a whole META.
 pub(crate) async fn read_meta(bodies: &Bodies, item: &Item) -> Result<Meta, StoreError> {
-    let mut meta = decode_meta(item.bytes("head")?)?;
+    let mut meta = read_head(item)?;
     let owner = owner(meta.run);
     let input = bodies.fetch(&owner, item.attribute("input_body")?).await?;
     let input = std::str::from_utf8(&input).map_err(|error| StoreError::damaged("input_body", error))?;
@@ -103,7 +98,7 @@ pub(crate) async fn read_meta(bodies: &Bodies, item: &Item) -> Result<Meta, Stor
 
 /// Reads what an index has of a META: neither input nor output nor error.
 pub(crate) fn read_listed(item: &Item) -> Result<Arc<Meta>, StoreError> {
-    let mut meta = decode_meta(item.bytes("head")?)?;
+    let mut meta = read_head(item)?;
     if item.contains_key("brief") {
         meta.end = Some(decode_end(item.bytes("brief")?)?);
     }

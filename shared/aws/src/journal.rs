@@ -20,9 +20,10 @@ use stepwell_interpreter::Timestamp;
 use crate::blobs::{BlobError, NO_BUCKET};
 use crate::error::StoreError;
 use crate::executions::{
-    META, PAGE, end_attributes, expiry, head, meta_item, page_item, page_sort, pages_end, parked_attribute,
+    META, PAGE, end_attributes, expiry, meta_item, page_item, page_sort, pages_end, parked_attribute,
     read_meta, read_page, run_text, same_page,
 };
+use crate::head::head;
 use crate::item::{Fields, Item, Write, Written, key, number, text};
 use crate::listing;
 use crate::machines::maybe;

@@ -14,6 +14,7 @@ mod clock;
 mod config;
 mod error;
 mod executions;
+mod head;
 mod item;
 mod journal;
 mod keys;
