@@ -152,30 +152,43 @@ pub(super) async fn answer(
     }
     let target = format!("{}{operation}", Api::TARGET_PREFIX);
     let call = Call { target: &target, body: &body, trace_header: request.trace_header(), parent: None };
-    let answer = response(&api.answer(call).await);
+    let reply = api.answer(call).await;
+    let answer = response(&reply);
     if answer.len() <= ANSWER_BYTES_MAX {
         return Ok(answer);
     }
-    Ok(smaller(&api, operation, call).await)
+    // Nothing else is that large, and nothing else may be asked for twice.
+    if operation == "GetExecutionHistory"
+        && let Some(answer) = shorter(&api, call, reply, answer.len()).await
+    {
+        return Ok(answer);
+    }
+    let error = Error::Internal("the answer is larger than a function's may be".into());
+    Ok(response(&api.refuse(&error)))
 }
 
-/// The answer with fewer items to a request whose answer was larger than a function's may be.
-async fn smaller(api: &Api, operation: &str, call: Call<'_>) -> String {
+/// As much of a history as fits into a function's answer, where what was asked for does not.
+async fn shorter(api: &Api, call: Call<'_>, mut reply: Reply, mut bytes: usize) -> Option<String> {
     let text = String::from_utf8_lossy(call.body);
-    let request = stepwell_expr::json::parse(&text).unwrap_or_default();
-    let asked = request.get("maxResults").and_then(Value::as_i64).filter(|asked| *asked > 0);
-    let mut items = asked.unwrap_or(100);
-    // What only reads may be asked again.
-    let is_listing = operation.starts_with("List") || operation == "GetExecutionHistory";
-    while is_listing && items > 1 {
-        items /= 4;
-        let Ok(body) = Members::with_max_results(&request, items.max(1)) else { break };
-        let answer = response(&api.answer(Call { body: body.as_bytes(), ..call }).await);
+    let request = stepwell_expr::json::parse(&text).ok()?;
+    loop {
+        let events = occurrences(&reply.body, br#""previousEventId":"#);
+        // A quarter less than would fit if all were alike.
+        let items = events * (ANSWER_BYTES_MAX / 1024) / (bytes / 1024) * 3 / 4;
+        let items = items.clamp(1, events.checked_sub(1).filter(|fewer| *fewer > 0)?);
+        let body = Members::with_max_results(&request, i64::try_from(items).ok()?).ok()?;
+        reply = api.answer(Call { body: body.as_bytes(), ..call }).await;
+        let answer = response(&reply);
         if answer.len() <= ANSWER_BYTES_MAX {
-            return answer;
+            return Some(answer);
         }
+        bytes = answer.len();
     }
-    response(&api.refuse(&Error::Internal("the answer is larger than a function's may be".into())))
+}
+
+/// How often `part` stands in `bytes`.
+fn occurrences(bytes: &[u8], part: &[u8]) -> usize {
+    bytes.windows(part.len()).filter(|window| *window == part).count()
 }
 
 /// A reply, as all three take it.

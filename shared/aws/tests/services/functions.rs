@@ -434,6 +434,64 @@ async fn what_is_done_with_is_deleted_while_others_go_on() {
     assert_eq!(deleted.len(), 1, "{requests:?}");
 }
 
+#[tokio::test]
+async fn an_answer_that_is_too_large_for_a_function_is_cut() {
+    let pass = |n: usize| match n {
+        20 => json!({ "Type": "Pass", "End": true }),
+        n => json!({ "Type": "Pass", "Next": format!("P{}", n + 1) }),
+    };
+    let states: serde_json::Map<_, _> = (1..=20).map(|n| (format!("P{n}"), pass(n))).collect();
+    let account = Account::with(json!({ "StartAt": "P1", "States": states })).await;
+    let input = json!({ "text": "\\".repeat(25_000) });
+    let start = json!({ "stateMachineArn": MACHINE, "name": "a", "input": input });
+    account.start(&start).await.expect("started");
+    account.drive().await;
+    let arn = "arn:aws:states:us-east-1:123456789012:execution:orders:a";
+    let mut request = json!({ "executionArn": arn, "maxResults": 1000 });
+    let mut events = 0;
+    loop {
+        let event = http_api("GetExecutionHistory", &request).to_string();
+        let event = Event::new(&event, "request", account.deadline());
+        let answer = lambda::api(&account.sandbox(), event).await.expect("there is an answer");
+        assert!(answer.len() < 6 * 1024 * 1024, "{} bytes", answer.len());
+        let answer: Value = serde_json::from_str(&answer).expect("it is JSON");
+        let body: Value =
+            serde_json::from_str(answer["body"].as_str().expect("it has one")).expect("it is JSON");
+        events += body["events"].as_array().expect("it is a history").len();
+        let Some(next) = body.get("nextToken") else { break };
+        request["nextToken"] = next.clone();
+    }
+    assert_eq!(events, 42);
+}
+
+#[tokio::test]
+async fn an_invocation_may_name_an_operation() {
+    let account = Account::with(tasks(1)).await;
+    let deadline = account.deadline();
+    let api = async |event: Value| {
+        let event = event.to_string();
+        let answer = lambda::api(&account.sandbox(), Event::new(&event, "r", deadline)).await?;
+        Ok::<Value, Failure>(serde_json::from_str(&answer).expect("it is JSON"))
+    };
+    let listed = api(json!({ "operation": "ListStateMachines", "maxResults": 5 })).await.expect("listed");
+    assert_eq!(listed["stateMachines"][0]["stateMachineArn"], MACHINE);
+    let refused = api(json!({ "operation": "DescribeStateMachine", "stateMachineArn": "x" })).await;
+    assert_eq!(refused.expect_err("it is no ARN").error_type, "InvalidArn");
+    let unknown = api(json!({ "operation": "Dance" })).await.expect_err("it is no operation");
+    assert_eq!(unknown.error_type, "UnknownOperationException");
+    assert!(api(json!({ "hello": 1 })).await.is_err());
+
+    let definition = json!({ "StartAt": "P", "States": { "P": { "Type": "Pass", "End": true } } });
+    let quick = json!({ "operation": "CreateStateMachine", "name": "quick", "type": "EXPRESS",
+        "definition": definition, "roleArn": "arn:aws:iam::123456789012:role/r" });
+    let arn = api(quick).await.expect("created")["stateMachineArn"].clone();
+    let start = json!({ "operation": "StartSyncExecution", "stateMachineArn": arn, "input": [1] });
+    let run = account.start(&start).await.expect("it ran");
+    assert_eq!((&run["status"], &run["output"]), (&json!("SUCCEEDED"), &json!("[1]")));
+    let other = account.start(&json!({ "operation": "StopExecution" })).await.expect_err("not here");
+    assert_eq!(other.error_type, "UnknownOperationException");
+}
+
 #[test]
 fn everything_may_be_awaited_on_any_thread() {
     fn send<T: Send>(_: impl Fn(&'static Assembly, Event<'static>) -> T) {}
