@@ -135,6 +135,15 @@ impl Bodies {
         }
     }
 
+    /// Deletes the object that an attribute names, which no item does: its own was not written. What is not deleted is waste, and no
+    /// more.
+    pub(crate) async fn forget(&self, owner: &str, attribute: Option<&AttributeValue>) {
+        let (Some(blobs), Some(AttributeValue::S(hash))) = (&self.blobs, attribute) else { return };
+        if let Err(error) = blobs.delete_one(&key(owner, hash)).await {
+            tracing::debug!(owner, hash, %error, "an object that nothing names is left");
+        }
+    }
+
     /// What an attribute stands for.
     pub(crate) async fn fetch(&self, owner: &str, attribute: &AttributeValue) -> Result<Bytes, StoreError> {
         let expected = match attribute {

@@ -20,7 +20,7 @@ use stepwell_interpreter::Timestamp;
 use crate::blobs::{BlobError, NO_BUCKET};
 use crate::error::StoreError;
 use crate::executions::{
-    META, PAGE, end_attributes, expiry, meta_item, page_item, page_sort, pages_end, parked_attribute,
+    META, PAGE, end_attributes, expiry, meta_item, owner, page_item, page_sort, pages_end, parked_attribute,
     read_meta, read_page, run_text, same_page,
 };
 use crate::head::head;
@@ -127,7 +127,9 @@ impl DynamoJournal {
 
     async fn try_put_meta(&self, meta: &Meta) -> Result<Option<Arc<Meta>>, StoreError> {
         let now = self.table.clock.now().0.div_euclid(1000);
-        let put = Write::put(meta_item(&self.table.bodies, meta).await?)
+        let item = meta_item(&self.table.bodies, meta).await?;
+        let input = item.get("input_body").cloned();
+        let put = Write::put(item)
             .when(format!("attribute_not_exists(pk) OR {EXPIRES} < :now"))
             .with(":now", number(now));
         let there = match self.table.write(put).await? {
@@ -139,7 +141,10 @@ impl DynamoJournal {
             },
         };
         match there {
-            Some(there) if there.run != meta.run => Ok(Some(there)),
+            Some(there) if there.run != meta.run => {
+                self.table.bodies.forget(&owner(meta.run), input.as_ref()).await;
+                Ok(Some(there))
+            }
             _ => {
                 self.remember(meta);
                 Ok(None)
@@ -161,7 +166,12 @@ impl DynamoJournal {
         match self.table.write(Write::put(item.clone()).when_absent()).await? {
             Written::Done => Ok(Appended::Done),
             Written::Not(Some(there)) if same_page(&there, &item) => Ok(Appended::Done),
-            Written::Not(_) => Ok(Appended::Conflict),
+            Written::Not(there) => {
+                if there.as_ref().and_then(|there| there.get("body")) != item.get("body") {
+                    self.table.bodies.forget(&owner(run), item.get("body")).await;
+                }
+                Ok(Appended::Conflict)
+            }
         }
     }
 

@@ -184,6 +184,27 @@ async fn what_is_large_is_an_object_and_its_item_stays_small() {
 }
 
 #[tokio::test]
+async fn what_was_not_written_leaves_no_object() {
+    let world = World::new().await;
+    let journal = world.store().journal;
+    let large = |letter: &str| format!("\"{}\"", letter.repeat(20_000));
+    journal.put_meta(meta("a", 1, 1_000, &large("x"))).await.expect("put");
+    let exists = journal.put_meta(meta("a", 2, 1_000, &large("x"))).await;
+    assert!(matches!(exists, Err(PutMetaError::Exists(_))), "{exists:?}");
+    assert_eq!(world.blobs.objects().len(), 1);
+    let execution = arn("a");
+    let append = |writer, byte| journal.append(&execution, RunId(1), Seq(1), page(writer, &[byte; 20_000]));
+    append(1, 1).await.expect("appended");
+    assert!(matches!(append(2, 2).await, Err(AppendError::Conflict { .. })));
+    assert_eq!(world.blobs.objects().len(), 2);
+    // Of the same bytes there is one object, which the winner's item names.
+    assert!(matches!(append(3, 1).await, Err(AppendError::Conflict { .. })));
+    append(1, 1).await.expect("it is its own");
+    assert_eq!(world.blobs.objects().len(), 2);
+    journal.load(&execution, None).await.expect("every object is there");
+}
+
+#[tokio::test]
 async fn without_a_bucket_what_fits_no_item_is_refused() {
     let world = World::new().await;
     let journal = Store::new(stepwell_aws::Options { blobs: None, ..world.options() }).journal;
