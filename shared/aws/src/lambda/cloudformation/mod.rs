@@ -247,3 +247,5 @@ fn object<const N: usize>(members: [(&'static str, Value); N]) -> Value {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turned;
