@@ -262,18 +262,23 @@ async fn every_kind_of_event_starts_an_execution() {
     }
     let rule = json!({ "stateMachineArn": MACHINE, "event": event_bridge("e2") });
     account.start(&rule).await.expect("started");
+    // What the macro makes of rules and schedules with an input of their own.
+    let target = json!({ "stateMachineArn": MACHINE, "eventId": "e3", "input": { "own": true } });
+    account.start(&target).await.expect("started");
 
     account.drive().await;
-    for name in ["http", "rest", "request-1", "e1", "e2"] {
+    for name in ["http", "rest", "request-1", "e1", "e2", "e3"] {
         let described = account.describe(name).await;
         assert_eq!(described["status"], "SUCCEEDED", "{name}: {described}");
     }
     assert_eq!(account.describe("http").await["output"], r#"{"n":1.10}"#);
-    assert_eq!(account.lambda.payloads().len(), 5);
+    assert_eq!(account.describe("e3").await["output"], r#"{"own":true}"#);
+    assert_eq!(account.lambda.payloads().len(), 6);
     // After its end an event may still be delivered again.
     account.start(&event_bridge("e1")).await.expect("it was started before");
+    account.start(&target).await.expect("it was started before");
     account.drive().await;
-    assert_eq!(account.lambda.payloads().len(), 5);
+    assert_eq!(account.lambda.payloads().len(), 6);
 
     let missing = json!({ "stateMachineArn": format!("{MACHINE}-not") });
     let failure = account.start(&missing).await.expect_err("there is no such machine");
