@@ -143,27 +143,28 @@ impl Template<'_> {
 
     /// The role that may invoke `start`, for whoever needs one.
     pub(super) fn add_start_role(&mut self) {
-        let statement =
-            |members: Value| object([("Version", "2012-10-17".into()), ("Statement", vec![members].into())]);
-        let services = ["scheduler.amazonaws.com", "apigateway.amazonaws.com"];
-        let services: Vec<Value> = services.into_iter().map(Value::from).collect();
-        let trust = statement(object([
-            ("Effect", "Allow".into()),
-            ("Principal", object([("Service", services.into())])),
-            ("Action", "sts:AssumeRole".into()),
-            (
-                "Condition",
-                object([(
-                    "StringEquals",
-                    object([("aws:SourceAccount", object([("Ref", "AWS::AccountId".into())]))]),
-                )]),
-            ),
-        ]));
-        let policy = statement(object([
+        let document = |statements: Vec<Value>| {
+            object([("Version", "2012-10-17".into()), ("Statement", statements.into())])
+        };
+        let account = object([("aws:SourceAccount", object([("Ref", "AWS::AccountId".into())]))]);
+        let trust = document(vec![
+            object([
+                ("Effect", "Allow".into()),
+                ("Principal", object([("Service", "scheduler.amazonaws.com".into())])),
+                ("Action", "sts:AssumeRole".into()),
+                ("Condition", object([("StringEquals", account)])),
+            ]),
+            object([
+                ("Effect", "Allow".into()),
+                ("Principal", object([("Service", "apigateway.amazonaws.com".into())])),
+                ("Action", "sts:AssumeRole".into()),
+            ]),
+        ]);
+        let policy = document(vec![object([
             ("Effect", "Allow".into()),
             ("Action", "lambda:InvokeFunction".into()),
             ("Resource", self.names.start.into()),
-        ]));
+        ])]);
         let policy = object([("PolicyName", "start".into()), ("PolicyDocument", policy)]);
         let properties = object([("AssumeRolePolicyDocument", trust), ("Policies", vec![policy].into())]);
         self.add(START_ROLE, object([("Type", "AWS::IAM::Role".into()), ("Properties", properties)]));
