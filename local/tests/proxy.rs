@@ -184,7 +184,7 @@ async fn each_operation_goes_its_way_signed_anew() {
         ("SendTaskSuccess", &gateway, "/prod%20x/SendTaskSuccess", "execute-api"),
         ("SendTaskFailure", &gateway, "/prod%20x/SendTaskFailure", "execute-api"),
         ("SendTaskHeartbeat", &gateway, "/prod%20x/SendTaskHeartbeat", "execute-api"),
-        ("ListStateMachines", &gateway, "/prod%20x/", "execute-api"),
+        ("ListStateMachines", &gateway, "/prod%20x/ListStateMachines", "execute-api"),
         ("StartSyncExecution", &function, "/", "lambda"),
         ("TestState", &function, "/", "lambda"),
         ("GetActivityTask", &function, "/", "lambda"),

@@ -97,6 +97,16 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The operation that the route is for, whose permission the caller was asked for. Routes of the users' own are for none.
+    fn routed(&self) -> Option<&'a str> {
+        let parameters = self.event.get("pathParameters");
+        let named = parameters.and_then(|parameters| parameters.get("operation")?.as_str());
+        named.or_else(|| {
+            let last = self.path.rsplit('/').next()?;
+            [STARTS, CALLBACKS].into_iter().flatten().any(|own| own.contains(&last)).then_some(last)
+        })
+    }
+
     /// The body.
     ///
     /// # Errors
@@ -135,9 +145,15 @@ pub(super) async fn answer(
     let time = if request.is_direct { time } else { time.for_caller(GATEWAY, &*assembly.clock) };
     let api = assembly.api.until(time.deadline);
     let operation = request.operation();
+    let shown = || operation.chars().take(100).collect::<String>();
+    if let Some(routed) = request.routed().filter(|routed| *routed != operation) {
+        let routed: String = routed.chars().take(100).collect();
+        let error =
+            Error::UnknownOperation(format!("'{}' is not what this path is for: '{routed}'", shown()));
+        return Ok(response(&api.refuse(&error)));
+    }
     if offered.is_some_and(|offered| !offered.contains(&operation)) {
-        let shown: String = operation.chars().take(100).collect();
-        let error = Error::UnknownOperation(format!("'{shown}' is no operation of this function"));
+        let error = Error::UnknownOperation(format!("'{}' is no operation of this function", shown()));
         return Ok(response(&api.refuse(&error)));
     }
     let body = match request.body() {
@@ -266,6 +282,22 @@ mod tests {
         check(http, "ListStateMachines", "{}", false, false);
         let url = include_str!("../../tests/events/function-url.json");
         check(url, "StartSyncExecution", "{}", true, true);
+    }
+
+    #[test]
+    fn a_route_is_for_the_operation_that_it_names() {
+        let check = |path: &str, parameters: &str, expected: Option<&str>| {
+            let event = format!(
+                r#"{{"version":"2.0","rawPath":"{path}","pathParameters":{parameters},
+                    "requestContext":{{"http":{{"method":"POST","path":"{path}"}}}}}}"#
+            );
+            with_request(&event, |request| assert_eq!(request.unwrap().routed(), expected, "{event}"));
+        };
+        check("/", "null", None);
+        check("/ListExecutions", r#"{"operation":"ListExecutions"}"#, Some("ListExecutions"));
+        check("/prod/StartExecution", "null", Some("StartExecution"));
+        check("/SendTaskHeartbeat", "{}", Some("SendTaskHeartbeat"));
+        check("/orders/start", r#"{"id":"7"}"#, None);
     }
 
     #[test]
