@@ -3,6 +3,7 @@
 mod api_model;
 mod architecture;
 mod bench;
+mod cdk;
 mod clients;
 mod conformance;
 mod cost;
@@ -43,6 +44,8 @@ enum Chore {
     Architecture,
     /// Check the template that deploys Stepwell: the SAM CLI, cfn-lint, checkov, and whether it fits the code
     Infra,
+    /// Check the CDK constructs: their tests, the example, cdk-nag
+    Cdk,
     /// Check the dependencies' licences and sources with cargo-deny, installing it if need be
     Deny,
     /// Time the workloads against a server of our own, or price them in AWS (`bench cost`)
@@ -63,6 +66,7 @@ fn main() -> Result<ExitCode> {
         Chore::Examples => examples::run(&shell::stepwell("dev")?)?,
         Chore::Architecture => architecture::check()?,
         Chore::Infra => infra::run()?,
+        Chore::Cdk => cdk::run()?,
         Chore::Deny => test::deny()?,
         Chore::Bench(args) => bench::run(&args)?,
         Chore::Models(args) => models::run(&args)?,

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::shell::{self, cargo, root, target, works};
-use crate::{architecture, clients, conformance, examples, infra};
+use crate::{architecture, cdk, clients, conformance, examples, infra};
 
 /// Which tests.
 #[derive(clap::Args)]
@@ -34,6 +34,7 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
     if !quick {
         deny()?;
         infra::run()?;
+        cdk::run()?;
         conformance::run(&conformance::Args::default(), &program)?;
         clients::run(&clients::Args::default(), &program)?;
     }
