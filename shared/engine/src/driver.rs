@@ -159,12 +159,13 @@ impl<'e> Driver<'e> {
             self.engine.keep(run);
             return Ok(Driven::Done);
         }
+        // Of the machine, how it is logged is then at hand, too.
+        let definition = self.engine.definition_of(&run.meta).await?;
         self.audience = self.engine.audience_of(&run.meta).await?;
         if run.epoch() > self.message.epoch {
             self.engine.put_right(&mut run).await?;
             return self.moved_on(run).await;
         }
-        let definition = self.engine.definition_of(&run.meta).await?;
         if let Some(driven) = self.bury_first(&mut run, &definition).await? {
             return Ok(driven);
         }

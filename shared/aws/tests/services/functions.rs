@@ -59,6 +59,8 @@ struct Account {
     world: World,
     stub: Stub,
     lambda: Lambda,
+    /// CloudWatch Logs and EventBridge, to which any answer is a good one.
+    told: Lambda,
 }
 
 impl Account {
@@ -66,13 +68,20 @@ impl Account {
         let world = World::new().await;
         let stub = Stub::new(world.clock.clone());
         let lambda = Lambda::new(world.clock.clone()).await;
-        Account { world, stub, lambda }
+        let told = Lambda::new(world.clock.clone()).await;
+        Account { world, stub, lambda, told }
     }
 
     /// One with a machine.
     async fn with(definition: Value) -> Self {
+        Account::with_more(definition, json!({})).await
+    }
+
+    /// The same, with more members of CreateStateMachine.
+    async fn with_more(definition: Value, more: Value) -> Self {
         let account = Account::new().await;
-        let request = json!({ "name": "orders", "definition": definition.to_string(), "roleArn": "arn:aws:iam::123456789012:role/r" });
+        let mut request = json!({ "name": "orders", "definition": definition.to_string(), "roleArn": "arn:aws:iam::123456789012:role/r" });
+        request.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         let created = account.http("CreateStateMachine", request).await;
         assert_eq!(created["stateMachineArn"], MACHINE, "{created}");
         account
@@ -87,7 +96,9 @@ impl Account {
                 "AWS_SECRET_ACCESS_KEY" => "test",
                 "AWS_ENDPOINT_URL_DYNAMODB" => self.world.endpoint(),
                 "AWS_ENDPOINT_URL_LAMBDA" => &self.lambda.endpoint,
+                "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS" | "AWS_ENDPOINT_URL_EVENTBRIDGE" => &self.told.endpoint,
                 "AWS_ENDPOINT_URL" => "http://stub",
+                "STEPWELL_STATUS_EVENTS" => "on",
                 "STEPWELL_ACCOUNT_ID" => "123456789012",
                 "STEPWELL_TABLE" => TABLE,
                 "STEPWELL_QUEUE_URL" => "http://stub/queue",
@@ -495,6 +506,70 @@ async fn an_invocation_may_name_an_operation() {
     assert_eq!((&run["status"], &run["output"]), (&json!("SUCCEEDED"), &json!("[1]")));
     let other = account.start(&json!({ "operation": "StopExecution" })).await.expect_err("not here");
     assert_eq!(other.error_type, "UnknownOperationException");
+}
+
+/// How a machine of `machine_type` is logged: everything.
+fn logged(machine_type: &str) -> Value {
+    let group = json!({ "logGroupArn": "arn:aws:logs:us-east-1:123456789012:log-group:g:*" });
+    let destinations = json!([{ "cloudWatchLogsLogGroup": group }]);
+    let logging = json!({ "level": "ALL", "includeExecutionData": true, "destinations": destinations });
+    json!({ "type": machine_type, "loggingConfiguration": logging })
+}
+
+impl Account {
+    /// The types of the events that were logged, and the statuses that were told.
+    fn told(&self) -> (Vec<String>, Vec<String>) {
+        let bodies = self.told.payloads();
+        let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        let texts = |members: [&str; 3]| {
+            let [list, text, member] = members;
+            let all =
+                bodies.iter().flat_map(|body| parse(body)[list].as_array().cloned().unwrap_or_default());
+            let read = |one: Value| parse(one[text].as_str().unwrap_or_default())[member].clone();
+            all.map(|one| read(one).as_str().unwrap_or_default().to_owned()).collect()
+        };
+        (texts(["logEvents", "message", "type"]), texts(["Entries", "Detail", "status"]))
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_and_told() {
+    let account = Account::with_more(tasks(1), logged("STANDARD")).await;
+    account.start(&json!({ "stateMachineArn": MACHINE, "name": "a" })).await.expect("started");
+    account.drive().await;
+    let expected = [
+        "ExecutionStarted",
+        "TaskStateEntered",
+        "LambdaFunctionScheduled",
+        "LambdaFunctionStarted",
+        "LambdaFunctionSucceeded",
+        "TaskStateExited",
+        "ExecutionSucceeded",
+    ];
+    assert_eq!(
+        account.told(),
+        (expected.map(str::to_owned).into(), vec!["RUNNING".into(), "SUCCEEDED".into()])
+    );
+}
+
+#[tokio::test]
+async fn an_express_execution_touches_no_table() {
+    let account = Account::with_more(tasks(2), logged("EXPRESS")).await;
+    account.world.wire.take();
+    account.start(&json!({ "stateMachineArn": MACHINE, "name": "a" })).await.expect("started");
+    account.drive().await;
+    let requests = account.world.wire.take();
+    let reads = ["GetItem", "Query", "BatchGetItem"];
+    assert!(requests.iter().all(|name| reads.contains(&name.as_str())), "{requests:?}");
+    let (logged, told) = account.told();
+    assert_eq!(
+        (logged.len(), logged.last().map(String::as_str)),
+        (12, Some("ExecutionSucceeded")),
+        "{logged:?}"
+    );
+    assert!(told.is_empty(), "Express executions have no status events: {told:?}");
+    assert_eq!(account.lambda.payloads().len(), 2);
+    assert!(account.receive().is_empty());
 }
 
 #[test]
