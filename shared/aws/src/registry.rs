@@ -237,6 +237,17 @@ impl Registry for DynamoRegistry {
         self.table.machine_at((MACHINES, arn), arn).await.map_err(unavailable)
     }
 
+    async fn machine_lately(&self, arn: &str) -> Result<Option<Arc<StateMachine>>, RegistryError> {
+        let table = &self.table;
+        let read = async {
+            match table.item_lately(MACHINES, arn).await? {
+                Some(item) => read_machine(&table.bodies, arn, &item).await.map(Some),
+                None => table.machine_at((MACHINES, arn), arn).await,
+            }
+        };
+        read.await.map_err(unavailable)
+    }
+
     async fn revision(&self, arn: &str, revision: &str) -> Result<Option<Arc<StateMachine>>, RegistryError> {
         self.table.machine_at((arn, &revision_sort(revision)), arn).await.map_err(unavailable)
     }

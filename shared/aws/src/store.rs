@@ -1,4 +1,4 @@
-//! Requests to the table. Every read here is strongly consistent.
+//! Requests to the table. Every read here is strongly consistent, but for one that says otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,8 +67,17 @@ pub(crate) const LAST: char = '\u{10FFFF}';
 impl Table {
     /// The item of this key.
     pub(crate) async fn item(&self, partition: &str, sort: &str) -> Result<Option<Item>, StoreError> {
+        self.get(partition, sort, true).await
+    }
+
+    /// The same as it is now or was a moment ago, for half the price.
+    pub(crate) async fn item_lately(&self, partition: &str, sort: &str) -> Result<Option<Item>, StoreError> {
+        self.get(partition, sort, false).await
+    }
+
+    async fn get(&self, partition: &str, sort: &str, consistent: bool) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key(partition, sort)));
-        let found = get.consistent_read(true).send().await;
+        let found = get.consistent_read(consistent).send().await;
         found.map(|found| found.item).map_err(|error| StoreError::of("GetItem", error))
     }
 

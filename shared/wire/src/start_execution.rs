@@ -72,7 +72,7 @@ impl Start {
     /// [`Error::StateMachineDoesNotExist`], [`Error::Validation`].
     pub(crate) async fn target(&self, api: &Api) -> Result<Target, Error> {
         check_unlabelled(&self.arn)?;
-        api.target(&self.arn, |alias| alias.pick(api.clock().random())).await
+        api.target_lately(&self.arn, |alias| alias.pick(api.clock().random())).await
     }
 
     /// What the engine is asked, once the machine is known.

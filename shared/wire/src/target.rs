@@ -104,6 +104,31 @@ impl Api {
     ) -> Result<Target, Error> {
         let missing = || Error::StateMachineDoesNotExist(arn.text().to_string());
         let machine = self.own_machine(arn).await?.ok_or_else(missing)?;
+        self.led_to(arn, machine, choose).await
+    }
+
+    /// The same for a start, which may run the definition of a moment ago.
+    ///
+    /// # Errors
+    /// As [`Api::target`].
+    pub(crate) async fn target_lately(
+        &self,
+        arn: &StateMachineArn,
+        choose: impl FnOnce(&Alias) -> u64,
+    ) -> Result<Target, Error> {
+        let missing = || Error::StateMachineDoesNotExist(arn.text().to_string());
+        let registry = &self.engine().ports().registry;
+        let machine = if arn.is_here() { registry.machine_lately(arn.machine()).await? } else { None };
+        self.led_to(arn, machine.ok_or_else(missing)?, choose).await
+    }
+
+    async fn led_to(
+        &self,
+        arn: &StateMachineArn,
+        machine: Arc<StateMachine>,
+        choose: impl FnOnce(&Alias) -> u64,
+    ) -> Result<Target, Error> {
+        let missing = || Error::StateMachineDoesNotExist(arn.text().to_string());
         let registry = &self.engine().ports().registry;
         let (number, alias_arn) = match arn.qualifier() {
             Qualifier::None => return Ok(Target { machine, version: None, alias_arn: None }),

@@ -84,6 +84,20 @@ async fn versions_from_many_processes_have_numbers_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_start_asks_for_a_machine_at_half_the_price_and_never_misses_one() {
+    let world = World::new().await;
+    let registry = world.store().registry;
+    let one = Arc::new(machine("one", "{}"));
+    registry.create(one.clone(), None).await.expect("created");
+    world.wire.take();
+    assert_eq!(registry.machine_lately(&one.arn).await.expect("the store answers"), Some(one));
+    assert_eq!(world.wire.take(), ["GetItem"]);
+    // A copy that lags behind may lack what was just created.
+    assert_eq!(registry.machine_lately("another").await.expect("the store answers"), None);
+    assert_eq!(world.wire.take(), ["GetItem", "GetItem"]);
+}
+
+#[tokio::test]
 async fn a_definition_of_a_megabyte_is_kept() {
     let world = World::new().await;
     let registry = world.store().registry;

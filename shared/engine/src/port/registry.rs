@@ -45,6 +45,15 @@ pub trait Registry: Send + Sync {
     /// [`RegistryError::Unavailable`].
     async fn machine(&self, arn: &str) -> Result<Option<Arc<StateMachine>>, RegistryError>;
 
+    /// The same for a start, which may run the definition of a moment ago (API: UpdateStateMachine): an adapter to which that is
+    /// cheaper may answer from a copy that lags behind, but never that there is no such machine.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`].
+    async fn machine_lately(&self, arn: &str) -> Result<Option<Arc<StateMachine>>, RegistryError> {
+        self.machine(arn).await
+    }
+
     /// The definition text of a revision that an execution started with, which outlives its machine. Status and tags are not
     /// kept up to date in it.
     ///
