@@ -16,7 +16,7 @@ use stepwell_wire::{Api, TaskCalls};
 
 use crate::{
     Blobs, Config, IssuedKeys, LogGroups, Options, S3Blobs, Schedules, SqsQueue, StatusEvents, Store,
-    SystemClock, retry,
+    SystemClock, Timers, retry,
 };
 
 /// V of PROTOCOL §1.
@@ -44,6 +44,8 @@ pub struct Assembly {
     pub queue: Arc<SqsQueue>,
     /// The table.
     pub store: Store,
+    /// What the timer function is woken for.
+    pub timers: Arc<Timers>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
     /// The access keys that are issued here, where any are.
@@ -84,11 +86,12 @@ impl Assembly {
             target: config.timer_arn.clone(),
             role: config.schedule_role_arn.clone(),
         };
+        let timers = Arc::new(store.timers(schedules));
         let ports = Ports {
             journal: store.journal.clone(),
             map_runs: store.map_runs.clone(),
             queue: queue.clone(),
-            scheduler: Arc::new(schedules),
+            scheduler: timers.clone(),
             tasks: tasks(&aws, task_calls.clone()),
             registry: store.registry.clone(),
             activities: store.activities.clone(),
@@ -100,7 +103,7 @@ impl Assembly {
         let (account, region) = (config.account.as_str().into(), config.region.as_str().into());
         let api = Api::new(engine.clone(), stepwell_wire::Settings { account, region });
         task_calls.serve(&api);
-        Assembly { config: Arc::new(config), engine, api, queue, store, clock, keys, aws }
+        Assembly { config: Arc::new(config), engine, api, queue, store, timers, clock, keys, aws }
     }
 }
 

@@ -32,6 +32,7 @@ mod s3;
 mod scheduler;
 mod store;
 pub mod table;
+mod timers;
 mod versions;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub use queue::{BodyError, SqsQueue, read_body};
 pub use remains::{Gone, Remains, RemoveError};
 pub use s3::{S3Blobs, S3Error};
 pub use scheduler::{FireError, Schedules, fire};
+pub use timers::Timers;
 
 use crate::activities::DynamoActivities;
 use crate::blobs::Bodies;
@@ -104,5 +106,10 @@ impl Store {
             remains: Remains::new(table.clone()),
             table,
         }
+    }
+
+    /// The scheduler that keeps timers here which share a schedule.
+    pub fn timers(&self, schedules: Schedules) -> Timers {
+        Timers::new(self.table.clone(), schedules)
     }
 }

@@ -14,6 +14,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::{StreamExt, TryStreamExt, stream};
 use stepwell_engine::message::Message;
 use stepwell_engine::port::{BoxError, Clock, Queue, QueueError, Refused};
 use stepwell_engine::stored::{StoredError, decode_message, encode_message};
@@ -47,6 +48,11 @@ pub struct SqsQueue {
     /// The receipts of messages that this process holds, by message id.
     receipts: Mutex<HashMap<Arc<str>, String>>,
 }
+
+/// Requests that [`SqsQueue::send_all`] makes at once.
+const REQUESTS_AT_ONCE: usize = 16;
+
+type Answered = oneshot::Receiver<Result<(), SendError>>;
 
 struct Waiting {
     body: String,
@@ -201,7 +207,8 @@ impl SqsQueue {
         }
     }
 
-    async fn try_send(&self, message: &Message, due: Option<Timestamp>) -> Result<(), SendError> {
+    /// A message as it is sent, and where its answer comes.
+    fn entry(&self, message: &Message, due: Option<Timestamp>) -> Result<(Waiting, Answered), SendError> {
         let left = due.map_or(0, |due| due.0.saturating_sub(self.clock.now().0).max(0));
         let delay_seconds = left.saturating_add(999) / 1000;
         if delay_seconds > DELAY_SECONDS_MAX {
@@ -211,9 +218,42 @@ impl SqsQueue {
         if body.len() > BYTES_MAX {
             return Err(SendError::TooLarge(body.len()));
         }
-        let (answer, mut answered) = oneshot::channel();
-        let delay_seconds = delay_seconds as i32;
-        self.waiting().push_back(Waiting { body, delay_seconds, answer });
+        let (answer, answered) = oneshot::channel();
+        Ok((Waiting { body, delay_seconds: delay_seconds as i32, answer }, answered))
+    }
+
+    /// Sends many small messages at once, in as few requests as can be.
+    ///
+    /// # Errors
+    /// [`QueueError`] where one of them was not sent; others may be.
+    pub(crate) async fn send_all(&self, messages: Vec<(Message, Timestamp)>) -> Result<(), QueueError> {
+        let mut messages = messages.into_iter().peekable();
+        let batches = std::iter::from_fn(|| {
+            messages.peek()?;
+            Some(messages.by_ref().take(BATCH).collect::<Vec<_>>())
+        });
+        let batches: Vec<_> = batches.collect();
+        let sent =
+            stream::iter(batches).map(|batch| self.send_some(batch)).buffer_unordered(REQUESTS_AT_ONCE);
+        sent.try_collect::<()>().await.map_err(|error| QueueError(error.boxed()))
+    }
+
+    /// One request's worth of messages.
+    async fn send_some(&self, messages: Vec<(Message, Timestamp)>) -> Result<(), SendError> {
+        let entries = messages.iter().map(|(message, due)| self.entry(message, Some(*due)));
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let (waiting, answers): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        self.send_batch(waiting).await;
+        for answered in answers {
+            let nobody = || SendError::NoAnswer { operation: SEND, why: "nobody sent it".to_owned() };
+            answered.await.unwrap_or_else(|_| Err(nobody()))?;
+        }
+        Ok(())
+    }
+
+    async fn try_send(&self, message: &Message, due: Option<Timestamp>) -> Result<(), SendError> {
+        let (waiting, mut answered) = self.entry(message, due)?;
+        self.waiting().push_back(waiting);
         gather().await;
         let turn = self.turn.lock().await;
         loop {
@@ -240,7 +280,7 @@ impl SqsQueue {
 }
 
 /// Lets whoever is ready to send do so.
-async fn gather() {
+pub(crate) async fn gather() {
     let mut has_waited = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut has_waited, true) {

@@ -27,6 +27,8 @@ pub(crate) struct DynamoRegistry {
     table: Arc<Table>,
     /// Whether machines were being deleted when this was last looked up, and when that was.
     deleting: Mutex<HashMap<Box<str>, (bool, Duration)>>,
+    /// Whose turn it is to look that up: of many drivers that ask at once, as those of a batch do, one reads.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// How old an answer may be to a driver that asks whether a machine is being deleted.
@@ -37,7 +39,12 @@ const MACHINES_KNOWN: usize = 1_000;
 
 impl DynamoRegistry {
     pub(crate) fn new(table: Arc<Table>) -> Self {
-        DynamoRegistry { table, deleting: Mutex::default() }
+        DynamoRegistry { table, deleting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+
+    fn known_to_be_deleting(&self, arn: &str) -> Option<bool> {
+        let (known, at) = self.deleting().get(arn).copied()?;
+        (self.table.clock.monotonic().saturating_sub(at) < DELETING_KNOWN).then_some(known)
     }
 
     fn deleting(&self) -> MutexGuard<'_, HashMap<Box<str>, (bool, Duration)>> {
@@ -261,12 +268,14 @@ impl Registry for DynamoRegistry {
     }
 
     async fn is_deleting(&self, arn: &str) -> Result<bool, RegistryError> {
-        let now = self.table.clock.monotonic();
-        if let Some((known, at)) = self.deleting().get(arn).copied()
-            && now.saturating_sub(at) < DELETING_KNOWN
-        {
+        if let Some(known) = self.known_to_be_deleting(arn) {
             return Ok(known);
         }
+        let _turn = self.turn.lock().await;
+        if let Some(known) = self.known_to_be_deleting(arn) {
+            return Ok(known);
+        }
+        let now = self.table.clock.monotonic();
         let found = self.table.item(MACHINES, arn).await.map_err(unavailable)?;
         let is_it = found.as_ref().is_some_and(is_deleting);
         let mut all = self.deleting();

@@ -54,6 +54,14 @@ struct Fired {
     message: String,
 }
 
+/// What the timer function gets where timers share a schedule.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MinuteCame {
+    /// The minute, since 1970.
+    minute: i64,
+}
+
 /// Why what the timer function got was not sent on.
 #[derive(Debug, thiserror::Error)]
 pub enum FireError {
@@ -66,6 +74,15 @@ pub enum FireError {
     /// The queue does not take it. The schedule tries again.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The table does not answer, or what it holds cannot be read.
+    #[error("the minute's timers: {0}")]
+    Table(#[source] BoxError),
+}
+
+impl FireError {
+    pub(crate) fn of_table(error: impl Into<BoxError>) -> Self {
+        FireError::Table(error.into())
+    }
 }
 
 /// What the timer function does with its input: sends the message, with what is left of its time as a delay.
@@ -89,6 +106,16 @@ pub(crate) fn read_fired(record: &str) -> Option<Message> {
     read_body(&record.payload.message).ok()
 }
 
+/// The minute in such a record, where that is what the timer function was told.
+pub(crate) fn read_fired_minute(record: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Record {
+        #[serde(rename = "requestPayload")]
+        payload: MinuteCame,
+    }
+    serde_json::from_str(record).ok().map(|record: Record| record.payload.minute)
+}
+
 /// The same for the same timer, whoever sets it again: what a message says, and to whom.
 fn name(message: &Message) -> String {
     use std::fmt::Write;
@@ -101,6 +128,11 @@ fn name(message: &Message) -> String {
     name
 }
 
+/// When a schedule fires for what is due then.
+pub(crate) fn ahead_of(due: Timestamp) -> Timestamp {
+    Timestamp(due.0.saturating_sub(AHEAD.as_millis() as i64))
+}
+
 /// `at(…)`, in UTC.
 fn expression(at: Timestamp) -> Result<String, BoxError> {
     let at = jiff::Timestamp::from_millisecond(at.0)?;
@@ -108,9 +140,19 @@ fn expression(at: Timestamp) -> Result<String, BoxError> {
 }
 
 impl Schedules {
-    async fn set(&self, message: &Message, due: Timestamp) -> Result<(), BoxError> {
+    /// Sets the schedule of one message.
+    pub(crate) async fn set(&self, message: &Message, due: Timestamp) -> Result<(), BoxError> {
         let input = serde_json::to_string(&Fired { due: due.0, message: body(message) })?;
-        let ahead = Timestamp(due.0.saturating_sub(AHEAD.as_millis() as i64));
+        self.create(name(message), ahead_of(due), input).await
+    }
+
+    /// Sets the schedule of a minute, for the timers that share it.
+    pub(crate) async fn set_minute(&self, minute: i64, begins: Timestamp) -> Result<(), BoxError> {
+        let input = serde_json::to_string(&MinuteCame { minute })?;
+        self.create(format!("minute-{minute}"), begins, input).await
+    }
+
+    async fn create(&self, name: String, at: Timestamp, input: String) -> Result<(), BoxError> {
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()?;
         let tries =
             RetryPolicy::builder().maximum_retry_attempts(TRIES).maximum_event_age_in_seconds(TRIES_SECONDS);
@@ -118,9 +160,9 @@ impl Schedules {
         let create = self
             .client
             .create_schedule()
-            .name(name(message))
+            .name(name)
             .group_name(&self.group)
-            .schedule_expression(expression(ahead)?)
+            .schedule_expression(expression(at)?)
             .flexible_time_window(window)
             .action_after_completion(ActionAfterCompletion::Delete)
             .target(target.retry_policy(tries.build()).build()?);
@@ -155,5 +197,18 @@ mod tests {
     fn a_schedule_is_set_in_utc() {
         assert_eq!(expression(Timestamp(1_767_225_600_999)).unwrap(), "at(2026-01-01T00:00:00)");
         assert!(expression(Timestamp(i64::MAX)).is_err());
+    }
+
+    #[test]
+    fn an_invocation_record_may_tell_of_a_minute() {
+        let record = |payload: &str| {
+            format!(r#"{{"version":"1.0","requestPayload":{payload},"responsePayload":null}}"#)
+        };
+        assert_eq!(read_fired_minute(&record(r#"{"minute":7}"#)), Some(7));
+        for payload in [r#"{"due":1,"message":"AA=="}"#, r#"{"minute":7,"due":1}"#, "7", r#"{"minute":"7"}"#]
+        {
+            assert_eq!(read_fired_minute(&record(payload)), None, "{payload}");
+        }
+        assert_eq!(read_fired_minute(r#"{"minute":7}"#), None, "it is a record that has it");
     }
 }

@@ -104,6 +104,7 @@ pub async fn timer(assembly: &Assembly, event: Event<'_>) -> Result<String, Fail
         // Boxed, since its type is too deep for a function's main.
         Shape::Stream => Ok(stream::removed(assembly, &value, time).boxed().await),
         Shape::Schedule => scheduler::fired(assembly, event.payload).await,
+        Shape::Minute(minute) => scheduler::minute_came(assembly, minute).await,
         shape => Err(unknown("timer", &shape)),
     }
 }

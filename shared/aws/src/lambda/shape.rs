@@ -15,6 +15,8 @@ pub(super) enum Shape<'a> {
     Stream,
     /// A schedule of ours.
     Schedule,
+    /// A minute of ours, whose timers share a schedule.
+    Minute(i64),
     /// An event of EventBridge.
     EventBridge,
     /// What became of an asynchronous invocation of a function.
@@ -56,6 +58,12 @@ impl<'a> Shape<'a> {
         if has(&["due", "message"]) && event.as_object().is_some_and(|members| members.len() == 2) {
             return Shape::Schedule;
         }
+        if let (true, Some(minute)) = (
+            event.as_object().is_some_and(|members| members.len() == 1),
+            event.get("minute").and_then(Value::as_i64),
+        ) {
+            return Shape::Minute(minute);
+        }
         Shape::Other
     }
 
@@ -65,7 +73,7 @@ impl<'a> Shape<'a> {
             Shape::Http(_) => "an HTTP request",
             Shape::Queue(_) => "messages of a queue",
             Shape::Stream => "records of a stream",
-            Shape::Schedule => "a schedule",
+            Shape::Schedule | Shape::Minute(_) => "a schedule",
             Shape::EventBridge => "an event of EventBridge",
             Shape::Destination => "an invocation record",
             Shape::CustomResource => "a custom resource",

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{Either, join_all, select};
+use futures::future::{Either, join, join_all, select};
 use stepwell_engine::message::Message;
 use stepwell_engine::port::Queue;
 use stepwell_engine::{Driven, Engine};
@@ -20,7 +20,7 @@ use stepwell_interpreter::Claimant;
 use super::Time;
 use crate::Assembly;
 use crate::queue::read_body;
-use crate::scheduler::read_fired;
+use crate::scheduler::{read_fired, read_fired_minute};
 
 /// How often messages that are done with are deleted while others of their batch are not: their drivers have stopped hiding them.
 const SWEEP: Duration = Duration::from_secs(20);
@@ -57,7 +57,12 @@ pub(super) async fn drive(assembly: &Assembly, records: &[Value], time: Time) ->
     let engine = assembly.engine.until(time.deadline);
     let batch = Batch { assembly, engine, time, ends: Mutex::default() };
     let mut lanes: Vec<Vec<Record<'_>>> = vec![];
+    let mut minutes = vec![];
     for value in records {
+        if let Some(minute) = minute(value) {
+            minutes.push(batch.minute_came(minute));
+            continue;
+        }
         let Some(record) = batch.read(value) else { continue };
         let same = |lane: &&mut Vec<Record<'_>>| lane[0].message.execution == record.message.execution;
         match lanes.iter_mut().find(same) {
@@ -65,7 +70,8 @@ pub(super) async fn drive(assembly: &Assembly, records: &[Value], time: Time) ->
             None => lanes.push(vec![record]),
         }
     }
-    let all = join_all(lanes.into_iter().map(|lane| batch.drive_in_turn(lane)));
+    let driven = join_all(lanes.into_iter().map(|lane| batch.drive_in_turn(lane)));
+    let all = join(driven, join_all(minutes));
     batch.sweep_during(all).await;
     for id in records.iter().filter_map(id) {
         assembly.queue.dismissed(id);
@@ -75,6 +81,11 @@ pub(super) async fn drive(assembly: &Assembly, records: &[Value], time: Time) ->
 
 fn id(record: &Value) -> Option<&str> {
     record.get("messageId")?.as_str()
+}
+
+/// A minute that the timer function was told of in vain, with the id of the message that says so.
+fn minute(record: &Value) -> Option<(&str, i64)> {
+    Some((id(record)?, read_fired_minute(record.get("body")?.as_str()?)?))
 }
 
 impl<'a> Batch<'a> {
@@ -102,6 +113,16 @@ impl<'a> Batch<'a> {
                 None
             }
         }
+    }
+
+    /// Sends the timers of a minute on.
+    async fn minute_came(&self, (id, minute): (&'a str, i64)) {
+        let sent = self.assembly.timers.fire(&self.assembly.queue, minute).await;
+        if let Err(error) = &sent {
+            tracing::warn!(message = id, %error, "the timers of a minute are sent later than they should");
+        }
+        let mut ends = self.ends();
+        if sent.is_ok() { ends.done.push(id) } else { ends.failed.push(id) }
     }
 
     /// Drives messages of one execution.

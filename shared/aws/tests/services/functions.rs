@@ -10,9 +10,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::{Value, json};
 use stepwell_aws::lambda::{self, Event, Failure};
 use stepwell_aws::{Assembly, Config};
-use stepwell_engine::port::Clock;
+use stepwell_engine::message::{Message, MessageBody};
+use stepwell_engine::meta::RunId;
+use stepwell_engine::port::{Clock, Scheduler};
 use stepwell_integrations::{Aws, Keys};
-use stepwell_interpreter::Timestamp;
+use stepwell_interpreter::{TimerId, Timestamp};
 
 use crate::lambda::{Call, Lambda};
 use crate::stub::Stub;
@@ -349,6 +351,47 @@ async fn a_call_that_is_not_answered_in_time_costs_its_own_message_only() {
     assert_eq!(account.lambda.payloads().len(), 1);
 }
 
+/// What the function `timer` could not send on, as it comes to the queue.
+fn not_sent_on(input: &str) -> String {
+    let record = json!({
+        "version": "1.0",
+        "timestamp": "2026-01-01T00:00:00.000Z",
+        "requestContext": { "requestId": "r", "condition": "RetriesExhausted", "approximateInvokeCount": 3 },
+        "requestPayload": serde_json::from_str::<Value>(input).expect("it is JSON"),
+        "responseContext": { "statusCode": 200, "functionError": "Unhandled" },
+    });
+    record.to_string()
+}
+
+#[tokio::test]
+async fn a_minute_sends_its_timers_by_way_of_either_function() {
+    let account = Account::with(tasks(1)).await;
+    let due = Timestamp(account.world.clock.now().0 + 5_000_000);
+    let message = |timer| Message {
+        execution: "gone".into(),
+        run: RunId(1),
+        epoch: 0,
+        sent_at: Timestamp(1),
+        body: MessageBody::TimerFired { timer: TimerId(timer), due },
+    };
+    let sandbox = account.sandbox();
+    let (one, other) =
+        tokio::join!(sandbox.timers.schedule(message(1), due), sandbox.timers.schedule(message(2), due));
+    one.and(other).expect("both are set");
+    let schedules = account.stub.schedules();
+    assert_eq!(schedules.len(), 1);
+    account.world.clock.advance_to(schedules[0].at);
+    let sent =
+        || account.stub.take().into_iter().filter(|(name, _)| name == "SendMessageBatch").collect::<Vec<_>>();
+    sent();
+    let fired = Event::new(&schedules[0].input, "r", account.deadline());
+    assert_eq!(lambda::timer(&account.sandbox(), fired).await.expect("sent on"), "null");
+    assert_eq!(sent(), [("SendMessageBatch".to_owned(), 2)]);
+    account.stub.put("dead", &not_sent_on(&schedules[0].input));
+    account.drive().await;
+    assert_eq!(sent(), [("SendMessageBatch".to_owned(), 2)]);
+}
+
 #[tokio::test]
 async fn a_long_wait_goes_by_way_of_the_scheduler() {
     let definition =
@@ -356,23 +399,15 @@ async fn a_long_wait_goes_by_way_of_the_scheduler() {
     let account = Account::with(definition).await;
     for name in ["a", "b"] {
         account.start(&json!({ "stateMachineArn": MACHINE, "name": name })).await.expect("started");
+        account.drive().await;
     }
-    account.drive().await;
     let clock = &account.world.clock;
     let schedules = account.stub.schedules();
     assert_eq!(schedules.len(), 2);
     clock.advance_to(Timestamp(schedules[0].at.0 + 30_000));
     let fired = Event::new(&schedules[0].input, "r", account.deadline());
     assert_eq!(lambda::timer(&account.sandbox(), fired).await.expect("sent on"), "null");
-    // What the function could not send on comes to the queue as it was.
-    let record = json!({
-        "version": "1.0",
-        "timestamp": "2026-01-01T00:00:00.000Z",
-        "requestContext": { "requestId": "r", "condition": "RetriesExhausted", "approximateInvokeCount": 3 },
-        "requestPayload": serde_json::from_str::<Value>(&schedules[1].input).expect("it is JSON"),
-        "responseContext": { "statusCode": 200, "functionError": "Unhandled" },
-    });
-    account.stub.put("dead", &record.to_string());
+    account.stub.put("dead", &not_sent_on(&schedules[1].input));
     account.drive().await;
     assert_eq!(account.describe("a").await["status"], "RUNNING");
     clock.advance(Duration::from_secs(160));

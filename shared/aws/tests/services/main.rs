@@ -16,3 +16,4 @@ mod remains;
 mod s3;
 mod stub;
 mod support;
+mod timers;
