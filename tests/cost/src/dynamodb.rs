@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use stepwell_aws::table::{INDEXES, LISTED, PARTITION, PROJECTED, SORT};
+use stepwell_aws::table::{EXPIRES, INDEXES, LISTED, PARTITION, PROJECTED, SORT};
 
 use crate::usage::Usage;
 
@@ -98,37 +98,30 @@ impl Shadow {
         };
     }
 
-    /// What it takes to keep what is there, in bytes, and to delete it without DynamoDB doing so by itself, in write units.
-    pub fn kept(&self, which: impl Fn(&str) -> bool) -> Kept {
-        let mut kept = Kept::default();
-        for ((partition, _), item) in &self.items {
-            if !which(partition) {
-                continue;
-            }
-            kept.bytes += size(item) + OVERHEAD;
+    /// Bytes that are charged for what partitions hold, indexes included.
+    pub fn kept(&self, which: impl Fn(&str) -> bool) -> usize {
+        let mut bytes = 0;
+        for (_, item) in self.items.iter().filter(|((partition, _), _)| which(partition)) {
             let entries = INDEXES.iter().filter_map(|index| entry(item, index.partition));
-            kept.bytes += entries.map(|entry| size(&entry) + OVERHEAD).sum::<usize>();
-            if !item.contains_key(stepwell_aws::table::EXPIRES) {
-                kept.units_to_delete += units(size(item), WRITE_UNIT);
-            }
+            bytes += entries.map(|entry| size(&entry) + OVERHEAD).sum::<usize>();
+            bytes += size(item) + OVERHEAD;
         }
-        kept
+        bytes
     }
 
-    /// The sizes of items of a partition whose sort keys begin with `prefix`.
-    pub fn sizes(&self, partition: &str, prefix: &str) -> Vec<usize> {
-        let of = |(key, _): &(&(String, String), &Item)| key.0 == partition && key.1.starts_with(prefix);
-        self.items.iter().filter(of).map(|(_, item)| size(item)).collect()
+    /// Takes out what DynamoDB removes by itself, at no charge, when its time has come.
+    pub fn expire(&mut self, which: impl Fn(&str) -> bool) -> Vec<Item> {
+        let expires =
+            |(partition, _): &(String, String), item: &Item| which(partition) && item.contains_key(EXPIRES);
+        let keys: Vec<_> =
+            self.items.iter().filter(|(key, item)| expires(key, item)).map(|(key, _)| key.clone()).collect();
+        keys.iter().filter_map(|key| self.items.remove(key)).collect()
     }
-}
 
-/// What [`Shadow::kept`] found.
-#[derive(Debug, Default, Clone, Copy, PartialEq)]
-pub struct Kept {
-    /// Bytes that are charged.
-    pub bytes: usize,
-    /// Write units to delete what does not expire.
-    pub units_to_delete: f64,
+    /// How many items partitions hold.
+    pub fn count(&self, which: impl Fn(&str) -> bool) -> usize {
+        self.items.keys().filter(|(partition, _)| which(partition)).count()
+    }
 }
 
 /// What an index has of an item: nothing, where the item lacks one of its keys.
@@ -220,7 +213,7 @@ mod tests {
         let mut usage = Usage::default();
         shadow.write(("e".into(), "META".into()), Change::Refused(None), 2.0, &mut usage);
         assert_eq!(usage.meter("dynamodb.write_units"), 2.0);
-        assert_eq!(shadow.kept(|_| true).units_to_delete, 1.0);
+        assert_eq!((shadow.count(|key| key == "e"), shadow.count(|key| key == "f")), (1, 0));
         shadow.write(("e".into(), "META".into()), Change::Deleted, 1.0, &mut usage);
         assert_eq!(usage.meter("dynamodb.index_write_units"), 1.0);
     }

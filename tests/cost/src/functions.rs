@@ -14,7 +14,8 @@ use stepwell_wire::Api;
 use crate::clock::JumpingClock;
 use crate::services::{Received, Service, Services};
 
-const TABLE: &str = "stepwell";
+/// The table's name.
+pub(crate) const TABLE: &str = "stepwell";
 const REGION: &str = "us-east-1";
 
 /// Seconds that a function has, as the template configures them: `step`, and the others.
@@ -117,6 +118,10 @@ fn through_function_url(operation: &str, body: &Value) -> String {
             "accountId": "123456789012", "apiId": "example", "domainName": "example.lambda-url.us-east-1.on.aws",
             "http": { "method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1" },
             "requestId": "request", "stage": "$default",
+            "authorizer": { "iam": {
+                "accessKey": "AKIDEXAMPLE", "accountId": "123456789012", "callerId": "AIDAEXAMPLE",
+                "userArn": "arn:aws:iam::123456789012:user/caller", "userId": "AIDAEXAMPLE",
+            } },
         },
         "body": body.to_string(), "isBase64Encoded": false,
     })

@@ -21,8 +21,10 @@ pub struct Bill {
     pub parts: [f64; 9],
     /// All of it.
     pub total: f64,
-    /// Keeping what an execution leaves for 90 days, and removing it: on top.
-    pub kept: f64,
+    /// Keeping what an execution leaves for 90 days: on top.
+    pub storage: f64,
+    /// Removing it then: on top.
+    pub removal: f64,
     /// Step Functions Standard.
     pub standard: f64,
     /// Step Functions Express, where it runs that long.
@@ -49,17 +51,17 @@ impl Bill {
         let parts = PARTS.map(|(_, prefixes)| prices.sum(&outcome.usage, prefixes) * million);
         let total = prices.sum(&outcome.usage, &[""]) * million;
         let months = KEPT_MONTHS / GB;
-        let kept = outcome.kept.bytes as f64 * months * prices.unit("dynamodb.storage_gb_months")
-            + outcome.object_bytes as f64 * months * prices.unit("s3.storage_gb_months")
-            + outcome.kept.units_to_delete * prices.unit("dynamodb.write_units");
-        let kept = kept * million;
+        let storage = outcome.table_bytes as f64 * months * prices.unit("dynamodb.storage_gb_months")
+            + outcome.object_bytes as f64 * months * prices.unit("s3.storage_gb_months");
+        let storage = storage * million;
+        let removal = prices.sum(&outcome.removal, &[""]) * million;
         let standard = outcome.transitions as f64 * prices.unit("step_functions.transitions") * 1e6;
         let seconds = (outcome.longest.as_secs_f64() * 10.0).ceil().max(1.0) / 10.0;
         let express = (seconds <= 300.0).then(|| {
             let duration = seconds * 64.0 / 1024.0 * prices.unit("step_functions.express_gb_seconds");
             (prices.unit("step_functions.express_requests") + duration) * 1e6
         });
-        Bill { workload, outcome, parts, total, kept, standard, express }
+        Bill { workload, outcome, parts, total, storage, removal, standard, express }
     }
 
     /// Dollars for a thousand transitions.
@@ -108,7 +110,8 @@ impl Bill {
             "functions": { "start": start, "step": step, "timer": timer },
             "usd_per_million": round(self.total),
             "usd_per_million_by_part": PARTS.iter().zip(self.parts).map(|((name, _), usd)| ((*name).to_owned(), round(usd).into())).collect::<serde_json::Map<_, _>>(),
-            "usd_per_million_kept_90_days_and_removed": round(self.kept),
+            "usd_per_million_stored_90_days": round(self.storage),
+            "usd_per_million_removed_then": round(self.removal),
             "usd_per_1000_transitions": self.per_thousand(),
             "step_functions_standard_usd_per_million": self.standard,
             "step_functions_express_usd_per_million": self.express.map(round),
@@ -121,8 +124,10 @@ impl Bill {
 pub fn table(bills: &[Bill]) -> String {
     let mut rows = vec![["workload", "batch", "transitions"].map(str::to_owned).to_vec()];
     rows[0].extend(PARTS.iter().map(|(name, _)| (*name).to_owned()));
-    rows[0]
-        .extend(["total", "per 1,000", "bar", "", "Standard", "times", "Express", "kept"].map(str::to_owned));
+    rows[0].extend(
+        ["total", "per 1,000", "bar", "", "Standard", "times", "Express", "90 days", "removal"]
+            .map(str::to_owned),
+    );
     for bill in bills {
         let mut row = vec![
             bill.workload.name.clone(),
@@ -143,7 +148,8 @@ pub fn table(bills: &[Bill]) -> String {
         row.push(format!("{:.0}", bill.standard));
         row.push(format!("{:.0}x", bill.standard / bill.total));
         row.push(bill.express.map_or("-".to_owned(), |usd| format!("{usd:.2}")));
-        row.push(format!("+{:.2}", bill.kept));
+        row.push(format!("+{:.2}", bill.storage));
+        row.push(format!("+{:.2}", bill.removal));
         rows.push(row);
     }
     let widths: Vec<usize> = (0..rows[0].len())

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use stepwell_engine::port::Clock;
 
 use crate::clock::JumpingClock;
-use crate::dynamodb::Kept;
 use crate::functions::{Sandbox, VISIBILITY, cpu, timed};
 use crate::services::Services;
 use crate::usage::Usage;
@@ -69,10 +68,12 @@ pub struct Outcome {
     pub cpu: Duration,
     /// From the start to the end of the execution that took longest.
     pub longest: Duration,
-    /// What stays in the table, and in the objects' store.
-    pub kept: Kept,
-    /// Bytes in objects.
+    /// Bytes that stay in the table, its indexes included.
+    pub table_bytes: usize,
+    /// Bytes that stay in objects.
     pub object_bytes: usize,
+    /// What is used to remove all of that, when it has been kept long enough.
+    pub removal: Usage,
     /// Invocations of `start`, `step` and `timer`, and their time.
     pub invocations: [(u64, Duration); 3],
 }
@@ -81,10 +82,13 @@ pub struct Outcome {
 pub struct World {
     services: Services,
     clock: Arc<JumpingClock>,
-    sandboxes: Vec<Sandbox>,
-    turn: usize,
+    /// Of `start`, `step` and `timer`, and whose turn it is.
+    sandboxes: [(Vec<Sandbox>, usize); 3],
     invocations: [(u64, Duration); 3],
 }
+
+/// Records of the table's stream come in batches of a hundred where messages come in tens, as the template says, else alone.
+const STREAM_FACTOR: usize = 10;
 
 /// Functions, as `World::invocations` has them.
 const START: usize = 0;
@@ -94,13 +98,16 @@ const TIMER: usize = 2;
 impl World {
     /// Functions over these services.
     pub fn new(services: Services, clock: Arc<JumpingClock>) -> Self {
-        let sandboxes = (0..SANDBOXES).map(|_| Sandbox::new(&services, clock.clone())).collect();
-        World { services, clock, sandboxes, turn: 0, invocations: Default::default() }
+        let some = || (0..SANDBOXES).map(|_| Sandbox::new(&services, clock.clone())).collect();
+        let sandboxes = [(some(), 0), (some(), 0), (some(), 0)];
+        World { services, clock, sandboxes, invocations: Default::default() }
     }
 
-    fn next(&mut self) -> usize {
-        self.turn = (self.turn + 1) % self.sandboxes.len();
-        self.turn
+    /// The sandbox of a function whose turn it is.
+    fn next(&mut self, function: usize) -> &Sandbox {
+        let (sandboxes, turn) = &mut self.sandboxes[function];
+        *turn = (*turn + 1) % sandboxes.len();
+        &sandboxes[*turn]
     }
 
     fn invoked(&mut self, function: usize, time: Duration) {
@@ -109,9 +116,8 @@ impl World {
     }
 
     async fn start(&mut self, machine: &Value, name: &str, input: &str) -> String {
-        let sandbox = self.next();
         let request = json!({ "stateMachineArn": machine, "name": name, "input": input });
-        let (started, time) = timed(self.sandboxes[sandbox].start(&request)).await;
+        let (started, time) = timed(self.next(START).start(&request)).await;
         self.invoked(START, time);
         started["executionArn"].as_str().expect("it is an ARN").to_owned()
     }
@@ -121,15 +127,13 @@ impl World {
         loop {
             let messages = self.services.receive(batch, VISIBILITY);
             if !messages.is_empty() {
-                let sandbox = self.next();
-                let (done, time) = timed(self.sandboxes[sandbox].step(messages)).await;
+                let (done, time) = timed(self.next(STEP).step(messages)).await;
                 self.invoked(STEP, time);
                 self.services.delete(&done);
                 continue;
             }
             if let Some(input) = self.services.fire(self.clock.now()) {
-                let sandbox = self.next();
-                let ((), time) = timed(self.sandboxes[sandbox].timer(&input)).await;
+                let ((), time) = timed(self.next(TIMER).timer(&input)).await;
                 self.invoked(TIMER, time);
                 continue;
             }
@@ -150,7 +154,7 @@ impl World {
         let role = "arn:aws:iam::123456789012:role/machine";
         let name = format!("{}-{batch}-{executions}", workload.name);
         let create = json!({ "name": name, "definition": workload.definition, "roleArn": role });
-        let created = self.sandboxes[0].call("CreateStateMachine", &create).await;
+        let created = self.sandboxes[START].0[0].call("CreateStateMachine", &create).await;
         let machine = &created["stateMachineArn"];
         // Every sandbox has seen the machine before.
         for n in 0..2 * SANDBOXES {
@@ -174,11 +178,12 @@ impl World {
         let cpu = cpu().saturating_sub(cpu_before);
         let mut usage = self.services.usage().since(&before);
         self.charge(&mut usage, cpu, setting);
+        let invocations = self.invocations;
         usage.add(setting.front.meter(), executions as f64);
-        let kept = self.services.kept(|partition| arns.iter().any(|arn| arn == partition));
+        let table_bytes = self.services.kept(|partition| arns.iter().any(|arn| arn == partition));
         let object_bytes = self.services.object_bytes() - objects;
         let (transitions, events, longest) = self.look(&arns).await;
-        let invocations = self.invocations;
+        let removal = self.remove(&arns, batch, setting).await;
         Outcome {
             executions,
             batch,
@@ -187,10 +192,31 @@ impl World {
             events,
             cpu,
             longest,
-            kept,
+            table_bytes,
             object_bytes,
+            removal,
             invocations,
         }
+    }
+
+    /// Lets METAs expire, and the function `timer` remove what their runs left.
+    async fn remove(&mut self, arns: &[String], batch: usize, setting: Setting) -> Usage {
+        let of_ours = |partition: &str| arns.iter().any(|arn| arn == partition);
+        let (before, objects) = (self.services.usage(), self.services.object_bytes());
+        let records = self.services.expire(of_ours).await;
+        assert_eq!(records.len(), arns.len(), "each has a META that expires");
+        self.invocations = Default::default();
+        let cpu_before = cpu();
+        for records in records.chunks(batch * STREAM_FACTOR) {
+            let event = json!({ "Records": records }).to_string();
+            let ((), time) = timed(self.next(TIMER).timer(&event)).await;
+            self.invoked(TIMER, time);
+        }
+        let mut usage = self.services.usage().since(&before);
+        self.charge(&mut usage, cpu().saturating_sub(cpu_before), setting);
+        assert_eq!(self.services.items(of_ours), 0, "nothing is left");
+        assert!(objects == 0 || self.services.object_bytes() < objects, "nor any object");
+        usage
     }
 
     /// What Lambda charges: requests, and the time of each invocation, where the processor is a part of one.
@@ -208,7 +234,7 @@ impl World {
 
     /// Looks at all executions: each must have succeeded.
     async fn look(&self, arns: &[String]) -> (u64, usize, Duration) {
-        let api = &self.sandboxes[0];
+        let api = &self.sandboxes[START].0[0];
         let mut longest = 0.0_f64;
         for arn in arns {
             let described = api.call("DescribeExecution", &json!({ "executionArn": arn })).await;

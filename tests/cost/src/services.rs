@@ -22,6 +22,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use stepwell_aws::table::{PARTITION, SORT};
 
 use crate::clock::JumpingClock;
 use crate::dynamodb::{self, Change, Shadow};
@@ -143,6 +144,7 @@ struct State {
 struct Asked {
     method: Method,
     path: String,
+    query: String,
     operation: String,
     event: bool,
     body: Bytes,
@@ -225,14 +227,32 @@ impl Services {
         count(&mut self.state().usage);
     }
 
-    /// The items of DynamoDB whose partition keys are of interest.
-    pub fn kept(&self, which: impl Fn(&str) -> bool) -> dynamodb::Kept {
+    /// Bytes that DynamoDB keeps of partitions: [`Shadow::kept`].
+    pub fn kept(&self, which: impl Fn(&str) -> bool) -> usize {
         self.state().table.kept(which)
     }
 
-    /// The sizes of items: [`Shadow::sizes`].
-    pub fn sizes(&self, partition: &str, prefix: &str) -> Vec<usize> {
-        self.state().table.sizes(partition, prefix)
+    /// Items that DynamoDB holds of partitions.
+    pub fn items(&self, which: impl Fn(&str) -> bool) -> usize {
+        self.state().table.count(which)
+    }
+
+    /// Lets what expires of partitions do so; what the table's stream says of it.
+    pub async fn expire(&self, which: impl Fn(&str) -> bool) -> Vec<Value> {
+        let expired = self.state().table.expire(which);
+        let mut records = vec![];
+        for item in expired {
+            let part = |name: &str| (name.to_owned(), item[name].clone());
+            let key: dynamodb::Item = [part(PARTITION), part(SORT)].into_iter().collect();
+            let delete = json!({ "TableName": crate::functions::TABLE, "Key": key });
+            let (status, _) = self.emulated("DeleteItem", delete.to_string().into()).await;
+            assert_eq!(status, 200, "the emulator deletes it");
+            records.push(json!({
+                "eventID": "1", "eventName": "REMOVE", "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
+                "dynamodb": { "Keys": key, "OldImage": item, "SequenceNumber": records.len().to_string() },
+            }));
+        }
+        records
     }
 
     /// Bytes in objects.
@@ -270,9 +290,10 @@ impl Services {
         let target = header("x-amz-target");
         let event = header("x-amz-invocation-type") == "Event";
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let query = request.uri().query().unwrap_or_default().to_owned();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let body = request.into_body().collect().await?.to_bytes();
-        let asked = Asked { method, path, operation, event, body };
+        let asked = Asked { method, path, query, operation, event, body };
         let answer = match service {
             Service::DynamoDb => self.dynamodb(&asked).await,
             Service::Sqs => self.sqs(&asked),
