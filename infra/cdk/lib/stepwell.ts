@@ -395,6 +395,8 @@ export class Stepwell extends Construct {
   private dataPolicy(roles: iam.Role[]): iam.ManagedPolicy {
     return this.managed('DataPolicy', "What Stepwell's executions keep outside of the table", roles, [
       allow('Objects', ['s3:GetObject', 's3:PutObject'], [this.payloadBucket.arnForObjects('*')]),
+      // What was put for a write that was not done.
+      allow('ObjectsThatNothingNames', ['s3:DeleteObject'], [this.payloadBucket.arnForObjects('runs/*')]),
     ]);
   }
 
