@@ -332,6 +332,9 @@ async fn web_pages_are_not_passed_on() {
     let plain = request(&proxy.to_string(), "ListActivities", "{}")
         .replace("application/x-amz-json-1.0", "text/plain");
     assert!(ask(proxy, &plain).await.contains("#UnknownOperationException"));
+    let untargeted =
+        request(&proxy.to_string(), "X", "{}").replace("X-Amz-Target: AWSStepFunctions.X\r\n", "");
+    assert!(ask(proxy, &untargeted).await.contains("#UnknownOperationException"));
     let about = ask(proxy, &format!("GET / HTTP/1.1\r\nHost: {proxy}\r\nConnection: close\r\n\r\n")).await;
     assert!(about.contains("a proxy to http://127.0.0.1"), "{about}");
     assert!(stub.take().is_empty());

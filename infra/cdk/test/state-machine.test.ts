@@ -129,6 +129,17 @@ test('a role that is given is taken', () => {
   assert.equal(machine.role, role);
 });
 
+test('it may stand in another stack', () => {
+  const app = new cdk.App({ analyticsReporting: false });
+  const stepwell = new Stepwell(new cdk.Stack(app, 'stepwell'), 'Stepwell', { code: CODE });
+  const stack = new cdk.Stack(app, 'application');
+  const machine = new StepwellStateMachine(stack, 'Machine', { stepwell, definition: PASS });
+  machine.grantStartExecution(new iam.User(stack, 'User'));
+  const [resource] = Object.values(Template.fromStack(stack).findResources('Custom::StepwellStateMachine'));
+  assert.match(JSON.stringify(resource?.['Properties'].ServiceToken), /Fn::ImportValue.*StepwellApiFunction/);
+  assert.deepEqual(stack.dependencies.map((other) => other.stackName), ['stepwell']);
+});
+
 test('who may call it is granted by operation', () => {
   const check = (grant: (machine: StepwellStateMachine, user: iam.User) => iam.Grant, operations: string[], fn?: string): void => {
     const world = new World();

@@ -46,6 +46,7 @@ enum Command {
         place: Place,
     },
     /// Deletes a key: nothing signed with it is answered any more
+    #[command(visible_alias = "remove")]
     Delete {
         /// The key's id
         id: String,

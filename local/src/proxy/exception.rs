@@ -50,6 +50,13 @@ impl Exception {
         )
     }
 
+    /// The target names no operation.
+    pub(super) fn unnamed(target: &str) -> Self {
+        let shown: String = target.chars().take(100).collect();
+        let message = format!("'{shown}' is no operation of the API of AWS Step Functions");
+        Exception::new(400, "UnknownOperationException", message)
+    }
+
     /// The address cannot be asked for this.
     pub(super) fn unaddressed(upstream: &Upstream) -> Self {
         Exception::new(400, "UnknownOperationException", format!("{upstream} cannot be asked for that"))

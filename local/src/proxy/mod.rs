@@ -63,7 +63,9 @@ impl Proxy {
 
     /// Passes a request on, and gives what came back.
     async fn pass(&self, request: Request<'_>) -> Result<Response<Full<Bytes>>, Exception> {
-        let operation = request.target.strip_prefix(Api::TARGET_PREFIX).unwrap_or_default();
+        // A web page can send no such header without asking first.
+        let operation = request.target.strip_prefix(Api::TARGET_PREFIX);
+        let operation = operation.ok_or_else(|| Exception::unnamed(request.target))?;
         let upstream = self.routes.of(operation);
         let keys = if upstream.is_emulated {
             self.aws.keys().for_emulator().await

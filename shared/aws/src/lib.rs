@@ -3,7 +3,8 @@
 //!
 //! This crate knows how the former are kept as items ([`Store`]), what the table looks like ([`table`]), and what of them is kept
 //! as objects ([`Blobs`]); how messages are sent ([`SqsQueue`]), and set for later ([`Schedules`]); where
-//! executions are logged and what is told of them ([`LogGroups`], [`StatusEvents`]); what a function is told by its
+//! executions are logged and what is told of them ([`LogGroups`], [`StatusEvents`]); which access keys are issued
+//! ([`IssuedKeys`]); what a function is told by its
 //! environment ([`Config`]), how an engine is put together from that ([`Assembly`]), and what becomes of an event ([`lambda`]). It does
 //! not know the store of one machine, nor what a message or a page says.
 
