@@ -18,8 +18,9 @@ pub struct Aws {
     pub(crate) lean: Arc<crate::http::HttpClient>,
     #[cfg(feature = "sdk")]
     pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
-    #[cfg(feature = "sdk")]
+    #[cfg(feature = "http-client")]
     roles: Arc<crate::role::Roles>,
+    assumes_machine_roles: bool,
 }
 
 impl Aws {
@@ -33,14 +34,22 @@ impl Aws {
             lean: Arc::default(),
             #[cfg(feature = "sdk")]
             http: crate::connections::http_client(),
-            #[cfg(feature = "sdk")]
+            #[cfg(feature = "http-client")]
             roles: Arc::default(),
+            assumes_machine_roles: false,
         }
+    }
+
+    /// The same, where each state machine's `roleArn` is assumed for its tasks' calls, and the roles of their `Credentials` with the
+    /// keys of that role. Otherwise those of `Credentials` alone are assumed, with the program's own keys.
+    #[must_use]
+    pub fn assuming_machine_roles(self) -> Self {
+        Aws { assumes_machine_roles: true, ..self }
     }
 
     /// Calls of `region`, with the keys that the SDKs' chain finds: environment, profiles, web identity, container,
     /// instance. It is asked when the first are needed.
-    #[cfg(feature = "sdk")]
+    #[cfg(feature = "chain")]
     pub async fn load(region: impl Into<String>, endpoints: Endpoints) -> Self {
         let region = region.into();
         let config = chain().region(aws_config::Region::new(region.clone())).load().await;
@@ -49,7 +58,7 @@ impl Aws {
 
     /// The same with the keys and settings of a profile in the user's files. The region is `region`, else what the
     /// environment or the profile says; `None` where nothing does.
-    #[cfg(feature = "sdk")]
+    #[cfg(feature = "chain")]
     pub async fn load_profile(
         profile: Option<&str>,
         region: Option<&str>,
@@ -96,29 +105,42 @@ impl Aws {
         &self.keys
     }
 
-    /// The keys for a task's call of `service`: those of its role, where it has `Credentials`.
+    /// The keys for a task's call of `service`: those of its role, where it has `Credentials`, or else of its machine's, where
+    /// machines' roles are assumed.
     ///
     /// # Errors
     /// A role that cannot be assumed.
     pub(crate) async fn keys_for(&self, task: &TaskCall, service: Service) -> Result<Arc<Keys>, ErrorOutput> {
-        let Some(role) = &task.call.credentials else { return Ok(Arc::clone(&self.keys)) };
+        let role = &task.call.credentials;
+        if role.is_none() && !self.assumes_machine_roles {
+            return Ok(Arc::clone(&self.keys));
+        }
         if self.endpoints.is_emulated(service) && !self.endpoints.is_emulated(Service::Sts) {
             // An emulator of one service knows no roles, and its requests are none of AWS's business.
             return Ok(Arc::clone(&self.keys));
         }
-        #[cfg(feature = "sdk")]
-        return self.roles.assume(self, role, &task.info.role_arn).await;
-        #[cfg(not(feature = "sdk"))]
-        return Err(crate::error::roles_not_available(role));
+        #[cfg(feature = "http-client")]
+        {
+            let mut keys = Arc::clone(&self.keys);
+            if self.assumes_machine_roles {
+                keys = self.roles.of_machine(self, &task.info).await?;
+            }
+            if let Some(role) = role {
+                keys = self.roles.of_task(self, role, &task.info, &keys).await?;
+            }
+            Ok(keys)
+        }
+        #[cfg(not(feature = "http-client"))]
+        Err(crate::error::roles_not_available(role.as_deref().unwrap_or(&task.info.role_arn)))
     }
 }
 
-#[cfg(feature = "sdk")]
+#[cfg(feature = "chain")]
 fn chain() -> aws_config::ConfigLoader {
     aws_config::defaults(crate::sdk::BEHAVIOR()).http_client(crate::connections::http_client())
 }
 
-#[cfg(feature = "sdk")]
+#[cfg(feature = "chain")]
 fn keys_of(config: &aws_config::SdkConfig) -> Keys {
     config.credentials_provider().map_or_else(Keys::none, Keys::from_chain)
 }

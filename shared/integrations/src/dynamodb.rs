@@ -14,21 +14,19 @@ use stepwell_interpreter::{ErrorOutput, Pattern, Resource};
 use crate::error::DYNAMODB;
 use crate::metadata::Spelling;
 use crate::parameters::Parameters;
-use crate::sdk::{Exchange, failed};
+use crate::sdk::{Clients, Exchange, failed};
 use crate::{Aws, Integration, Service};
 
 /// Reads and writes items of tables. (API: DynamoDB.)
 #[derive(Debug)]
 pub struct DynamoDb {
-    aws: Aws,
-    client: Client,
+    clients: Clients<Client>,
 }
 
 impl DynamoDb {
     /// Calls where `aws` says.
     pub fn new(aws: &Aws) -> Self {
-        let config = aws.sdk_config(Service::DynamoDb, aws.keys.clone());
-        DynamoDb { aws: aws.clone(), client: Client::new(&config) }
+        DynamoDb { clients: Clients::new(aws, Service::DynamoDb, Client::new) }
     }
 }
 
@@ -39,8 +37,7 @@ impl Integration for DynamoDb {
             return Err(crate::error::not_available("dynamodb"));
         };
         let parameters = &task.call.parameters;
-        let role = self.aws.role_config(task, Service::DynamoDb).await?;
-        let client = role.map_or_else(|| self.client.clone(), |config| Client::new(&config));
+        let client = self.clients.of(task).await?;
         match &**action {
             "getItem" => get_item(&client, parameters).await,
             "putItem" => put_item(&client, parameters).await,

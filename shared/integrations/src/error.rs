@@ -224,7 +224,7 @@ pub(crate) fn not_available(resource: &str) -> ErrorOutput {
 }
 
 /// A task with `Credentials`, where no role can be assumed.
-#[cfg(all(feature = "keys", not(feature = "sdk")))]
+#[cfg(all(feature = "keys", not(feature = "http-client")))]
 pub(crate) fn roles_not_available(role: &str) -> ErrorOutput {
     let cause = format!(
         "The role {role} cannot be assumed: Credentials are not available in this build of stepwell."

@@ -1,21 +1,24 @@
 //! What calls through the official clients share: one attempt is one request, and the exchange is remembered.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_config::identity::IdentityCache;
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
 use stepwell_engine::port::TaskCall;
 use stepwell_expr::{Payload, Value};
 use stepwell_interpreter::ErrorOutput;
@@ -28,20 +31,6 @@ use crate::{Aws, Keys, Service};
 pub(crate) const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
 
 impl Aws {
-    /// The configuration of one service's client for a task that has `Credentials`; `None` where it has none, or
-    /// where they are all the same.
-    ///
-    /// # Errors
-    /// A role that cannot be assumed.
-    pub(crate) async fn role_config(
-        &self,
-        task: &TaskCall,
-        service: Service,
-    ) -> Result<Option<SdkConfig>, ErrorOutput> {
-        let keys = self.keys_for(task, service).await?;
-        Ok((!Arc::ptr_eq(&keys, &self.keys)).then(|| self.sdk_config(service, keys)))
-    }
-
     /// The configuration of one service's client.
     pub(crate) fn sdk_config(&self, service: Service, keys: Arc<Keys>) -> SdkConfig {
         let custom = self.endpoints.custom(service);
@@ -60,6 +49,48 @@ impl Aws {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(custom.map(str::to_owned));
         config.build()
+    }
+}
+
+/// A service's clients: one for each of the roles that calls are made with.
+pub(crate) struct Clients<C> {
+    aws: Aws,
+    service: Service,
+    make: fn(&SdkConfig) -> C,
+    /// By the address of the keys, which are held as long.
+    made: Mutex<HashMap<usize, (Arc<Keys>, C)>>,
+}
+
+/// Clients that are kept at once; roles beyond these begin anew.
+const CLIENTS_MAX: usize = 100;
+
+impl<C: Clone> Clients<C> {
+    pub(crate) fn new(aws: &Aws, service: Service, make: fn(&SdkConfig) -> C) -> Self {
+        Clients { aws: aws.clone(), service, make, made: Mutex::default() }
+    }
+
+    /// The client for a task's call.
+    ///
+    /// # Errors
+    /// A role that cannot be assumed.
+    pub(crate) async fn of(&self, task: &TaskCall) -> Result<C, ErrorOutput> {
+        let keys = self.aws.keys_for(task, self.service).await?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = Arc::as_ptr(&keys).addr();
+        if made.len() >= CLIENTS_MAX && !made.contains_key(&address) {
+            made.clear();
+        }
+        let (_, client) = made.entry(address).or_insert_with(|| {
+            let client = (self.make)(&self.aws.sdk_config(self.service, keys.clone()));
+            (keys, client)
+        });
+        Ok(client.clone())
+    }
+}
+
+impl<C> std::fmt::Debug for Clients<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Clients({:?})", self.service)
     }
 }
 

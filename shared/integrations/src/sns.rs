@@ -13,21 +13,19 @@ use stepwell_interpreter::{ErrorOutput, Pattern};
 use crate::error::SNS;
 use crate::metadata::Spelling;
 use crate::parameters::Parameters;
-use crate::sdk::{Exchange, failed};
+use crate::sdk::{Clients, Exchange, failed};
 use crate::{Aws, Integration, Service};
 
 /// Publishes messages to topics, endpoints and phones. (API: SNS Publish.)
 #[derive(Debug)]
 pub struct Sns {
-    aws: Aws,
-    client: Client,
+    clients: Clients<Client>,
 }
 
 impl Sns {
     /// Publishes them where `aws` says.
     pub fn new(aws: &Aws) -> Self {
-        let config = aws.sdk_config(Service::Sns, aws.keys.clone());
-        Sns { aws: aws.clone(), client: Client::new(&config) }
+        Sns { clients: Clients::new(aws, Service::Sns, Client::new) }
     }
 }
 
@@ -48,8 +46,7 @@ impl Integration for Sns {
     async fn call(&self, task: &TaskCall) -> Result<Payload, ErrorOutput> {
         let parameters = Parameters::new(&task.call.parameters, &PARAMETERS)?;
         let text = |name| parameters.text(name).map(|text| text.map(str::to_owned));
-        let role = self.aws.role_config(task, Service::Sns).await?;
-        let client = role.map_or_else(|| self.client.clone(), |config| Client::new(&config));
+        let client = self.clients.of(task).await?;
         let exchange = Exchange::default();
         let request = client
             .publish()

@@ -15,21 +15,19 @@ use stepwell_interpreter::{ErrorOutput, Pattern};
 use crate::error::SQS;
 use crate::metadata::Spelling;
 use crate::parameters::Parameters;
-use crate::sdk::{Exchange, failed};
+use crate::sdk::{Clients, Exchange, failed};
 use crate::{Aws, Integration, Service};
 
 /// Sends messages to queues. (API: SQS SendMessage.)
 #[derive(Debug)]
 pub struct Sqs {
-    aws: Aws,
-    client: Client,
+    clients: Clients<Client>,
 }
 
 impl Sqs {
     /// Sends them where `aws` says.
     pub fn new(aws: &Aws) -> Self {
-        let config = aws.sdk_config(Service::Sqs, aws.keys.clone());
-        Sqs { aws: aws.clone(), client: Client::new(&config) }
+        Sqs { clients: Clients::new(aws, Service::Sqs, Client::new) }
     }
 }
 
@@ -57,8 +55,7 @@ impl Integration for Sqs {
             let name = |name: String| MessageSystemAttributeNameForSends::from(name.as_str());
             attributes.into_iter().map(|(key, value)| (name(key), value)).collect()
         });
-        let role = self.aws.role_config(task, Service::Sqs).await?;
-        let client = role.map_or_else(|| self.client.clone(), |config| Client::new(&config));
+        let client = self.clients.of(task).await?;
         let exchange = Exchange::default();
         let request = client
             .send_message()

@@ -285,13 +285,61 @@ async fn parameters_that_do_not_fit_are_refused_before_any_call() {
     check("sns:publish", r#"{"MessageAttributes":{"a":1}}"#, &invalid("MessageAttributes")).await;
 }
 
+const ASSUMED: &str = concat!(
+    r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>"#,
+    "<AccessKeyId>ASSUMED</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>",
+    "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+);
+
+const DENIED: &str = concat!(
+    r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>"#,
+    "<Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+);
+
+/// Calls as a deployment makes them: with the keys of the machine's role, and of the task's with those.
+#[tokio::test]
+async fn machines_call_with_their_own_roles() {
+    let (sqs, sts) = (
+        Stub::answering(200, &JSON, r#"{"MessageId":"m"}"#).await,
+        Stub::answering(200, &XML, ASSUMED).await,
+    );
+    let endpoints = Endpoints::aws().with(Service::Sqs, sqs.endpoint.clone());
+    let calling = |sts: &Stub| {
+        let endpoints = endpoints.clone().with(Service::Sts, sts.endpoint.clone());
+        let aws =
+            Aws::new("us-east-1", endpoints, Keys::fixed("OWN", "secret", None)).assuming_machine_roles();
+        Integrations::builder().register("sqs", Arc::new(Sqs::new(&aws))).build()
+    };
+    let integrations = calling(&sts);
+    let task = |role: Option<&str>| {
+        let mut task = task("arn:aws:states:::sqs:sendMessage", r#"{"QueueUrl":"q","MessageBody":"m"}"#);
+        task.call.credentials = role.map(Into::into);
+        task
+    };
+    for role in [None, Some("arn:aws:iam::1:role/task"), None] {
+        output(integrations.call(task(role)).await);
+    }
+    let asked: Vec<_> =
+        sts.asked().into_iter().map(|asked| (asked.header("authorization").to_owned(), asked.body)).collect();
+    let [(own, machine), (chained, of_task)] = &asked[..] else {
+        panic!("each role is assumed once: {asked:?}")
+    };
+    assert!(own.contains("Credential=OWN/") && chained.contains("Credential=ASSUMED/"), "{own} {chained}");
+    let body = "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Frole\
+                &RoleSessionName=stepwell-machine";
+    assert_eq!(machine, body);
+    assert!(of_task.contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Ftask&"), "{of_task}");
+    assert!(sqs.asked().iter().all(|asked| asked.header("authorization").contains("Credential=ASSUMED/")));
+    let integrations = calling(&Stub::answering(403, &XML, DENIED).await);
+    let cause =
+        "Stepwell cannot assume the role of the state machine, arn:aws:iam::123456789012:role/role: no";
+    let refused = error(integrations.call(task(None)).await);
+    assert_eq!(refused, ("States.TaskFailed".to_owned(), cause.to_owned()));
+    assert_eq!(sqs.asked().len(), 0);
+}
+
 #[tokio::test]
 async fn a_task_with_credentials_assumes_its_role() {
-    let assumed = concat!(
-        r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>"#,
-        "<AccessKeyId>ASSUMED</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>",
-        "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
-    );
     let sqs = Stub::answering(200, &JSON, r#"{"MessageId":"m"}"#).await;
     let sent = |sts: &Stub| {
         let endpoints = Endpoints::aws().with(Service::Sqs, sqs.endpoint.clone());
@@ -301,7 +349,7 @@ async fn a_task_with_credentials_assumes_its_role() {
         task.call.credentials = Some("arn:aws:iam::1:role/task".into());
         async move { (integrations.call(task.clone()).await, integrations.call(task).await) }
     };
-    let sts = Stub::answering(200, &XML, assumed).await;
+    let sts = Stub::answering(200, &XML, ASSUMED).await;
     let (first, second) = sent(&sts).await;
     output(first);
     output(second);
@@ -311,11 +359,7 @@ async fn a_task_with_credentials_assumes_its_role() {
         assert!(asked.header("authorization").contains("Credential=ASSUMED/"));
         assert_eq!(asked.header("x-amz-security-token"), "t");
     }
-    let denied = concat!(
-        r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>"#,
-        "<Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-    );
-    let (first, _) = sent(&Stub::answering(403, &XML, denied).await).await;
+    let (first, _) = sent(&Stub::answering(403, &XML, DENIED).await).await;
     let cause = "The role arn:aws:iam::123456789012:role/role is not authorized to assume the task state's role, \
                  arn:aws:iam::1:role/task.";
     assert_eq!(error(first), ("States.TaskFailed".to_owned(), cause.to_owned()));
