@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stepwell_engine::message::Callback;
 use stepwell_engine::meta::Meta;
-use stepwell_engine::port::{TaskAnswer, TaskCall, Tasks};
+use stepwell_engine::port::{Accepted, TaskAnswer, TaskCall, Tasks};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Family, Job, Outcome, Pattern, Resource};
 
@@ -22,6 +23,16 @@ pub trait Integration: Send + Sync {
     /// # Errors
     /// An [`ErrorOutput`] is the task's failure, which meets Retry and Catch.
     async fn call(&self, task: &TaskCall) -> Result<Payload, ErrorOutput>;
+
+    /// Makes a call that may take longer than `wait_max` in such a way that it goes on by itself; `None` where it takes no
+    /// longer, or nobody knows: then nothing was done.
+    ///
+    /// # Errors
+    /// The task's failure.
+    async fn accept(&self, task: &TaskCall, wait_max: Duration) -> Result<Option<Accepted>, ErrorOutput> {
+        let _ = (task, wait_max);
+        Ok(None)
+    }
 
     /// Whether `service:action` can be called with `pattern`.
     fn offers(&self, action: &str, pattern: Pattern) -> bool;
@@ -94,6 +105,13 @@ impl Tasks for Integrations {
         let Some((integration, pattern)) = self.find(&call.call.resource) else {
             return TaskAnswer::Ended(Outcome::Failed(error::not_available(&arn(&call.call.resource))));
         };
+        if let Some(wait_max) = call.wait_max {
+            match integration.accept(&call, wait_max).await {
+                Ok(None) => {}
+                Ok(Some(accepted)) => return TaskAnswer::Accepted(accepted),
+                Err(error) => return TaskAnswer::Ended(Outcome::Failed(error)),
+            }
+        }
         match integration.call(&call).await {
             Ok(output) if pattern == Pattern::RequestResponse => {
                 TaskAnswer::Ended(Outcome::Succeeded(output))

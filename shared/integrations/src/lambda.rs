@@ -2,15 +2,19 @@
 
 #[cfg(feature = "lambda")]
 mod client;
+#[cfg(feature = "lambda")]
+mod functions;
 mod hosted;
 mod invocation;
+mod record;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use stepwell_asl::ErrorName;
-use stepwell_engine::port::TaskCall;
+use stepwell_engine::port::{Accepted, TaskCall};
 use stepwell_expr::json::{DEPTH_MAX, JsonErrorKind, parse};
 use stepwell_expr::{Map, Payload, Value};
 use stepwell_interpreter::{ErrorOutput, PAYLOAD_BYTES_MAX, Pattern, Resource};
@@ -22,6 +26,7 @@ use crate::{FunctionHost, Integration};
 pub use client::LambdaClient;
 use hosted::Hosted;
 use invocation::Invocation;
+pub use record::InvocationRecord;
 
 /// Calls functions: those the program hosts, and all others over the API of Lambda.
 #[derive(Default)]
@@ -50,6 +55,14 @@ impl Lambda {
     pub fn called_by(mut self, client: LambdaClient) -> Self {
         self.client = Some(client);
         self
+    }
+
+    /// What a task asks of a function.
+    fn invocation(task: &TaskCall) -> Result<Invocation, ErrorOutput> {
+        match &*task.call.resource {
+            Resource::LambdaFunction { arn } => Ok(Invocation::of_function(arn, &task.call.parameters)),
+            _ => Invocation::of_parameters(&task.call.parameters),
+        }
     }
 
     async fn invoke(&self, task: &TaskCall, invocation: Invocation) -> Result<Invoked, ErrorOutput> {
@@ -92,22 +105,33 @@ impl Integration for Lambda {
     async fn call(&self, task: &TaskCall) -> Result<Payload, ErrorOutput> {
         match &*task.call.resource {
             Resource::LambdaFunction { arn } => {
-                let invocation = Invocation::of_function(arn, &task.call.parameters);
-                let invoked = self.invoke(task, invocation).await?;
+                let invoked = self.invoke(task, Self::invocation(task)?).await?;
                 if invoked.is_function_error() {
                     return Err(function_error(&invoked.body, false));
                 }
                 bare_result(arn, invoked.body)
             }
             _ => {
-                let invocation = Invocation::of_parameters(&task.call.parameters)?;
-                let invoked = self.invoke(task, invocation).await?;
+                let invoked = self.invoke(task, Self::invocation(task)?).await?;
                 if invoked.is_function_error() {
                     return Err(function_error(&invoked.body, true));
                 }
                 service_result(&invoked)
             }
         }
+    }
+
+    async fn accept(&self, task: &TaskCall, wait_max: Duration) -> Result<Option<Accepted>, ErrorOutput> {
+        let invocation = Self::invocation(task)?;
+        if self.hosted.as_ref().is_some_and(|hosted| hosted.hosts(&invocation)) {
+            return Ok(None);
+        }
+        #[cfg(feature = "lambda")]
+        if let Some(client) = &self.client {
+            return client.accept(task, invocation, wait_max).await;
+        }
+        let _ = wait_max;
+        Ok(None)
     }
 
     fn offers(&self, action: &str, pattern: Pattern) -> bool {

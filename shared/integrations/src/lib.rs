@@ -41,7 +41,7 @@ mod http;
 mod keys;
 #[cfg(feature = "http-client")]
 mod logs;
-#[cfg(feature = "sdk")]
+#[cfg(feature = "http-client")]
 mod role;
 #[cfg(feature = "sdk")]
 mod sdk;
@@ -67,9 +67,9 @@ pub use http::{HttpAnswer, HttpClient, HttpError};
 pub use integrations::{Integration, Integrations, IntegrationsBuilder};
 #[cfg(feature = "keys")]
 pub use keys::Keys;
-pub use lambda::Lambda;
 #[cfg(feature = "lambda")]
 pub use lambda::LambdaClient;
+pub use lambda::{InvocationRecord, Lambda};
 #[cfg(feature = "http-client")]
 pub use logs::{CloudWatchLogs, LogEvent, LogsError};
 pub use mock::{MockError, Mocks, UnknownTestCase};

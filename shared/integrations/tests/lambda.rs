@@ -3,10 +3,11 @@
 mod stub;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use stepwell_engine::port::{TaskAnswer, Tasks};
+use stepwell_engine::port::{Accepted, TaskAnswer, TaskCall, Tasks};
 use stepwell_integrations::{
     Aws, Endpoints, FunctionHost, HostAnswer, HostCall, Integrations, Keys, Lambda, LambdaClient, Service,
 };
@@ -85,6 +86,114 @@ async fn events_are_answered_when_they_are_taken() {
     let text = output(calling(&stub).call(task(INVOKE, parameters)).await);
     assert!(text.contains(r#""Payload":"","#) && text.ends_with(r#""StatusCode":202}"#), "{text}");
     assert_eq!(stub.asked()[0].header("x-amz-invocation-type"), "Event");
+}
+
+/// Lambda, with a function that may take this long, and what is said of its asynchronous invocations; `None` may not be read.
+async fn lambda(timeout: Option<u32>, event_config: Option<&'static str>) -> Stub {
+    Stub::answering_by(move |asked| {
+        let (path, _) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+        let denied = || (403, vec![], Bytes::from_static(b"{}"));
+        match path.rsplit('/').next() {
+            Some("configuration") => timeout
+                .map_or_else(denied, |timeout| (200, vec![], format!("{{\"Timeout\":{timeout}}}").into())),
+            Some("event-invoke-config") => match event_config {
+                None => denied(),
+                Some("") => (404, vec![], Bytes::from_static(b"{}")),
+                Some(config) => (200, vec![], config.into()),
+            },
+            _ if asked.header("x-amz-invocation-type") == "Event" => {
+                (202, vec![("x-amzn-RequestId", "8-8"), ("X-Amzn-Trace-Id", "root=1-2")], Bytes::new())
+            }
+            _ => (200, OK.to_vec(), Bytes::from_static(b"1")),
+        }
+    })
+    .await
+}
+
+/// What is to be configured for a function that takes long.
+const TOLD: &str = r#"{"DestinationConfig":{"OnSuccess":{"Destination":"arn:c"},"OnFailure":{"Destination":"arn:c"}},
+    "MaximumEventAgeInSeconds":600,"MaximumRetryAttempts":0}"#;
+
+/// A call by a driver that can wait a minute.
+fn awaited(resource: &str, parameters: &str) -> TaskCall {
+    TaskCall { wait_max: Some(Duration::from_secs(60)), ..task(resource, parameters) }
+}
+
+#[tokio::test]
+async fn a_function_that_takes_too_long_is_invoked_asynchronously() {
+    let stub = lambda(Some(300), Some(TOLD)).await;
+    let integrations = calling(&stub);
+    let input = r#"{ "in" : 1.0 }"#;
+    for times in 1..=2 {
+        let TaskAnswer::Accepted(accepted) = integrations.call(awaited(FUNCTION, input)).await else {
+            panic!()
+        };
+        let within = Duration::from_secs(300 + 600 + 900);
+        let trace = Some("root=1-2".into());
+        assert_eq!(accepted, Accepted { id: "8-8".into(), trace, within, submitted: None });
+        let asked = stub.asked();
+        assert_eq!(asked.len(), if times == 1 { 3 } else { 1 }, "what was read is kept");
+        let event = &asked[asked.len() - 1];
+        assert_eq!((event.header("x-amz-invocation-type"), &*event.body), ("Event", input));
+    }
+    let resource = "arn:aws:states:::lambda:invoke.waitForTaskToken";
+    let call = awaited(resource, r#"{"FunctionName":"f","Qualifier":"live","Payload":{"t":"token"}}"#);
+    let TaskAnswer::Accepted(accepted) = integrations.call(call).await else { panic!() };
+    assert!(accepted.submitted.unwrap().text().ends_with(r#""StatusCode":202}"#));
+    let paths: Vec<_> = stub.asked().into_iter().map(|asked| asked.path).collect();
+    let functions = |version: &str, rest: &str| format!("/{version}/functions/f/{rest}?Qualifier=live");
+    let expected = [
+        functions("2015-03-31", "configuration"),
+        functions("2019-09-25", "event-invoke-config"),
+        functions("2015-03-31", "invocations"),
+    ];
+    assert_eq!(paths, expected);
+}
+
+#[tokio::test]
+async fn a_function_that_may_be_waited_for_is_invoked_synchronously() {
+    let check = async |timeout, config, call: TaskCall, reads: usize| {
+        let stub = lambda(timeout, config).await;
+        let answer = calling(&stub).call(call.clone()).await;
+        assert!(matches!(answer, TaskAnswer::Ended(_)), "{answer:?}");
+        let asked = stub.asked();
+        assert_eq!(asked.len(), reads + 1, "{asked:?}");
+        assert_ne!(asked[reads].header("x-amz-invocation-type"), "Event");
+    };
+    let call = awaited(FUNCTION, "{}");
+    check(Some(40), Some(TOLD), call.clone(), 1).await;
+    // What may not be read, or not be found.
+    check(None, Some(TOLD), call.clone(), 1).await;
+    check(Some(300), None, call.clone(), 2).await;
+    // Nobody is in a hurry, or the task ends before.
+    check(Some(300), Some(TOLD), TaskCall { wait_max: None, ..call.clone() }, 0).await;
+    let mut bounded = call;
+    bounded.call.timeout_seconds = Some(60);
+    check(Some(300), Some(TOLD), bounded, 0).await;
+}
+
+#[tokio::test]
+async fn a_function_whose_end_nobody_would_be_told_is_not_called() {
+    let check = async |config, parameters: &str, lacks: &str| {
+        let stub = lambda(Some(300), Some(config)).await;
+        let (name, cause) = error(calling(&stub).call(awaited(INVOKE, parameters)).await);
+        assert_eq!(name, "States.TaskFailed");
+        let expected = format!(
+            "The function f may take 300 seconds, and calls are waited for up to 60 seconds. To be invoked asynchronously it needs {lacks}."
+        );
+        assert_eq!(cause, expected);
+        assert!(stub.asked().iter().all(|asked| asked.method == "GET"));
+    };
+    let plain = r#"{"FunctionName":"f"}"#;
+    let destinations = "destinations OnSuccess and OnFailure that are Stepwell's callback function";
+    check("", plain, destinations).await;
+    check("{}", plain, destinations).await;
+    let retries: &str =
+        r#"{"DestinationConfig":{"OnSuccess":{"Destination":"arn:c"},"OnFailure":{"Destination":"arn:c"}}}"#;
+    check(retries, plain, "MaximumRetryAttempts 0").await;
+    let with_context = r#"{"FunctionName":"f","ClientContext":"e30="}"#;
+    check(TOLD, with_context, "no ClientContext, which functions do not get that are invoked asynchronously")
+        .await;
 }
 
 #[tokio::test]

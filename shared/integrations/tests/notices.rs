@@ -72,12 +72,15 @@ async fn those_who_write_at_once_share_a_request() {
 #[tokio::test]
 async fn a_stream_that_is_gone_is_made_again() {
     let puts = Arc::new(AtomicUsize::new(0));
-    let stub = Stub::answering_by(vec![], move |asked| match operation(asked).as_str() {
-        "Logs_20140328.CreateLogStream" => {
-            (400, r#"{"__type":"ResourceAlreadyExistsException","message":"there"}"#.into())
-        }
-        _ if puts.fetch_add(1, Ordering::Relaxed) == 0 => missing(),
-        _ => (200, "{}".into()),
+    let stub = Stub::answering_by(move |asked| {
+        let (status, body) = match operation(asked).as_str() {
+            "Logs_20140328.CreateLogStream" => {
+                (400, r#"{"__type":"ResourceAlreadyExistsException","message":"there"}"#.into())
+            }
+            _ if puts.fetch_add(1, Ordering::Relaxed) == 0 => missing(),
+            _ => (200, "{}".into()),
+        };
+        (status, vec![], body)
     })
     .await;
     let logs = CloudWatchLogs::new(&aws(&stub));

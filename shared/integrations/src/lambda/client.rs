@@ -1,17 +1,19 @@
 //! The API of Lambda over HTTP.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ::http::Request;
 use bytes::Bytes;
 use http_body_util::Full;
-use stepwell_engine::port::TaskCall;
+use stepwell_asl::ErrorName;
+use stepwell_engine::port::{Accepted, TaskCall};
 use stepwell_expr::Value;
 use stepwell_expr::json::parse;
 use stepwell_interpreter::{ErrorOutput, Resource};
 
-use super::Invoked;
+use super::functions::{EventConfig, Functions};
 use super::invocation::{Invocation, InvocationType};
+use super::{Invoked, service_result};
 use crate::error::{self, LAMBDA, Refusal};
 use crate::http::{HttpAnswer, HttpError};
 use crate::keys::Keys;
@@ -26,7 +28,14 @@ pub struct LambdaClient {
     endpoint: String,
     signer: Signer,
     aws: Aws,
+    functions: Functions,
 }
+
+/// What is added to a function's timeout: it may have to be set up first, which takes ten seconds at the most, and to be reached.
+const SET_UP: Duration = Duration::from_secs(12);
+
+/// How long after an asynchronous invocation's end that is told at the latest: destinations are tried again, too.
+const TOLD_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 impl LambdaClient {
     /// Calls functions where `aws` says.
@@ -36,7 +45,50 @@ impl LambdaClient {
             endpoint: custom.map_or_else(|| Service::Lambda.aws_endpoint(&aws.region), str::to_owned),
             signer: Signer::new(aws.region.clone(), "lambda"),
             aws: aws.clone(),
+            functions: Functions::new(aws),
         }
+    }
+
+    /// Invokes a function asynchronously that may take longer than `wait_max`; `None` where it may be waited for, or what it takes
+    /// cannot be known.
+    pub(super) async fn accept(
+        &self,
+        task: &TaskCall,
+        invocation: Invocation,
+        wait_max: Duration,
+    ) -> Result<Option<Accepted>, ErrorOutput> {
+        let bounded =
+            task.call.timeout_seconds.is_some_and(|seconds| Duration::from_secs(seconds) <= wait_max);
+        let awaits_token = task.call.resource.has_token();
+        if invocation.kind != InvocationType::RequestResponse || (bounded && !awaits_token) {
+            return Ok(None);
+        }
+        let timeout = match self.functions.timeout(&invocation).await {
+            Some(timeout) if timeout + SET_UP > wait_max => timeout,
+            _ => return Ok(None),
+        };
+        let config = self.functions.event_config(&invocation).await;
+        let event_age_max = match config {
+            EventConfig::Told { event_age_max } => event_age_max,
+            // Its token tells of its end, but for a failure that it does not live to see.
+            _ if awaits_token => Duration::ZERO,
+            EventConfig::Unreadable => return Ok(None),
+            EventConfig::Lacks(what) => return Err(not_told(&invocation, timeout, wait_max, what)),
+        };
+        if invocation.client_context.is_some() {
+            let why = "no ClientContext, which functions do not get that are invoked asynchronously";
+            return Err(not_told(&invocation, timeout, wait_max, why));
+        }
+        let invoked = self.invoke(task, &Invocation { kind: InvocationType::Event, ..invocation }).await?;
+        let Some(id) = invoked.header("x-amzn-requestid").filter(|id| !id.is_empty()) else {
+            return Err(error::lambda_unknown("Lambda took the event and gave it no id"));
+        };
+        Ok(Some(Accepted {
+            id: id.into(),
+            trace: invoked.header("x-amzn-trace-id").map(Into::into),
+            within: timeout + event_age_max + TOLD_WITHIN,
+            submitted: if awaits_token { Some(service_result(&invoked)?) } else { None },
+        }))
     }
 
     /// Makes one call: one request, sent once.
@@ -87,6 +139,16 @@ impl LambdaClient {
         self.signer.sign(&mut request, &keys, SystemTime::now());
         Ok(request.map(Full::new))
     }
+}
+
+/// A function that a driver cannot wait for, and whose end nobody would be told.
+fn not_told(invocation: &Invocation, timeout: Duration, wait_max: Duration, what: &str) -> ErrorOutput {
+    let (function, timeout, wait_max) = (&invocation.function, timeout.as_secs(), wait_max.as_secs());
+    let cause = format!(
+        "The function {function} may take {timeout} seconds, and calls are waited for up to {wait_max} seconds. To be invoked \
+         asynchronously it needs {what}."
+    );
+    ErrorOutput::new(ErrorName::TASK_FAILED, cause)
 }
 
 fn no_keys(error: impl std::error::Error) -> ErrorOutput {

@@ -23,6 +23,11 @@ impl Hosted {
         Hosted { host }
     }
 
+    /// Whether the function is hosted.
+    pub(super) fn hosts(&self, invocation: &Invocation) -> bool {
+        self.host.hosts(&invocation.function)
+    }
+
     /// `None` where the function is not hosted.
     pub(super) async fn invoke(&self, invocation: &Invocation) -> Option<Result<Invoked, ErrorOutput>> {
         if !self.host.hosts(&invocation.function) {

@@ -51,30 +51,28 @@ impl Stub {
         body: impl Into<Bytes>,
     ) -> Self {
         let (headers, body) = (headers.to_vec(), body.into());
-        Stub::answering_by(headers, move |_| (status, body.clone())).await
+        Stub::answering_by(move |_| (status, headers.clone(), body.clone())).await
     }
 
-    /// Answers each request with the status and body that it is given.
+    /// Answers every request as `answer` says.
     pub(crate) async fn answering_by(
-        headers: Vec<(&'static str, &'static str)>,
-        answer: impl Fn(&Asked) -> (u16, Bytes) + Send + Sync + 'static,
+        answer: impl Fn(&Asked) -> (u16, Vec<(&'static str, &'static str)>, Bytes) + Send + Sync + 'static,
     ) -> Self {
-        let answer = Arc::new(answer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (answer, asked) = (Arc::new(answer), Arc::new(Mutex::new(Vec::new())));
         let seen = Arc::clone(&asked);
         let connections = Arc::new(AtomicUsize::new(0));
         let accepted = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 accepted.fetch_add(1, Ordering::Relaxed);
-                let (seen, headers, answer) = (Arc::clone(&seen), headers.clone(), Arc::clone(&answer));
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let (seen, headers, answer) = (Arc::clone(&seen), headers.clone(), Arc::clone(&answer));
+                    let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                     async move {
                         let asked = asked_by(request).await;
-                        let (status, body) = answer(&asked);
+                        let (status, headers, body) = answer(&asked);
                         seen.lock().unwrap().push(asked);
                         let mut response = Response::builder().status(status);
                         for (name, value) in headers {
