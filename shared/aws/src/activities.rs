@@ -30,8 +30,14 @@ const PLACE: &str = "PLACE#";
 /// Under an activity: what the sort keys of the tasks' names begin with.
 const TASK: &str = "TASK#";
 
-/// After how long a worker looks again: a task may have been offered by another process.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// After how long a worker looks again at first, and at last: a task may have been offered by another process. So a worker that
+/// waits a minute in vain looks 33 times, and each look at an empty line is one read unit.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+
+/// After how long a worker looks again who has looked this often.
+fn look_again(looks: u32) -> Duration {
+    (LOOK_AGAIN.0 * 2_u32.pow(looks.min(8))).min(LOOK_AGAIN.1)
+}
 
 /// Activities in the table.
 pub(crate) struct DynamoActivities {
@@ -199,12 +205,12 @@ impl Activities for DynamoActivities {
         self.remove(task).await.map_err(unavailable)
     }
 
-    fn arrival(&self, _activity: &str) -> BoxFuture<'static, ()> {
+    fn arrival(&self, _activity: &str, looks: u32) -> BoxFuture<'static, ()> {
         let mut offers = self.offers.subscribe();
         let clock = self.table.clock.clone();
         async move {
             let changed = std::pin::pin!(offers.changed());
-            let later = std::pin::pin!(clock.sleep(LOOK_AGAIN));
+            let later = std::pin::pin!(clock.sleep(look_again(looks)));
             futures::future::select(changed, later).await;
         }
         .boxed()

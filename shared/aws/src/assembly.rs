@@ -15,8 +15,8 @@ use stepwell_integrations::{
 use stepwell_wire::{Api, TaskCalls};
 
 use crate::{
-    Blobs, Config, IssuedKeys, LogGroups, Options, S3Blobs, Schedules, SqsQueue, StatusEvents, Store,
-    SystemClock, Timers, retry,
+    AssumeRoles, Blobs, Config, IssuedKeys, LogGroups, Options, S3Blobs, Schedules, SqsQueue, StatusEvents,
+    Store, SystemClock, Timers, retry,
 };
 
 /// V of PROTOCOL §1.
@@ -64,7 +64,8 @@ impl Assembly {
 
     /// The same, whose calls go where `aws` says, with a clock of the caller's.
     pub fn with(config: Config, aws: Aws, clock: Arc<dyn Clock>) -> Self {
-        let task_calls = Arc::new(TaskCalls::default());
+        // Nobody asks another account here whether it trusts this one.
+        let task_calls = Arc::new(TaskCalls::within_their_account());
         let clients = Clients::new(&config, &aws);
         let queue = Arc::new(SqsQueue::new(clients.sqs, &config.queue_url, clock.clone()));
         let store = Store::new(Options {
@@ -92,7 +93,7 @@ impl Assembly {
             map_runs: store.map_runs.clone(),
             queue: queue.clone(),
             scheduler: timers.clone(),
-            tasks: tasks(&aws, task_calls.clone()),
+            tasks: tasks(&aws_of_tasks(&config, &aws), task_calls.clone()),
             registry: store.registry.clone(),
             activities: store.activities.clone(),
             logs: Some(Arc::new(LogGroups::new(&aws))),
@@ -119,6 +120,14 @@ fn settings(config: &Config) -> Settings {
         patience: PATIENCE,
         express_in_memory: true,
         ..Settings::default()
+    }
+}
+
+/// Whose permissions tasks call with.
+fn aws_of_tasks(config: &Config, aws: &Aws) -> Aws {
+    match config.assume_roles {
+        AssumeRoles::Machine => aws.clone().assuming_machine_roles(),
+        AssumeRoles::Credentials => aws.clone(),
     }
 }
 

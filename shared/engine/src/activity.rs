@@ -119,17 +119,18 @@ impl Engine {
         let Either::Left((_turn, _)) = select(pin!(place.line.turn.lock()), &mut *over).await else {
             return Ok(None);
         };
-        loop {
+        for looks in 0.. {
             // From before the look on, so that none is missed.
-            let arrival = self.inner.ports.activities.arrival(&place.activity);
+            let arrival = self.inner.ports.activities.arrival(&place.activity, looks);
             if let Some(found) = self.first_waiting(place).await? {
                 return Ok(Some(found));
             }
             let given_back = pin!(place.line.given_back.notified());
             if let Either::Right(_) = select(select(arrival, given_back), &mut *over).await {
-                return Ok(None);
+                break;
             }
         }
+        Ok(None)
     }
 
     /// The oldest task that nobody holds or has taken. Entries of tasks that wait no longer are forgotten.

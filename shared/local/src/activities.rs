@@ -110,7 +110,7 @@ impl Activities for LocalActivities {
         Ok(())
     }
 
-    fn arrival(&self, activity: &str) -> BoxFuture<'static, ()> {
+    fn arrival(&self, activity: &str, _looks: u32) -> BoxFuture<'static, ()> {
         let mut arrivals = self.arrivals.lock();
         let mut receiver = arrivals.entry(hash(activity)).or_default().subscribe();
         async move {

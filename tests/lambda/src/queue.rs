@@ -137,6 +137,9 @@ impl Answers for Services {
             tokio::time::sleep(time).await;
             return answer(200, body);
         }
+        if head.uri.path().ends_with("/configuration") {
+            return answer(200, json!({ "Timeout": 60 }).to_string());
+        }
         let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         if head.uri.path().starts_with("/schedules/") {
             self.state().schedules.push(request["Target"]["Input"].clone());

@@ -117,7 +117,7 @@ impl Activities for MemoryActivities {
         self.faulty(|inner| inner.waiting.retain(|waiting| waiting != task)).await
     }
 
-    fn arrival(&self, _activity: &str) -> BoxFuture<'static, ()> {
+    fn arrival(&self, _activity: &str, _looks: u32) -> BoxFuture<'static, ()> {
         let mut offers = self.offers.subscribe();
         async move {
             // The sender lives as long as whoever waits.

@@ -5,6 +5,7 @@
 
 mod callers;
 mod cloudformation;
+mod destination;
 mod direct;
 mod eventbridge;
 mod http;
@@ -109,7 +110,8 @@ pub async fn timer(assembly: &Assembly, event: Event<'_>) -> Result<String, Fail
     }
 }
 
-/// The function `callback`: SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat, by HTTP or directly.
+/// The function `callback`: SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat, by HTTP or directly; the ends of functions that
+/// tasks have invoked asynchronously; what services tell of jobs.
 ///
 /// # Errors
 /// [`Failure`]
@@ -117,6 +119,8 @@ pub async fn callback(assembly: &Assembly, event: Event<'_>) -> Result<String, F
     let (value, time) = read(assembly, &event)?;
     match Shape::of(&value) {
         Shape::Http(request) => http::answer(assembly, &request, http::CALLBACKS, time).await,
+        Shape::Destination => destination::ended(assembly, &value, time).await,
+        Shape::EventBridge => Ok(eventbridge::job_changed(&value)),
         Shape::Other => direct::callback(assembly, &value, time).await,
         shape => Err(unknown("callback", &shape)),
     }

@@ -17,10 +17,10 @@ use stepwell_integrations::{Aws, Keys};
 use stepwell_interpreter::{TimerId, Timestamp};
 
 use crate::lambda::{Call, Lambda};
-use crate::stub::Stub;
+use crate::stub::{Schedule, Stub};
 use crate::support::{TABLE, Wire, World};
 
-const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
+pub(crate) const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
 
 /// The function's configured timeout.
 const TIMEOUT: Duration = Duration::from_secs(900);
@@ -57,16 +57,16 @@ impl HttpConnector for Connector {
 }
 
 /// A deployment.
-struct Account {
-    world: World,
+pub(crate) struct Account {
+    pub(crate) world: World,
     stub: Stub,
-    lambda: Lambda,
+    pub(crate) lambda: Lambda,
     /// CloudWatch Logs and EventBridge, to which any answer is a good one.
     told: Lambda,
 }
 
 impl Account {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::new().await;
         let stub = Stub::new(world.clock.clone());
         let lambda = Lambda::new(world.clock.clone()).await;
@@ -75,7 +75,7 @@ impl Account {
     }
 
     /// One with a machine.
-    async fn with(definition: Value) -> Self {
+    pub(crate) async fn with(definition: Value) -> Self {
         Account::with_more(definition, json!({})).await
     }
 
@@ -90,14 +90,14 @@ impl Account {
     }
 
     /// A sandbox that has just been made.
-    fn sandbox(&self) -> Assembly {
+    pub(crate) fn sandbox(&self) -> Assembly {
         let variables = |name: &str| {
             let value = match name {
                 "AWS_REGION" => "us-east-1",
                 "AWS_ACCESS_KEY_ID" => self.world.account(),
                 "AWS_SECRET_ACCESS_KEY" => "test",
                 "AWS_ENDPOINT_URL_DYNAMODB" => self.world.endpoint(),
-                "AWS_ENDPOINT_URL_LAMBDA" => &self.lambda.endpoint,
+                "AWS_ENDPOINT_URL_LAMBDA" | "AWS_ENDPOINT_URL_STS" => &self.lambda.endpoint,
                 "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS" | "AWS_ENDPOINT_URL_EVENTBRIDGE" => &self.told.endpoint,
                 "AWS_ENDPOINT_URL" => "http://stub",
                 "STEPWELL_STATUS_EVENTS" => "on",
@@ -118,12 +118,12 @@ impl Account {
         Assembly::with(config, aws, self.world.clock.clone())
     }
 
-    fn deadline(&self) -> i64 {
+    pub(crate) fn deadline(&self) -> i64 {
         self.world.clock.now().0 + TIMEOUT.as_millis() as i64
     }
 
     /// Calls the API over HTTP; the answer's body.
-    async fn http(&self, operation: &str, body: Value) -> Value {
+    pub(crate) async fn http(&self, operation: &str, body: Value) -> Value {
         let event = http_api(operation, &body).to_string();
         let event = Event::new(&event, "request", self.deadline());
         let answer = lambda::api(&self.sandbox(), event).await.expect("there is an answer");
@@ -131,10 +131,15 @@ impl Account {
         serde_json::from_str(answer["body"].as_str().expect("there is a body")).expect("it is JSON")
     }
 
-    async fn start(&self, event: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn start(&self, event: &Value) -> Result<Value, Failure> {
         let (event, deadline) = (event.to_string(), self.deadline());
         let answer = lambda::start(&self.sandbox(), Event::new(&event, "request-1", deadline)).await?;
         Ok(serde_json::from_str(&answer).expect("it is JSON"))
+    }
+
+    /// Takes a schedule whose time has come.
+    pub(crate) fn due_schedule(&self) -> Option<Schedule> {
+        self.stub.next_schedule(self.world.clock.now())
     }
 
     /// What can be received, as an event source mapping hands it over.
@@ -177,7 +182,7 @@ impl Account {
     }
 
     /// Drives everything that can be received, until nothing can.
-    async fn drive(&self) {
+    pub(crate) async fn drive(&self) {
         loop {
             let records = self.receive();
             if records.is_empty() {
@@ -187,7 +192,7 @@ impl Account {
         }
     }
 
-    async fn describe(&self, name: &str) -> Value {
+    pub(crate) async fn describe(&self, name: &str) -> Value {
         let arn = format!("arn:aws:states:us-east-1:123456789012:execution:orders:{name}");
         self.http("DescribeExecution", json!({ "executionArn": arn })).await
     }

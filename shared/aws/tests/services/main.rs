@@ -16,4 +16,5 @@ mod remains;
 mod s3;
 mod stub;
 mod support;
+mod tasks;
 mod timers;

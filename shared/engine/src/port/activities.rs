@@ -66,9 +66,9 @@ pub trait Activities: Send + Sync {
     /// [`ActivitiesError`]; it may be forgotten.
     async fn forget(&self, task: &WaitingTask) -> Result<(), ActivitiesError>;
 
-    /// Ready when `waiting` may show a task that it did not show before this call. A store that does not tell looks again
-    /// after a while of its own.
-    fn arrival(&self, activity: &str) -> BoxFuture<'static, ()>;
+    /// Ready when `waiting` may show a task that it did not show before this call, which was looked for in vain `looks` times by then.
+    /// A store that is not told by others is ready after a while of its own.
+    fn arrival(&self, activity: &str, looks: u32) -> BoxFuture<'static, ()>;
 }
 
 /// An activity (API: DescribeActivity).

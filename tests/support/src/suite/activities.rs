@@ -59,7 +59,7 @@ pub async fn waiting_tasks(port: &dyn Activities, settle: impl AsyncFn()) {
         tasks.into_iter().map(|task| (task.run.0, task.attempt.0)).collect::<Vec<_>>()
     };
     assert_eq!(waiting(&a, 9).await, []);
-    let arrival = port.arrival(&a);
+    let arrival = port.arrival(&a, 0);
     for (activity, run, attempt) in [(&a, 7, 2), (&b, 7, 1), (&a, 7, 1), (&a, u128::MAX, 1), (&a, 7, 2)] {
         port.offer(task(activity, run, attempt)).await.expect("offered");
     }
@@ -74,7 +74,7 @@ pub async fn waiting_tasks(port: &dyn Activities, settle: impl AsyncFn()) {
     port.offer(task(&a, 7, 2)).await.expect("offered");
     assert_eq!(waiting(&a, 9).await, [(7, 1), (u128::MAX, 1), (7, 2)], "one that comes anew is the last");
 
-    let mut arrival = port.arrival(&b);
+    let mut arrival = port.arrival(&b, 0);
     assert!((&mut arrival).now_or_never().is_none(), "nothing came since");
     port.offer(task(&b, 7, 9)).await.expect("offered");
     arrival.await;
