@@ -147,11 +147,29 @@ pub async fn deploy(services: &Services) {
     table::create_table(&client, TABLE).await.expect("the table is made");
 }
 
-/// The processor time that this thread has had: on it, everything that the functions do.
-pub fn cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split_whitespace().next().and_then(|text| text.parse().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or(0))
+/// What this thread, on which everything happens that functions do, had of a processor.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Processor {
+    /// How long it ran.
+    pub ran: Duration,
+    /// How long it could have, while others did: noise of this machine.
+    pub waited: Duration,
+}
+
+impl Processor {
+    /// So far.
+    pub fn now() -> Self {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let mut fields = text.split_whitespace().map(|text| Duration::from_nanos(text.parse().unwrap_or(0)));
+        let mut next = || fields.next().unwrap_or_default();
+        Processor { ran: next(), waited: next() }
+    }
+
+    /// Since then.
+    #[must_use]
+    pub fn since(self, then: Self) -> Self {
+        Processor { ran: self.ran.saturating_sub(then.ran), waited: self.waited.saturating_sub(then.waited) }
+    }
 }
 
 /// Runs an invocation, and says how long it took.

@@ -66,7 +66,7 @@ impl Prices {
     /// Dollars for all meters that begin with one of `prefixes`.
     pub fn sum(&self, usage: &Usage, prefixes: &[&str]) -> f64 {
         let ours = usage.meters.iter().filter(|(meter, _)| prefixes.iter().any(|p| meter.starts_with(p)));
-        ours.map(|(meter, units)| units * self.unit(meter)).sum()
+        ours.map(|(meter, units)| units * self.unit(meter)).fold(0.0, |sum, usd| sum + usd)
     }
 }
 

@@ -56,7 +56,7 @@ impl Bill {
         let storage = storage * million;
         let removal = prices.sum(&outcome.removal, &[""]) * million;
         let standard = outcome.transitions as f64 * prices.unit("step_functions.transitions") * 1e6;
-        let seconds = (outcome.longest.as_secs_f64() * 10.0).ceil().max(1.0) / 10.0;
+        let seconds = (outcome.shortest.as_secs_f64() * 10.0).ceil().max(1.0) / 10.0;
         let express = (seconds <= 300.0).then(|| {
             let duration = seconds * 64.0 / 1024.0 * prices.unit("step_functions.express_gb_seconds");
             (prices.unit("step_functions.express_requests") + duration) * 1e6

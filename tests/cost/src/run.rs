@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stepwell_engine::port::Clock;
 
 use crate::clock::JumpingClock;
-use crate::functions::{Sandbox, VISIBILITY, cpu, timed};
+use crate::functions::{Processor, Sandbox, VISIBILITY, timed};
 use crate::services::Services;
 use crate::usage::Usage;
 use crate::workload::{Workload, transitions};
@@ -66,8 +66,8 @@ pub struct Outcome {
     pub events: usize,
     /// Processor time of all functions.
     pub cpu: Duration,
-    /// From the start to the end of the execution that took longest.
-    pub longest: Duration,
+    /// From the start to the end of the execution that took least, and so waited least for its turn.
+    pub shortest: Duration,
     /// Bytes that stay in the table, its indexes included.
     pub table_bytes: usize,
     /// Bytes that stay in objects.
@@ -163,7 +163,7 @@ impl World {
         }
         let (before, objects) = (self.services.usage(), self.services.object_bytes());
         self.invocations = Default::default();
-        let cpu_before = cpu();
+        let processor = Processor::now();
         let mut arns = vec![];
         // As many start as one batch holds; with whole batches, all do before the first is driven.
         let wave = if batch == 1 { 1 } else { executions };
@@ -175,14 +175,14 @@ impl World {
             }
             self.drain(batch).await;
         }
-        let cpu = cpu().saturating_sub(cpu_before);
+        let processor = Processor::now().since(processor);
         let mut usage = self.services.usage().since(&before);
-        self.charge(&mut usage, cpu, setting);
+        self.charge(&mut usage, processor, setting);
         let invocations = self.invocations;
         usage.add(setting.front.meter(), executions as f64);
         let table_bytes = self.services.kept(|partition| arns.iter().any(|arn| arn == partition));
         let object_bytes = self.services.object_bytes() - objects;
-        let (transitions, events, longest) = self.look(&arns).await;
+        let (transitions, events, shortest) = self.look(&arns).await;
         let removal = self.remove(&arns, batch, setting).await;
         Outcome {
             executions,
@@ -190,8 +190,8 @@ impl World {
             usage,
             transitions,
             events,
-            cpu,
-            longest,
+            cpu: processor.ran,
+            shortest,
             table_bytes,
             object_bytes,
             removal,
@@ -206,27 +206,29 @@ impl World {
         let records = self.services.expire(of_ours).await;
         assert_eq!(records.len(), arns.len(), "each has a META that expires");
         self.invocations = Default::default();
-        let cpu_before = cpu();
+        let processor = Processor::now();
         for records in records.chunks(batch * STREAM_FACTOR) {
             let event = json!({ "Records": records }).to_string();
             let ((), time) = timed(self.next(TIMER).timer(&event)).await;
             self.invoked(TIMER, time);
         }
         let mut usage = self.services.usage().since(&before);
-        self.charge(&mut usage, cpu().saturating_sub(cpu_before), setting);
+        self.charge(&mut usage, Processor::now().since(processor), setting);
         assert_eq!(self.services.items(of_ours), 0, "nothing is left");
         assert!(objects == 0 || self.services.object_bytes() < objects, "nor any object");
         usage
     }
 
-    /// What Lambda charges: requests, and the time of each invocation, where the processor is a part of one.
-    fn charge(&self, usage: &mut Usage, cpu: Duration, setting: Setting) {
+    /// What Lambda charges: requests, and the time of each invocation, where the processor is a part of one. What it waited for
+    /// others on this machine is none of it.
+    fn charge(&self, usage: &mut Usage, processor: Processor, setting: Setting) {
         let (count, wall) = self
             .invocations
             .iter()
             .fold((0, Duration::ZERO), |(n, sum), (count, time)| (n + count, sum + *time));
         let part = (f64::from(setting.memory_mb) / WHOLE_PROCESSOR_MB).min(1.0);
-        let seconds = wall.as_secs_f64() + cpu.as_secs_f64() * (1.0 / part - 1.0);
+        let wall = wall.saturating_sub(processor.waited);
+        let seconds = wall.as_secs_f64() + processor.ran.as_secs_f64() * (1.0 / part - 1.0);
         let meter = if setting.arm { "lambda.gb_seconds.arm64" } else { "lambda.gb_seconds.x86_64" };
         usage.add("lambda.requests", f64::from(count as u32));
         usage.add(meter, seconds * f64::from(setting.memory_mb) / 1024.0);
@@ -235,12 +237,12 @@ impl World {
     /// Looks at all executions: each must have succeeded.
     async fn look(&self, arns: &[String]) -> (u64, usize, Duration) {
         let api = &self.sandboxes[START].0[0];
-        let mut longest = 0.0_f64;
+        let mut shortest = f64::MAX;
         for arn in arns {
             let described = api.call("DescribeExecution", &json!({ "executionArn": arn })).await;
             assert_eq!(described["status"], "SUCCEEDED", "{described}");
             let date = |name: &str| described[name].as_f64().unwrap_or(0.0);
-            longest = longest.max(date("stopDate") - date("startDate"));
+            shortest = shortest.min(date("stopDate") - date("startDate"));
         }
         let mut events = vec![];
         let mut request =
@@ -253,6 +255,6 @@ impl World {
                 None => break,
             }
         }
-        (transitions(&events), events.len(), Duration::from_secs_f64(longest))
+        (transitions(&events), events.len(), Duration::from_secs_f64(shortest))
     }
 }
