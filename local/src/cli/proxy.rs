@@ -16,7 +16,7 @@ use crate::server::{Options, Server, stop_signal};
 /// AWS credentials, which are found as every AWS tool finds them. Whoever may connect to this machine's loopback calls as you.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The deployment's HTTP API, such as https://abc123.execute-api.eu-west-1.amazonaws.com
+    /// The deployment's HTTP API, such as `https://abc123.execute-api.eu-west-1.amazonaws.com`
     #[arg(long, value_name = "URL", required_unless_present_any = ["stack", "url"])]
     endpoint: Option<String>,
     /// A Function URL of the deployment, for calls that may last over the 30 seconds of API Gateway (StartSyncExecution,
