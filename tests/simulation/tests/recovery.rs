@@ -281,6 +281,8 @@ fn express_runs_in_the_callers_task() {
     assert_eq!(run.execution.status().name(), "SUCCEEDED");
     assert_eq!(run.stopped_at.0 - run.started_at.0, 7_010);
     assert_eq!(sim.world.journal.appends(), 0);
+    let logged = logged(&sim);
+    assert_eq!((logged.len(), logged.last().copied()), (12, Some((12, "ExecutionSucceeded"))), "{logged:?}");
 
     let forever = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":301,"End":true}}}"#;
     let machine =
