@@ -33,7 +33,7 @@ const STREAMS_MAX: usize = 1_000;
 pub struct LogEvent {
     /// When it happened.
     pub at: Timestamp,
-    /// What it says. AWS takes 256 KB with [`EVENT_BYTES`] for the event itself.
+    /// What it says. AWS takes 256 KB, with 26 bytes for the event itself.
     pub message: String,
 }
 

@@ -1,8 +1,8 @@
 //! The Step Functions API: requests in, answers out, over the engine (API: AWS Step Functions, JSON 1.0).
 //!
-//! This crate knows the operations: their members and constraints, AWS's exceptions and texts, page tokens, ARNs; and how AWS writes
-//! of executions into logs and events ([`log_lines`], [`status_change_detail`]). Its entrance is [`Api::call`], which a server and a Lambda function use alike. It knows no HTTP, no signatures, and not
-//! what stands behind the engine's ports.
+//! This crate knows the operations: their members and constraints, AWS's exceptions and texts, page tokens, ARNs; and how AWS
+//! writes of executions into logs and events ([`log_lines()`], [`status_change_detail`]). Its entrance is [`Api::call`], which a
+//! server and a Lambda function use alike. It knows no HTTP, no signatures, and not what stands behind the engine's ports.
 
 mod answer;
 mod api;
