@@ -165,7 +165,7 @@ impl Role {
 /// The keys in an answer to AssumeRole.
 fn credentials(xml: &str) -> Option<Credentials> {
     let expires: jiff::Timestamp = element(xml, "Expiration")?.parse().ok()?;
-    let expires = SystemTime::try_from(expires).ok()?;
+    let expires = SystemTime::from(expires);
     let (id, secret) = (element(xml, "AccessKeyId")?, element(xml, "SecretAccessKey")?);
     Some(Credentials::new(id, secret, Some(element(xml, "SessionToken")?), Some(expires), "AssumeRole"))
 }

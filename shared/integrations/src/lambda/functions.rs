@@ -67,7 +67,7 @@ pub(super) enum EventConfig {
 /// A configuration that was asked for.
 enum Found {
     Body(Value),
-    NotFound,
+    Nothing,
     Denied,
     /// Lambda did not answer, or not sensibly: another time perhaps.
     Unknown(String),
@@ -102,7 +102,7 @@ impl Functions {
                 None
             }
             // The call itself will say so.
-            Found::NotFound => {
+            Found::Nothing => {
                 during = KEPT_UNKNOWN;
                 None
             }
@@ -130,7 +130,7 @@ impl Functions {
         let mut during = KEPT;
         let config = match self.find("2019-09-25", "event-invoke-config", invocation).await {
             Found::Body(body) => event_config(&body),
-            Found::NotFound => EventConfig::Lacks(DESTINATIONS),
+            Found::Nothing => EventConfig::Lacks(DESTINATIONS),
             Found::Denied => {
                 tracing::warn!(
                     %function,
@@ -167,7 +167,7 @@ impl Functions {
             Ok(answer) => match (answer.status, parse(&String::from_utf8_lossy(&answer.body))) {
                 (200, Ok(body)) => Found::Body(body),
                 (403, _) => Found::Denied,
-                (404, _) => Found::NotFound,
+                (404, _) => Found::Nothing,
                 (status, _) => Found::Unknown(format!("Lambda answers {status}")),
             },
             Err(error) => Found::Unknown(error.to_string()),
