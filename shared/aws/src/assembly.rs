@@ -114,6 +114,7 @@ fn settings(config: &Config) -> Settings {
         slice: SLICE,
         calls_max: CALLS_MAX,
         former_deliveries_are_dead: false,
+        queue_delay_max: config.queue_delay_max,
         packing: Packing::Small,
         visibility: VISIBILITY,
         receives_max: Some(config.receives_max),

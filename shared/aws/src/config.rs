@@ -11,6 +11,9 @@ const RETENTION_DAYS: u32 = 90;
 /// How often a message is received at most, where nothing else is said: the template's `maxReceiveCount`.
 const RECEIVES_MAX: u32 = 5;
 
+/// The longest delay that SQS takes, in seconds (`DelaySeconds`).
+const QUEUE_DELAY_SECONDS_MAX: u32 = 900;
+
 /// How long a call of a task is waited for, where nothing else is said.
 const CALL_SECONDS_MAX: u32 = 600;
 
@@ -43,6 +46,9 @@ pub struct Config {
     /// `STEPWELL_RECEIVES_MAX`: the queue's `maxReceiveCount`, 5 where nothing is said. On the last receipt but one an execution is
     /// parked.
     pub receives_max: u32,
+    /// `STEPWELL_QUEUE_DELAY_SECONDS_MAX`: waits longer than this become schedules; 900 s where nothing is said, which is what SQS
+    /// takes. Tests make it seconds.
+    pub queue_delay_max: Duration,
     /// `STEPWELL_CALL_SECONDS_MAX`: how long `step` waits for a task's call before its own time is up, 600 s where nothing is said.
     /// A shorter time of the function bounds it further.
     pub call_max: Duration,
@@ -141,6 +147,11 @@ impl Config {
             timer_arn: required("STEPWELL_TIMER_ARN")?,
             retention: days(whole("STEPWELL_RETENTION_DAYS", RETENTION_DAYS)?),
             receives_max: whole("STEPWELL_RECEIVES_MAX", RECEIVES_MAX)?,
+            queue_delay_max: Duration::from_secs(
+                whole("STEPWELL_QUEUE_DELAY_SECONDS_MAX", QUEUE_DELAY_SECONDS_MAX)?
+                    .min(QUEUE_DELAY_SECONDS_MAX)
+                    .into(),
+            ),
             call_max: Duration::from_secs(whole("STEPWELL_CALL_SECONDS_MAX", CALL_SECONDS_MAX)?.into()),
             state_machine_arn: read("STEPWELL_STATE_MACHINE_ARN"),
             assume_roles: match assume_roles.as_deref() {
@@ -208,6 +219,7 @@ mod tests {
         let config = read(&[]).unwrap();
         assert_eq!(config.retention, Duration::from_secs(90 * 86_400));
         assert_eq!((config.receives_max, config.call_max.as_secs()), (5, 600));
+        assert_eq!(config.queue_delay_max.as_secs(), 900);
         assert_eq!((config.bucket, config.state_machine_arn, config.status_events), (None, None, false));
         assert_eq!(config.assume_roles, AssumeRoles::Machine);
         assert_eq!(config.credentials.session_token(), None);

@@ -26,8 +26,6 @@ use crate::work::{Work, time_until};
 
 /// Waits shorter than this are waited for by the driver; others become messages.
 const IN_PROCESS_MAX: Duration = Duration::from_millis(500);
-/// Longest delay that a queue takes (SQS: `DelaySeconds`); others go to the scheduler.
-const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
 /// A Start message that is older puts no META any more: its sender has long given up.
 const START_AGE_MAX: Duration = Duration::from_secs(15 * 60);
 /// How soon a Start message without a META of its own looks for it again.
@@ -565,7 +563,7 @@ impl<'e> Driver<'e> {
     ) -> Result<(), DriveError> {
         let body = MessageBody::TimerFired { timer, due };
         let delay = time_until(due, self.ports().clock.now());
-        if delay <= QUEUE_DELAY_MAX {
+        if delay <= self.settings().queue_delay_max {
             return self.send(run, body, (!delay.is_zero()).then_some(due)).await;
         }
         let (scheduler, message) = (&self.ports().scheduler, self.engine.message(run, body));

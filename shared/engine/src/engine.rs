@@ -30,6 +30,8 @@ pub struct Settings {
     /// Whether, when a message is delivered again, the driver of its former delivery is known to be dead: so on one
     /// machine, where one process owns the store. Otherwise leases say (PROTOCOL, line 23).
     pub former_deliveries_are_dead: bool,
+    /// Longest delay that the queue is asked for (SQS takes 900 s as `DelaySeconds`); longer ones go to the scheduler.
+    pub queue_delay_max: Duration,
     /// How long a driver's message stays hidden, and its lease holds, without a sign of life (V of PROTOCOL §1).
     pub visibility: Duration,
     /// Receipts after which the queue gives a message up; on the last but one its execution is parked.
@@ -55,6 +57,7 @@ impl Default for Settings {
             wait_max: None,
             calls_max: 1_000,
             former_deliveries_are_dead: true,
+            queue_delay_max: Duration::from_secs(900),
             visibility: Duration::from_secs(60),
             receives_max: None,
             patience: Duration::from_secs(30),

@@ -107,6 +107,12 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// Whether neither `X-Amz-Target` nor the path names one of these operations, or any.
+    fn is_route(&self, operations: Option<&[&str]>) -> bool {
+        let is_named = operations.is_some_and(|all| all.contains(&self.operation()));
+        !is_named && self.header("x-amz-target").is_none()
+    }
+
     /// The body.
     ///
     /// # Errors
@@ -144,7 +150,11 @@ pub(super) async fn answer(
     }
     let time = if request.is_direct { time } else { time.for_caller(GATEWAY, &*assembly.clock) };
     let api = assembly.api.until(time.deadline);
-    let operation = request.operation();
+    let operation = match request.operation() {
+        // Behind a route of the user's own, such as POST /orders, the path names no operation.
+        named if offered == STARTS && request.is_route(STARTS) => STARTS.map_or(named, |starts| starts[0]),
+        named => named,
+    };
     let shown = || operation.chars().take(100).collect::<String>();
     if let Some(routed) = request.routed().filter(|routed| *routed != operation) {
         let routed: String = routed.chars().take(100).collect();
@@ -298,6 +308,22 @@ mod tests {
         check("/prod/StartExecution", "null", Some("StartExecution"));
         check("/SendTaskHeartbeat", "{}", Some("SendTaskHeartbeat"));
         check("/orders/start", r#"{"id":"7"}"#, None);
+    }
+
+    #[test]
+    fn a_path_of_the_users_own_names_no_operation() {
+        let check = |path: &str, headers: &str, expected: bool| {
+            let event = format!(
+                r#"{{"httpMethod":"POST","path":"{path}","headers":{headers},"requestContext":{{}}}}"#
+            );
+            with_request(&event, |request| {
+                assert_eq!(request.unwrap().is_route(STARTS), expected, "{event}")
+            });
+        };
+        check("/orders", "null", true);
+        check("/", "null", true);
+        check("/prod/StartSyncExecution", "null", false);
+        check("/", r#"{"X-Amz-Target":"AWSStepFunctions.ListStateMachines"}"#, false);
     }
 
     #[test]

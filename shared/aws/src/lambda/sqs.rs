@@ -25,6 +25,9 @@ use crate::scheduler::{read_fired, read_fired_minute};
 /// How often messages that are done with are deleted while others of their batch are not: their drivers have stopped hiding them.
 const SWEEP: Duration = Duration::from_secs(20);
 
+/// How soon a message that cannot be read comes again: the queue is to give it up within a minute, and somebody to be told.
+const UNREADABLE_AGAIN: Duration = Duration::from_secs(5);
+
 /// Messages deleted in one request at most.
 const DELETED_AT_ONCE: usize = 10;
 
@@ -58,21 +61,27 @@ pub(super) async fn drive(assembly: &Assembly, records: &[Value], time: Time) ->
     let batch = Batch { assembly, engine, time, ends: Mutex::default() };
     let mut lanes: Vec<Vec<Record<'_>>> = vec![];
     let mut minutes = vec![];
+    let mut unreadable = vec![];
     for value in records {
         if let Some(minute) = minute(value) {
             minutes.push(batch.minute_came(minute));
             continue;
         }
-        let Some(record) = batch.read(value) else { continue };
+        let Some(record) = batch.read(value) else {
+            unreadable.extend(id(value));
+            continue;
+        };
         let same = |lane: &&mut Vec<Record<'_>>| lane[0].message.execution == record.message.execution;
         match lanes.iter_mut().find(same) {
             Some(lane) => lane.push(record),
             None => lanes.push(vec![record]),
         }
     }
+    let put_off = join_all(unreadable.iter().map(|id| assembly.queue.set_visibility(id, UNREADABLE_AGAIN)));
     let driven = join_all(lanes.into_iter().map(|lane| batch.drive_in_turn(lane)));
     let all = join(driven, join_all(minutes));
-    batch.sweep_during(all).await;
+    // Where it cannot be said that they are put off, they come again when the queue shows them.
+    batch.sweep_during(join(put_off, all)).await;
     for id in records.iter().filter_map(id) {
         assembly.queue.dismissed(id);
     }
@@ -100,9 +109,9 @@ impl<'a> Batch<'a> {
         let body = text("body");
         // What the timer function could not send on, Lambda has put into the queue as it was.
         let message = read_body(body).or_else(|error| read_fired(body).ok_or(error));
+        self.assembly.queue.received(id, text("receiptHandle"));
         match message {
             Ok(message) => {
-                self.assembly.queue.received(id, text("receiptHandle"));
                 let received = record.get("attributes").and_then(|all| all.get("ApproximateReceiveCount"));
                 let receives = received.and_then(|count| count.as_str()?.parse().ok()).unwrap_or(1);
                 Some(Record { id, message, receives })
