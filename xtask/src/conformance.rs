@@ -63,6 +63,20 @@ pub(crate) fn run(args: &Args, program: &Path) -> Result<()> {
     judge(&levels(&results), args.update)
 }
 
+/// Those of `results` that ran against a deployment: what fails must be in our list, or in `list` beside it.
+pub(crate) fn judge_deployed(results: &Path, list: &str) -> Result<()> {
+    let text = std::fs::read_to_string(results).context("the runner wrote no results")?;
+    let levels = levels(&serde_json::from_str(&text)?);
+    let mut listed = expected(&std::fs::read_to_string(root().join(LIST)).unwrap_or_default());
+    listed.extend(expected(&std::fs::read_to_string(root().join(list)).unwrap_or_default()));
+    summarise(&levels);
+    let surprises: Vec<_> = failing(&levels).into_iter().filter(|id| !listed.contains_key(id)).collect();
+    if !surprises.is_empty() {
+        bail!("these fail and are neither in {LIST} nor in {list}:\n  {}", surprises.join("\n  "));
+    }
+    Ok(())
+}
+
 /// The level of each case that was run.
 fn levels(results: &Value) -> BTreeMap<String, String> {
     let rows = results["results"].as_array();
@@ -75,19 +89,8 @@ fn levels(results: &Value) -> BTreeMap<String, String> {
 fn judge(levels: &BTreeMap<String, String>, update: bool) -> Result<()> {
     let path = root().join(LIST);
     let listed = expected(&std::fs::read_to_string(&path).unwrap_or_default());
-    let count = |level: &str| levels.values().filter(|l| *l == level).count();
-    let run = levels.len() - count("skipped");
-    println!(
-        "conformance: {} of {run} exact, {} loose, {} skipped",
-        count("exact"),
-        count("loose"),
-        count("skipped")
-    );
-    let failing: BTreeSet<_> = levels
-        .iter()
-        .filter(|(_, l)| !matches!(l.as_str(), "exact" | "loose" | "skipped"))
-        .map(|(id, _)| id.clone())
-        .collect();
+    summarise(levels);
+    let failing = failing(levels);
     if update {
         return write_list(&path, &failing, &listed);
     }
@@ -106,6 +109,22 @@ fn judge(levels: &BTreeMap<String, String>, update: bool) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn summarise(levels: &BTreeMap<String, String>) {
+    let count = |level: &str| levels.values().filter(|l| *l == level).count();
+    let run = levels.len() - count("skipped");
+    println!(
+        "conformance: {} of {run} exact, {} loose, {} skipped",
+        count("exact"),
+        count("loose"),
+        count("skipped")
+    );
+}
+
+fn failing(levels: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let failing = levels.iter().filter(|(_, l)| !matches!(l.as_str(), "exact" | "loose" | "skipped"));
+    failing.map(|(id, _)| id.clone()).collect()
 }
 
 /// The list: a reason on a line that begins with `#`, then the ids it holds for.

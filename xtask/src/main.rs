@@ -7,6 +7,7 @@ mod cdk;
 mod clients;
 mod conformance;
 mod cost;
+mod deployment;
 mod examples;
 mod infra;
 mod lambda;
@@ -38,6 +39,8 @@ enum Chore {
     Conformance(conformance::Args),
     /// Drive a server of our own with boto3, the AWS CLI and AWS's SDKs
     Clients(clients::Args),
+    /// Deploy the template into an emulator of AWS, and drive it
+    Deployment(deployment::Args),
     /// Run the examples as a reader of the README would
     Examples,
     /// Check the arrows between the crates
@@ -63,6 +66,7 @@ fn main() -> Result<ExitCode> {
         Chore::Test(args) => test::run(&args)?,
         Chore::Conformance(args) => conformance::run(&args, &shell::stepwell("dev")?)?,
         Chore::Clients(args) => clients::run(&args, &shell::stepwell("dev")?)?,
+        Chore::Deployment(args) => deployment::run(&args, &deployment::build()?)?,
         Chore::Examples => examples::run(&shell::stepwell("dev")?)?,
         Chore::Architecture => architecture::check()?,
         Chore::Infra => infra::run()?,
