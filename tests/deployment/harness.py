@@ -278,6 +278,7 @@ class Deployed(unittest.TestCase):
             except OSError:
                 continue
             ours = told.get(b"AWS_ENDPOINT_URL", b"").decode() == self.site.endpoint
+            ours = ours and told.get(b"STEPWELL_ACCOUNT_ID", b"").decode() == self.site.account
             if ours and told.get(b"AWS_LAMBDA_FUNCTION_NAME") == name:
                 found.append(int(folder.name))
         return found
