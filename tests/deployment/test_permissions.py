@@ -109,10 +109,10 @@ class Roles(Deployed):
             "sqs:ReceiveMessage",
         ]
         allowed = {
-            "StepFunctionRole": {"sqs:ReceiveMessage"},
-            "StartFunctionRole": set(),
-            "CallbackFunctionRole": set(),
-            "ApiFunctionRole": set(),
+            "StepFunctionRole": {"sqs:ReceiveMessage", "s3:DeleteObject"},
+            "StartFunctionRole": {"s3:DeleteObject"},
+            "CallbackFunctionRole": {"s3:DeleteObject"},
+            "ApiFunctionRole": {"s3:DeleteObject"},
             "TimerFunctionRole": {"s3:DeleteObject"},
         }
         on = [
