@@ -17,7 +17,7 @@ import tempfile
 import time
 
 import stack
-from harness import Site, policy
+from harness import Site
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -35,10 +35,6 @@ SITES = {
     "spoiled": ("777788889999", None),
     "hasty": ("555566667777", hasten),
 }
-
-
-# What the functions' own roles may do for tasks.
-TASKS_CALL = ["lambda:InvokeFunction", "sqs:SendMessage", "sns:Publish", "dynamodb:PutItem"]
 
 
 def free_port():
@@ -84,11 +80,8 @@ def deploy(endpoint, account, binaries, parameters=(), change=None):
     if change:
         change(template)
     deployer = stack.Deployer(site.client, f"code-{account}")
-    allowed = {"Effect": "Allow", "Action": TASKS_CALL, "Resource": "*"}
-    tasks = site.client("iam").create_policy(PolicyName="tasks", PolicyDocument=policy(allowed))["Policy"]["Arn"]
     parameters = {
         "Architecture": "x86_64",
-        "TaskPolicyArns": tasks,
         "EventStateMachineArn": site.arn("states", "stateMachine:Started"),
         "LogLevel": "info",
         **dict(parameters),

@@ -1,12 +1,7 @@
 """Who may do what: the emulator obeys policies, so each function works with its own role or not at all."""
 
 
-import unittest
-
 from harness import Deployed, named, policy, task
-
-
-NOT_YET = unittest.skip("the functions call with their own roles yet")
 
 
 class Callers(Deployed):
@@ -68,20 +63,17 @@ class Roles(Deployed):
         machine = self.machine(task(self.function_of()), **members)
         return self.ended(self.start(machine, {"n": 1}), "FAILED")
 
-    @NOT_YET
     def test_a_machine_calls_with_its_own_role(self):
         role = self.site.make_role(named("powerless"), [])
         found = self.refused_task(roleArn=role)
         self.assertIn("lambda:InvokeFunction", found["cause"])
 
-    @NOT_YET
     def test_a_role_that_does_not_trust_stepwell(self):
         allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
         role = self.site.make_role(named("stranger"), [allowed], trusted="999999999999")
         found = self.refused_task(roleArn=role)
         self.assertIn("AssumeRole", found["cause"])
 
-    @NOT_YET
     def test_a_role_that_is_not_for_stepwell(self):
         """Without its tag a role is nothing that Stepwell's functions may assume (AssumableRolesAreTagged)."""
         allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
@@ -103,6 +95,7 @@ class Roles(Deployed):
             "dynamodb:DeleteTable",
             "dynamodb:Scan",
             "iam:PassRole",
+            "lambda:InvokeFunction",
             "s3:DeleteObject",
             "scheduler:CreateSchedule",
             "sqs:PurgeQueue",
