@@ -191,6 +191,12 @@ export class Stepwell extends Construct {
   ): Made {
     const stack = cdk.Stack.of(this);
     const schedules = stack.formatArn({ service: 'scheduler', resource: 'schedule', resourceName: `${group.ref}/*` });
+    const tasksFunctions = stack.formatArn({
+      service: 'lambda',
+      resource: 'function',
+      resourceName: '*',
+      arnFormat: cdk.ArnFormat.COLON_RESOURCE_NAME,
+    });
     const made = make(this, name, props, {
       id: 'Step',
       suffix: 'step',
@@ -214,6 +220,12 @@ export class Stepwell extends Construct {
           'Schedules',
           ['scheduler:CreateSchedule', 'scheduler:DeleteSchedule', 'scheduler:GetSchedule'],
           [schedules],
+        ),
+        // How long a task's function may take, and where its asynchronous invocations are told of.
+        allow(
+          'LongTasks',
+          ['lambda:GetFunctionConfiguration', 'lambda:GetFunctionEventInvokeConfig'],
+          [tasksFunctions],
         ),
         allow('ScheduleRole', ['iam:PassRole'], [scheduleRole.roleArn], {
           StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' },
