@@ -84,7 +84,8 @@ class Roles(Deployed):
     def test_a_task_with_credentials_of_its_own(self):
         allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
         role = self.site.make_role(named("for-the-task"), [allowed])
-        powerless = self.site.make_role(named("powerless"), [])
+        assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}
+        powerless = self.site.make_role(named("powerless"), [assume])
         machine = self.machine(task(self.function_of(), Credentials={"RoleArn": role}), roleArn=powerless)
         self.assertEqual(self.ended(self.start(machine, {"n": 1})), {"n": 1})
 
