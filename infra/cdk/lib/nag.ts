@@ -25,7 +25,7 @@ export const REASONS: Record<string, [rule: string, reason: string]> = {
   ],
   ApiFunctionRole: [
     IAM5,
-    `${INDEXES} And objects of this account that a DefinitionS3Location may name (definitionObjects).`,
+    `${INDEXES} And objects of this account that a DefinitionS3Location may name (definitionObjects), and whether a log group is there.`,
   ],
   KeysFunctionRole: [IAM5, INDEXES],
   DataPolicy: [IAM5, "Objects of Stepwell's own bucket, named by the hash of what they hold."],

@@ -344,6 +344,8 @@ export class Stepwell extends Construct {
       'arn:aws:s3:::aws-sam-cli-managed-default-*/*',
       'arn:aws:s3:::cdk-*-assets-*/*',
     ];
+    const arnFormat = cdk.ArnFormat.COLON_RESOURCE_NAME;
+    const anyLogGroup = stack.formatArn({ service: 'logs', resource: 'log-group', resourceName: '*', arnFormat });
     const made = make(this, name, props, {
       id: 'Api',
       suffix: 'api',
@@ -360,6 +362,7 @@ export class Stepwell extends Construct {
         allow('Definitions', ['s3:GetObject', 's3:GetObjectVersion'], objects, {
           StringEquals: { 'aws:ResourceAccount': stack.account },
         }),
+        allow('LogGroups', ['logs:DescribeLogGroups'], [anyLogGroup]),
       ],
     });
     // What the macro writes into templates.
