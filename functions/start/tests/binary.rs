@@ -38,6 +38,7 @@ async fn it_starts_what_events_ask_for() -> Result<()> {
             "headers": { "content-type": "application/json" },
             "requestContext": {
                 "domainName": "id.lambda-url.us-east-1.on.aws",
+                "authorizer": { "iam": { "accessKey": "AKIDEXAMPLE", "accountId": "123456789012" } },
                 "http": { "method": "POST", "path": path },
             },
             "body": body.to_string(),
