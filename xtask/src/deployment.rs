@@ -105,7 +105,6 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(target().join("debug"))
 }
 
-#[expect(dead_code, reason = "not part of all the tests yet")]
 /// The same beside the tests that were just built: with the whole workspace's features, so that nothing is built twice.
 pub(crate) fn build_tested() -> Result<PathBuf> {
     shell::run(cargo().args(["build", "--workspace", "--bins", "--test", "signatures"]))?;

@@ -3,13 +3,13 @@
 use anyhow::{Context, Result};
 
 use crate::shell::{self, cargo, root, target, works};
-use crate::{architecture, cdk, clients, conformance, examples, infra};
+use crate::{architecture, cdk, clients, conformance, deployment, examples, infra};
 
 /// Which tests.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Leave out what needs Python packages or long builds: the recorded executions, the
-    /// clients, the template and cargo-deny
+    /// clients, the template, its deployment and cargo-deny
     #[arg(long)]
     quick: bool,
 }
@@ -37,6 +37,7 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
         cdk::run()?;
         conformance::run(&conformance::Args::default(), &program)?;
         clients::run(&clients::Args::default(), &program)?;
+        deployment::run(&deployment::Args::default(), &deployment::build_tested()?)?;
     }
     Ok(())
 }
