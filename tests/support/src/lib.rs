@@ -1,10 +1,13 @@
 //! What tests of several crates share: ports in memory, a clock that a test owns, an executor that a seed decides, faults,
 //! and the suites that every adapter of a port must pass.
 //!
-//! It knows the ports and nothing of any store, queue or service behind them.
+//! It knows the ports and nothing of any store, queue or service behind them. [`definitions`] writes definitions that a seed
+//! decides.
 
 mod activities;
+mod choices;
 mod clock;
+pub mod definitions;
 mod executor;
 mod faults;
 mod journal;
@@ -21,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwell_engine::Ports;
 
 pub use activities::{MemoryActivities, activity};
+pub use choices::Choices;
 pub use clock::{SimClock, SkewedClock};
 pub use executor::{Executor, TaskId};
 pub use faults::{Faults, Rates};
