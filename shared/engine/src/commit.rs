@@ -15,7 +15,7 @@ use crate::meta::{End, Meta, Parent, PayloadPlace};
 use crate::port::{AppendError, FinishError, Page, Refused, Seq, Writer};
 use crate::redrive::map_run_redrives;
 use crate::run::Run;
-use crate::stored::{EncodedPage, StoredError, encode_packed};
+use crate::stored::{EncodedPage, PagePlace, StoredError, encode_packed};
 
 /// What a port that does not answer is tried again after: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -85,8 +85,9 @@ impl Engine {
         let ports = &self.inner.ports;
         let (at, seq) = (ports.clock.now(), Seq(run.seq.0 + 1));
         let packing = self.inner.settings.packing;
+        let place = PagePlace { run: run.meta.run, seq, writer };
         let EncodedPage { bytes, stored } =
-            encode_packed(seq.0, at, &proposal.records, &run.payloads, packing);
+            encode_packed(place, at, &proposal.records, &run.payloads, packing);
         let page = Page { writer: writer.clone(), bytes };
         // Whoever is a part of something, or has begun something, settles that first, once it has ended: see `finish`.
         let alone = proposal.execution.as_ref();

@@ -14,7 +14,7 @@ use crate::Engine;
 use crate::commit::{Append, Appended, Proposal};
 use crate::engine::{Driven, Settings};
 use crate::message::{MapRunMessage, Message, MessageBody};
-use crate::meta::{Meta, Parent, Parked};
+use crate::meta::{Meta, Parent, Parked, RunId};
 use crate::notices::{Audience, PageEvents};
 use crate::port::{
     ActivitiesError, BoxError, JournalError, MapRunsError, Ports, PutMetaError, QueueError, RegistryError,
@@ -34,6 +34,9 @@ const START_WAIT: Duration = Duration::from_millis(20);
 const CHILD_WAIT: Duration = Duration::from_millis(20);
 /// How soon a message comes again after an error of ours.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How soon a message comes again whose execution is damaged: somebody may have mended it.
+const DAMAGED_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// Why a driver could not go on; its message comes again.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +76,7 @@ impl Engine {
     ///
     /// Dropping the future is what a crash is: the message is delivered again, and what was under way is buried.
     pub async fn drive(&self, message: Message, claimant: Claimant, receives: u32) -> Driven {
-        let execution = message.execution.clone();
+        let (execution, run) = (message.execution.clone(), message.run);
         let driven = match &message.body {
             MessageBody::MapRun(body) => self.drive_map_run(&execution, body).await,
             MessageBody::DeleteMachine { revision } => {
@@ -82,16 +85,33 @@ impl Engine {
             MessageBody::Express(meta) => {
                 self.drive_express(Meta::clone(meta), &claimant.message, receives).await
             }
-            _ => Driver::new(self, message, claimant).drive(receives).await,
+            _ => Driver::new(self, message, claimant.clone()).drive(receives).await,
         };
         match driven {
             Ok(driven) => driven,
             Err(DriveError::Gone) => Driven::Done,
+            Err(DriveError::Stored(error)) => {
+                let why = error.to_string();
+                self.fence_off(&execution, run, Parked { message: claimant.message.to_string(), why }).await
+            }
             Err(error) => {
                 tracing::warn!(%execution, receives, %error, "an execution could not be driven on");
                 Driven::Again { after: AGAIN_AFTER * receives.clamp(1, 60) }
             }
         }
+    }
+
+    /// What is stored of an execution is damaged: nobody can say what it is to do next, so it rests, and META says why.
+    async fn fence_off(&self, execution: &str, run: RunId, parked: Parked) -> Driven {
+        let journal = &self.inner.ports.journal;
+        tracing::error!(execution, why = %parked.why, "an execution is damaged, and is not driven on");
+        let known = journal.meta(execution).await.ok().flatten();
+        if known.is_some_and(|meta| meta.end.is_none() && meta.parked.as_ref() != Some(&parked))
+            && let Err(error) = journal.park(execution, run, Some(parked)).await
+        {
+            tracing::warn!(execution, %error, "it is not noted that an execution is damaged");
+        }
+        Driven::Again { after: DAMAGED_AFTER }
     }
 }
 

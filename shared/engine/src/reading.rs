@@ -7,9 +7,9 @@ use stepwell_interpreter::Record;
 
 use crate::Engine;
 use crate::meta::{End, Meta, PayloadPlace};
-use crate::port::{JournalError, ListQuery, Listed, Loaded, Seq};
+use crate::port::{JournalError, ListQuery, Listed, Loaded, Refused, Seq};
 use crate::run::read_pages;
-use crate::stored::{StoredError, decode_page};
+use crate::stored::{PagePlace, StoredError, decode_page};
 
 impl Engine {
     /// What is known of an execution, its output included.
@@ -41,10 +41,11 @@ impl Engine {
         let page = loaded.pages.iter().find(|(at, _)| at.0 == seq).ok_or_else(missing);
         let payload = page.and_then(|(_, page)| {
             // What the page refers to elsewhere is not what is looked for.
-            let decoded = decode_page(seq, &page.bytes, |_| Some(Payload::default()))?;
+            let place = PagePlace { run: loaded.meta.run, seq: Seq(seq), writer: &page.writer };
+            let decoded = decode_page(place, &page.bytes, |_| Some(Payload::default()))?;
             decoded.table.get(index as usize).cloned().ok_or_else(missing)
         });
-        payload.map_err(|error| JournalError(error.into()))
+        payload.map_err(damaged)
     }
 
     /// Every record of an execution, also while it runs.
@@ -57,8 +58,7 @@ impl Engine {
     ) -> Result<Option<(Arc<Meta>, Vec<Record>)>, JournalError> {
         let Some(loaded) = self.inner.ports.journal.load(execution_arn, None).await? else { return Ok(None) };
         let mut records = vec![];
-        read_pages(&loaded, |_, _, decoded| records.extend(decoded.records))
-            .map_err(|error| JournalError(error.into()))?;
+        read_pages(&loaded, |_, _, decoded| records.extend(decoded.records)).map_err(damaged)?;
         Ok(Some((loaded.meta, records)))
     }
 
@@ -69,6 +69,11 @@ impl Engine {
     pub async fn list(&self, query: ListQuery) -> Result<Listed, JournalError> {
         self.inner.ports.journal.list(query).await
     }
+}
+
+/// What is damaged is so however often it is read.
+fn damaged(error: StoredError) -> JournalError {
+    JournalError(Box::new(Refused(error.into())))
 }
 
 fn with_output(meta: &Meta, output: Payload) -> Arc<Meta> {

@@ -16,7 +16,7 @@ use crate::message::Callback;
 use crate::meta::{End, Meta, PayloadPlace};
 use crate::notices::PageEvents;
 use crate::port::{Loaded, Page, Seq, Writer};
-use crate::stored::{Decoded, PayloadIndex, StoredError, decode_page};
+use crate::stored::{Decoded, PagePlace, PayloadIndex, StoredError, decode_page};
 
 /// Outputs of more bytes than this are not stored a second time in META where a page holds them.
 const OUTPUT_BYTES_MAX: usize = 4096;
@@ -150,7 +150,8 @@ impl Run {
                     self.payloads.payload(place).cloned()
                 }
             };
-            let decoded = decode_page(seq.0, &page.bytes, earlier)?;
+            let place = PagePlace { run: self.meta.run, seq: *seq, writer: &page.writer };
+            let decoded = decode_page(place, &page.bytes, earlier)?;
             self.take_in(*seq, page, decoded);
         }
         Ok(())
@@ -361,7 +362,8 @@ pub(crate) fn read_pages(
         if seq.0 != expected {
             return Err(StoredError::Damaged { what: "page", why: format!("page {expected} is missing") });
         }
-        let decoded = decode_page(seq.0, &page.bytes, |place| earlier.get(&place).cloned())?;
+        let place = PagePlace { run: loaded.meta.run, seq: *seq, writer: &page.writer };
+        let decoded = decode_page(place, &page.bytes, |place| earlier.get(&place).cloned())?;
         earlier.extend(decoded.stored.iter().map(|(payload, place)| (*place, payload.clone())));
         each(*seq, page, decoded);
     }

@@ -7,12 +7,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use stepwell_engine::map_run::{Claims, Count, Cursor, Ended, Ending, LimitsUpdate, MapRun, Transformation};
 use stepwell_engine::message::{Callback, MapRunMessage, Message, MessageBody};
 use stepwell_engine::meta::{End, Meta, Parent, Parked, PayloadPlace, RunId};
+use stepwell_engine::port::{Seq, Writer};
 use stepwell_engine::stored::{
-    Packing, PayloadIndex, StoredError, decode_end, decode_map_run, decode_message, decode_meta, decode_page,
-    encode_end, encode_map_run, encode_message, encode_meta, encode_packed, encode_page,
+    Packing, PagePlace, PayloadIndex, StoredError, decode_end, decode_map_run, decode_message, decode_meta,
+    decode_page, encode_end, encode_map_run, encode_message, encode_meta, encode_packed, encode_page,
 };
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
@@ -21,6 +23,9 @@ use stepwell_interpreter::{
 };
 
 const AT: Timestamp = Timestamp(1_767_225_600_123);
+/// Where the golden pages belong.
+const PLACE: PagePlace<'_> = PagePlace { run: RUN, seq: Seq(2), writer: &Writer::Request(7) };
+const RUN: RunId = RunId(0x0123_4567_89AB_CDEF_0011_2233_4455_6677);
 
 /// Compares `bytes` with the golden file `name`.
 #[track_caller]
@@ -380,11 +385,11 @@ fn index() -> (PayloadIndex, impl Fn(PayloadPlace) -> Option<Payload>) {
 #[test]
 fn pages() {
     let (index, find) = index();
-    let golden = check("page-v5.bin", &encode_page(2, AT, &records(), &index).bytes);
-    let decoded = decode_page(2, &golden, &find).unwrap();
+    let golden = check("page-v6.bin", &encode_page(PLACE, AT, &records(), &index).bytes);
+    let decoded = decode_page(PLACE, &golden, &find).unwrap();
     assert_eq!(decoded.records, records());
     assert_eq!(decoded.at, AT);
-    let missing = decode_page(2, &golden, |at| find(at).filter(|_| at == PayloadPlace::Input));
+    let missing = decode_page(PLACE, &golden, |at| find(at).filter(|_| at == PayloadPlace::Input));
     assert_eq!(missing.unwrap_err(), StoredError::Elsewhere { seq: 1, index: 5 });
     for (name, expected) in [
         ("page-v1.bin", first_records()),
@@ -395,9 +400,12 @@ fn pages() {
         ("page-v3-plain.bin", vec![records().remove(0)]),
         ("page-v4.bin", fourth_records()),
         ("page-v4-plain.bin", vec![records().remove(0)]),
+        ("page-v5.bin", records()),
+        ("page-v5-plain.bin", vec![records().remove(0)]),
+        ("page-v5-deflated.bin", records()),
     ] {
         let find = |place| find(place).or_else(|| Some(large("input ")));
-        assert_eq!(decode_page(2, &old(name), find).unwrap().records, expected, "{name}");
+        assert_eq!(decode_page(PLACE, &old(name), find).unwrap().records, expected, "{name}");
     }
 }
 
@@ -405,51 +413,53 @@ fn pages() {
 #[test]
 fn a_page_that_is_packed_small() {
     let (index, find) = index();
-    let name = "page-v5-deflated.bin";
-    let small = encode_packed(2, AT, &records(), &index, Packing::Small).bytes;
+    let name = "page-v6-deflated.bin";
+    let small = encode_packed(PLACE, AT, &records(), &index, Packing::Small).bytes;
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name), &small)
             .unwrap();
     }
-    assert!(small.len() < encode_page(2, AT, &records(), &index).bytes.len());
+    assert!(small.len() < encode_page(PLACE, AT, &records(), &index).bytes.len());
     for bytes in [&small[..], &old(name)] {
-        assert_eq!(bytes[..2], [5, 2]);
-        assert_eq!(decode_page(2, bytes, &find).unwrap().records, records());
+        assert_eq!((bytes[0], bytes[5]), (0xC6, 2));
+        assert_eq!(decode_page(PLACE, bytes, &find).unwrap().records, records());
     }
     // What is small as it is, or too large for an item, stays with the quicker way.
     let few = &records()[..1];
-    let quick = encode_page(2, AT, few, &index).bytes;
-    assert_eq!(encode_packed(2, AT, few, &index, Packing::Small).bytes, quick);
+    let quick = encode_page(PLACE, AT, few, &index).bytes;
+    assert_eq!(encode_packed(PLACE, AT, few, &index, Packing::Small).bytes, quick);
     let huge = [5, 2, 255, 255, 255, 3, 1, 2, 3];
-    assert!(decode_page(2, &huge, &find).is_err());
+    assert!(decode_page(PLACE, &huge, &find).is_err());
 }
 
 #[test]
 fn a_page_of_no_more_than_it_needs() {
     let records = [records().remove(0)];
     let mut nothing_known = PayloadIndex::default();
-    let alone = encode_page(1, AT, &records, &nothing_known);
+    let alone = encode_page(PagePlace { seq: Seq(1), ..PLACE }, AT, &records, &nothing_known);
     for (payload, place) in alone.stored {
         nothing_known.add(&payload, place);
     }
-    let again = encode_page(2, AT, &records, &nothing_known);
-    check("page-v5-plain.bin", &again.bytes);
+    let again = encode_page(PLACE, AT, &records, &nothing_known);
+    check("page-v6-plain.bin", &again.bytes);
     assert!(again.stored.is_empty());
     assert!(again.bytes.len() < 400, "{}", again.bytes.len());
 }
 
 #[test]
 fn metas() {
-    let golden = check("meta-v3.bin", &encode_meta(&redriven()));
+    let golden = check("meta-v4.bin", &encode_meta(&redriven()));
     assert_eq!(decode_meta(&golden).unwrap(), redriven());
+    assert_eq!(decode_meta(&old("meta-v3.bin")).unwrap(), redriven());
     assert_eq!(decode_meta(&old("meta-v2.bin")).unwrap(), child());
     assert_eq!(decode_meta(&old("meta-v1.bin")).unwrap(), meta());
 }
 
 #[test]
 fn map_runs() {
-    let golden = check("map-run-v2.bin", &encode_map_run(&redriven_map_run()));
+    let golden = check("map-run-v3.bin", &encode_map_run(&redriven_map_run()));
     assert_eq!(decode_map_run(&golden).unwrap(), redriven_map_run());
+    assert_eq!(decode_map_run(&old("map-run-v2.bin")).unwrap(), redriven_map_run());
     assert_eq!(decode_map_run(&old("map-run-v1.bin")).unwrap(), map_run());
 }
 
@@ -457,23 +467,25 @@ fn map_runs() {
 fn ends() {
     let at = Some(PayloadPlace::Page { seq: 3, index: 1 });
     let end = End { output_at: at, events: 24_998, ..meta().end.unwrap() };
-    let golden = check("end-v2.bin", &encode_end(&end));
+    let golden = check("end-v3.bin", &encode_end(&end));
     assert_eq!(decode_end(&golden).unwrap(), End { output: None, ..end.clone() });
+    assert_eq!(decode_end(&old("end-v2.bin")).unwrap(), End { output: None, ..end.clone() });
     assert_eq!(decode_end(&old("end-v1.bin")).unwrap(), End { output: None, events: 0, ..end });
 }
 
 #[test]
 fn messages_of_every_kind() {
     let bytes: Vec<_> = messages().iter().map(encode_message).collect();
-    check("message-v5.bin", &bytes.concat());
+    check("message-v6.bin", &bytes.concat());
     for (message, bytes) in messages().iter().zip(&bytes) {
         assert_eq!(decode_message(bytes).unwrap(), *message);
     }
     // METAs, which some messages end with, had no date of a redrive before version 3, and no parent before version 2.
-    for (version, kinds) in [(1, 8), (2, 16), (3, 17), (4, 19)] {
-        let mut earlier: Vec<_> = bytes[..kinds].iter().map(|bytes| bytes.to_vec()).collect();
+    for (version, kinds) in [(1, 8), (2, 16), (3, 17), (4, 19), (5, bytes.len())] {
+        // Before version 6 there was no checksum.
+        let unsealed = |bytes: &Bytes| [&[version], &bytes[5..]].concat();
+        let mut earlier: Vec<_> = bytes[..kinds].iter().map(unsealed).collect();
         for (at, bytes) in earlier.iter_mut().enumerate() {
-            bytes[0] = version;
             let ends_with_meta = matches!(
                 messages()[at].body,
                 MessageBody::Start(Some(_)) | MessageBody::MapRun(MapRunMessage::ChildFinished { .. })
@@ -500,46 +512,117 @@ fn the_deletion_of_a_machine() {
         sent_at: Timestamp(1_700_000_000_123),
         body,
     };
-    let golden = check("message-v5-delete.bin", &encode_message(&message));
-    for bytes in
-        [golden, old("message-v4-delete.bin"), old("message-v3-delete.bin"), old("message-v2-delete.bin")]
-    {
-        assert_eq!(decode_message(&bytes).unwrap(), message);
+    let golden = check("message-v6-delete.bin", &encode_message(&message));
+    assert_eq!(decode_message(&golden).unwrap(), message);
+    for version in 2..6 {
+        assert_eq!(decode_message(&old(&format!("message-v{version}-delete.bin"))).unwrap(), message);
     }
 }
 
-/// Every cut and every changed byte gives an error or something else, and never a panic.
-#[test]
-fn damage_is_found_or_harmless() {
+/// One of each stored form, and whether bytes can be read as that.
+fn forms() -> Vec<(&'static str, Bytes, Box<dyn Fn(&[u8]) -> bool>)> {
     let (index, find) = index();
-    let page = encode_page(2, AT, &records(), &index).bytes;
-    let plain = encode_page(2, AT, &records()[..3], &index).bytes;
-    let message = encode_message(&messages()[0]);
-    let read = |bytes: &[u8]| {
-        let _ = decode_page(2, bytes, &find);
-        let _ = decode_meta(bytes);
-        let _ = decode_end(bytes);
-        let _ = decode_message(bytes);
-        let _ = decode_map_run(bytes);
-    };
-    let small = encode_packed(2, AT, &records(), &index, Packing::Small).bytes;
-    for good in [page, plain, small, message, encode_meta(&meta()), encode_map_run(&map_run())] {
+    let find = Arc::new(find);
+    let mut forms: Vec<(&'static str, Bytes, Box<dyn Fn(&[u8]) -> bool>)> = vec![];
+    let plain = encode_page(PLACE, AT, &records()[..3], &index).bytes;
+    let (quick, small) = [Packing::Quick, Packing::Small]
+        .map(|packing| encode_packed(PLACE, AT, &records(), &index, packing).bytes)
+        .into();
+    for (name, bytes) in [("plain page", plain), ("page", quick), ("deflated page", small)] {
+        let find = find.clone();
+        forms.push((name, bytes, Box::new(move |bytes| decode_page(PLACE, bytes, &*find).is_ok())));
+    }
+    for message in messages() {
+        forms.push(("message", encode_message(&message), Box::new(|bytes| decode_message(bytes).is_ok())));
+    }
+    forms.push(("meta", encode_meta(&redriven()), Box::new(|bytes| decode_meta(bytes).is_ok())));
+    let map_run = encode_map_run(&redriven_map_run());
+    forms.push(("map run", map_run, Box::new(|bytes| decode_map_run(bytes).is_ok())));
+    let end = encode_end(&meta().end.unwrap());
+    forms.push(("end", end, Box::new(|bytes| decode_end(bytes).is_ok())));
+    forms
+}
+
+/// Each bit of each form is turned, alone and with its neighbours, and each form is cut everywhere and added to.
+#[test]
+fn damage_is_found() {
+    let mut tried = 0;
+    for (name, good, read) in forms() {
+        assert!(read(&good), "{name}");
         for at in 0..good.len() {
-            assert!(decode_page(2, &good[..at], &find).is_err());
-            read(&good[..at]);
-            for change in [1, 0x80, 0xFF] {
+            assert!(!read(&good[..at]), "{name} cut at {at}");
+            for change in (0..8).map(|bit| 1 << bit).chain([0xFF, 0xC0, 0x03, 0x18]) {
                 let mut bad = good.to_vec();
                 bad[at] ^= change;
-                read(&bad);
+                assert!(!read(&bad), "{name}: {change:#04x} at {at}");
+                tried += 1;
+            }
+        }
+        assert!(!read(&[&good[..], &[0]].concat()), "{name} with a byte more");
+    }
+    println!("{tried} changes, each of them found");
+}
+
+/// A page is of its run and of its place there, and of who wrote it.
+#[test]
+fn a_page_elsewhere_is_damaged() {
+    let (index, find) = index();
+    let [driver, other] = [1, 2].map(|delivery| Writer::Driver(Claimant { message: "m-1".into(), delivery }));
+    let renamed = Writer::Driver(Claimant { message: "m-2".into(), delivery: 1 });
+    let here = PagePlace { writer: &driver, ..PLACE };
+    let page = encode_page(here, AT, &records(), &index).bytes;
+    assert!(decode_page(here, &page, &find).is_ok());
+    for place in [
+        PagePlace { seq: Seq(3), ..here },
+        PagePlace { run: RunId(RUN.0 ^ 1), ..here },
+        PagePlace { writer: &other, ..here },
+        PagePlace { writer: &renamed, ..here },
+        PagePlace { writer: &Writer::Request(1), ..here },
+    ] {
+        let damaged = decode_page(place, &page, &find);
+        assert!(matches!(damaged, Err(StoredError::Damaged { what: "page", .. })), "{place:?}");
+    }
+}
+
+/// What was written before there were checksums may be misread, but never panics.
+#[test]
+fn older_forms_that_are_damaged_do_no_harm() {
+    let (_, find) = index();
+    let names = ["page-v5.bin", "page-v5-plain.bin", "page-v5-deflated.bin", "page-v1.bin", "meta-v3.bin"];
+    for name in names.into_iter().chain(["message-v5-delete.bin", "end-v2.bin", "map-run-v2.bin"]) {
+        let good = old(name);
+        for at in 0..good.len() {
+            for change in [0, 1, 0x80, 0xFF] {
+                let mut bad = good.clone();
+                bad[at] ^= change;
+                for bytes in [&bad[..], &bad[..at]] {
+                    let _ = decode_page(PLACE, bytes, &find);
+                    let _ = decode_meta(bytes);
+                    let _ = decode_end(bytes);
+                    let _ = decode_message(bytes);
+                    let _ = decode_map_run(bytes);
+                }
             }
         }
     }
-    for version in [0, 6, 255] {
+}
+
+#[test]
+fn later_versions_are_not_read() {
+    let (_, find) = index();
+    for version in [0, 6, 77] {
         let unknown = |what| StoredError::Version { what, version };
-        assert_eq!(decode_page(1, &[version, 0], &find).unwrap_err(), unknown("page"));
+        assert_eq!(decode_page(PLACE, &[version, 0], &find).unwrap_err(), unknown("page"));
         assert_eq!(decode_meta(&[version]).unwrap_err(), unknown("meta"));
         assert_eq!(decode_message(&[version]).unwrap_err(), unknown("message"));
     }
+    let mut later = encode_meta(&meta()).to_vec();
+    later[0] = 0xC0 | 7;
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&later[..1]);
+    crc.update(&later[5..]);
+    later[1..5].copy_from_slice(&crc.finalize().to_le_bytes());
+    assert_eq!(decode_meta(&later).unwrap_err(), StoredError::Version { what: "meta", version: 7 });
     // A short page that says it is long.
-    assert!(decode_page(1, &[1, 1, 0xFF, 0xFF, 0xFF, 0x03, 0x1F, 0x00], &find).is_err());
+    assert!(decode_page(PLACE, &[1, 1, 0xFF, 0xFF, 0xFF, 0x03, 0x1F, 0x00], &find).is_err());
 }

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use stepwell_asl::{Definition, Format, MachineType, parse};
-use stepwell_engine::meta::PayloadPlace;
-use stepwell_engine::stored::{PayloadIndex, decode_page, encode_page};
+use stepwell_engine::meta::{PayloadPlace, RunId};
+use stepwell_engine::port::{Seq, Writer};
+use stepwell_engine::stored::{PagePlace, PayloadIndex, decode_page, encode_page};
 use stepwell_expr::{Entropy, Payload};
 use stepwell_interpreter::{
     AttemptId, Claimant, Decision, ErrorOutput, Execution, ExecutionInfo, Now, Outcome, Record, TimerId,
@@ -89,11 +90,12 @@ impl Both {
             return;
         }
         self.seq += 1;
-        let page = encode_page(self.seq, Timestamp(0), &decision.records, &self.index);
+        let page = encode_page(place(self.seq), Timestamp(0), &decision.records, &self.index);
         for (payload, place) in page.stored {
             self.index.add(&payload, place);
         }
-        let decoded = decode_page(self.seq, &page.bytes, |place| self.known.get(&place).cloned()).unwrap();
+        let decoded =
+            decode_page(place(self.seq), &page.bytes, |place| self.known.get(&place).cloned()).unwrap();
         self.known.extend(decoded.stored.into_iter().map(|(payload, place)| (place, payload)));
         assert_eq!(decoded.records, decision.records);
         decoded.records.iter().for_each(|record: &Record| evolve(&mut self.told, record));
@@ -172,4 +174,8 @@ fn the_journal_is_the_execution() {
         let pages: u64 = (0..150).map(|seed| live(text, seed)).sum();
         assert!(pages > 500, "definition {at} hardly lived: {pages} pages");
     }
+}
+
+fn place(seq: u64) -> PagePlace<'static> {
+    PagePlace { run: RunId(7), seq: Seq(seq), writer: &Writer::Request(7) }
 }

@@ -1,6 +1,6 @@
 //! The one table from what goes wrong to AWS's exceptions: name, message and HTTP status.
 
-use stepwell_engine::port::{ActivitiesError, JournalError, MapRunsError, RegistryError};
+use stepwell_engine::port::{ActivitiesError, JournalError, MapRunsError, Refused, RegistryError};
 use stepwell_engine::{ActivityTaskError, CallbackError, StartError, StopError, UpdateMapRunError};
 
 use crate::answer::Answer;
@@ -139,8 +139,16 @@ pub enum Error {
     #[error("Service is unable to handle request.")]
     ServiceUnavailable,
     /// The store or the engine did not answer; whether something was done is not known.
-    #[error("the request could not be answered; it may be tried again")]
+    #[error("{}", unanswered(&**.0))]
     Internal(#[source] stepwell_engine::port::BoxError),
+}
+
+fn unanswered(cause: &(dyn std::error::Error + 'static)) -> &'static str {
+    if Refused::is_in(cause) {
+        "the request cannot be answered, and trying it again will not help: the log says why"
+    } else {
+        "the request could not be answered; it may be tried again"
+    }
 }
 
 /// Where AWS's exceptions are declared: the part of `__type` before `#`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stepwell_engine::map_run::{Count, Ended, MapRun};
 use stepwell_engine::meta::{Meta, Parent, PayloadPlace};
 use stepwell_engine::port::{Loaded, LoggedEvents, StatusChange};
-use stepwell_engine::stored::decode_page;
+use stepwell_engine::stored::{PagePlace, decode_page};
 use stepwell_interpreter::{Event, EventBody, EventId, Execution, Record, Timestamp, evolve, history, token};
 
 use crate::Sim;
@@ -28,7 +28,8 @@ fn holds(condition: bool, say: impl FnOnce() -> String) -> Result<(), Broken> {
 fn pages(loaded: &Loaded) -> Result<Vec<Vec<Record>>, Broken> {
     let mut known = std::collections::HashMap::from([(PayloadPlace::Input, loaded.meta.input.clone())]);
     let read = |(seq, page): &(stepwell_engine::port::Seq, stepwell_engine::port::Page)| {
-        let decoded = decode_page(seq.0, &page.bytes, |place| known.get(&place).cloned());
+        let place = PagePlace { run: loaded.meta.run, seq: *seq, writer: &page.writer };
+        let decoded = decode_page(place, &page.bytes, |place| known.get(&place).cloned());
         let decoded = decoded.map_err(|error| Broken(format!("a page cannot be read: {error}")))?;
         known.extend(decoded.stored.into_iter().map(|(payload, place)| (place, payload)));
         Ok(decoded.records)

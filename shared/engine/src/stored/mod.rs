@@ -1,18 +1,19 @@
 //! The stored form of everything: the one module that knows the bytes in journals and queues.
 //!
-//! Every form begins with its version. Reading is total: bytes that were damaged, or written by a later version,
+//! Every form begins with its version and a checksum. Reading is total: bytes that were damaged, or written by a later version,
 //! give a [`StoredError`], in memory bounded by their length. Golden files under `tests/golden` hold one example of each
 //! version for ever.
 
 mod page;
 mod payloads;
+mod seal;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use page::{Decoded, EncodedPage, Packing, decode_page, encode_packed, encode_page};
+pub use page::{Decoded, EncodedPage, Packing, PagePlace, decode_page, encode_packed, encode_page};
 pub use payloads::PayloadIndex;
 
 use crate::map_run::MapRun;
@@ -48,27 +49,28 @@ pub enum StoredError {
     },
 }
 
-const META_VERSION: u8 = 3;
-const END_VERSION: u8 = 2;
-const MESSAGE_VERSION: u8 = 5;
-const MAP_RUN_VERSION: u8 = 2;
+/// A form of which each version added something behind what was there. So what an earlier version wrote lacks as many bytes at its
+/// end as things were added since, each of which is 0 where there is nothing of its kind.
+struct Form {
+    what: &'static str,
+    /// The first version with a checksum.
+    sealed: u8,
+    /// What each version added, in bytes for nothing; the last one is today's.
+    added: &'static [usize],
+}
 
-// Each version of these added something behind what was there: to a META and a message's META its parent (2) and the date of its
-// last redrive (3), to a META (3) and an end (2) the number of events. So what an earlier version wrote lacks as many bytes at its end as
-// things were added since, each of which is 0 where there is nothing of its kind.
-
-/// What each version of a META added, in bytes for nothing.
-const META_ADDED: [usize; 4] = [0, 0, 1, 2];
-/// What each version of an end added.
-const END_ADDED: [usize; 3] = [0, 0, 1];
-/// What each version of a message added to its META.
-const MESSAGE_ADDED: [usize; 6] = [0, 0, 1, 1, 0, 0];
-/// What each version of a Map Run added: all about its redrives (2).
-const MAP_RUN_ADDED: [usize; 3] = [0, 0, 15];
+/// Added: the parent (2), the date of the last redrive and the number of events (3).
+const META: Form = Form { what: "meta", sealed: 4, added: &[0, 0, 1, 2, 0] };
+/// Added: the number of events (2).
+const END: Form = Form { what: "end", sealed: 3, added: &[0, 0, 1, 0] };
+/// Added to its META: the parent (2), the date of the last redrive (3).
+const MESSAGE: Form = Form { what: "message", sealed: 6, added: &[0, 0, 1, 1, 0, 0, 0] };
+/// Added: all about its redrives (2).
+const MAP_RUN: Form = Form { what: "map run", sealed: 3, added: &[0, 0, 15, 0] };
 
 /// A META with everything in it, its input and end included.
 pub fn encode_meta(meta: &Meta) -> Bytes {
-    encode(META_VERSION, &(meta, meta.end.as_ref().map_or(0, |end| end.events)))
+    META.encode(&(meta, meta.end.as_ref().map_or(0, |end| end.events)))
 }
 
 /// Reads what [`encode_meta`] wrote.
@@ -76,7 +78,7 @@ pub fn encode_meta(meta: &Meta) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_meta(bytes: &[u8]) -> Result<Meta, StoredError> {
-    let (mut meta, events): (Meta, u64) = decode("meta", META_VERSION, &completed(bytes, &META_ADDED))?;
+    let (mut meta, events): (Meta, u64) = META.decode(bytes)?;
     if let Some(end) = &mut meta.end {
         end.events = events;
     }
@@ -85,7 +87,7 @@ pub fn decode_meta(bytes: &[u8]) -> Result<Meta, StoredError> {
 
 /// An end alone. Where [`End::output_at`] says that a page holds the output, the output itself is left out.
 pub fn encode_end(end: &End) -> Bytes {
-    encode(END_VERSION, &(end.as_stored(), end.events))
+    END.encode(&(end.as_stored(), end.events))
 }
 
 /// Reads what [`encode_end`] wrote.
@@ -93,13 +95,13 @@ pub fn encode_end(end: &End) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_end(bytes: &[u8]) -> Result<End, StoredError> {
-    let (end, events): (End, u64) = decode("end", END_VERSION, &completed(bytes, &END_ADDED))?;
+    let (end, events): (End, u64) = END.decode(bytes)?;
     Ok(End { events, ..end })
 }
 
 /// A Map Run with everything in it.
 pub fn encode_map_run(map_run: &MapRun) -> Bytes {
-    encode(MAP_RUN_VERSION, map_run)
+    MAP_RUN.encode(map_run)
 }
 
 /// Reads what [`encode_map_run`] wrote.
@@ -107,12 +109,12 @@ pub fn encode_map_run(map_run: &MapRun) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_map_run(bytes: &[u8]) -> Result<MapRun, StoredError> {
-    decode("map run", MAP_RUN_VERSION, &completed(bytes, &MAP_RUN_ADDED))
+    MAP_RUN.decode(bytes)
 }
 
 /// A message with everything in it.
 pub fn encode_message(message: &Message) -> Bytes {
-    encode(MESSAGE_VERSION, message)
+    MESSAGE.encode(message)
 }
 
 /// Reads what [`encode_message`] wrote.
@@ -120,41 +122,55 @@ pub fn encode_message(message: &Message) -> Bytes {
 /// # Errors
 /// [`StoredError`].
 pub fn decode_message(bytes: &[u8]) -> Result<Message, StoredError> {
-    let whole = completed(bytes, &MESSAGE_ADDED);
+    let (version, body) = MESSAGE.open(bytes)?;
     // Some messages end with a META; no other message of an earlier version has any.
-    decode("message", MESSAGE_VERSION, &whole[..bytes.len()]).or_else(|error| {
-        if whole.len() > bytes.len() { decode("message", MESSAGE_VERSION, &whole) } else { Err(error) }
+    MESSAGE.read(body).or_else(|error| match MESSAGE.completed(version, body) {
+        Cow::Owned(whole) => MESSAGE.read(&whole),
+        Cow::Borrowed(_) => Err(error),
     })
 }
 
-/// What an earlier version wrote as the last one would have, where `added` tells what each version added.
-fn completed<'b>(bytes: &'b [u8], added: &[usize]) -> Cow<'b, [u8]> {
-    match bytes {
-        [version, rest @ ..] if (1..added.len() - 1).contains(&usize::from(*version)) => {
-            let nothing: usize = added[usize::from(*version) + 1..].iter().sum();
-            let last = (added.len() - 1) as u8;
-            Cow::Owned([&[last], rest, &[0; 16][..nothing]].concat())
+impl Form {
+    fn version(&self) -> u8 {
+        (self.added.len() - 1) as u8
+    }
+
+    fn encode(&self, value: &impl Serialize) -> Bytes {
+        let bytes = postcard::to_extend(value, seal::head(self.version()).to_vec());
+        let mut bytes = bytes.expect(
+            "postcard writes every type of ours into memory: none is a map or sequence of unknown length",
+        );
+        seal::seal(&mut bytes, &[]);
+        bytes.into()
+    }
+
+    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, StoredError> {
+        let (version, body) = self.open(bytes)?;
+        self.read(&self.completed(version, body))
+    }
+
+    /// The version, and what it wrote.
+    fn open<'b>(&self, bytes: &'b [u8]) -> Result<(u8, &'b [u8]), StoredError> {
+        let (version, body) = seal::open(self.what, self.sealed, bytes, &[])?;
+        if !(1..=self.version()).contains(&version) {
+            return Err(StoredError::Version { what: self.what, version });
         }
-        _ => Cow::Borrowed(bytes),
+        Ok((version, body))
     }
-}
 
-fn encode(version: u8, value: &impl Serialize) -> Bytes {
-    let bytes = postcard::to_extend(value, vec![version]).expect(
-        "postcard writes every type of ours into memory: none is a map or sequence of unknown length",
-    );
-    bytes.into()
-}
-
-fn decode<T: DeserializeOwned>(what: &'static str, version: u8, bytes: &[u8]) -> Result<T, StoredError> {
-    let damaged = |why: &dyn std::fmt::Display| StoredError::Damaged { what, why: why.to_string() };
-    let (first, rest) = bytes.split_first().ok_or_else(|| damaged(&"empty"))?;
-    if *first != version {
-        return Err(StoredError::Version { what, version: *first });
+    /// What an earlier version wrote as today's would have.
+    fn completed<'b>(&self, version: u8, body: &'b [u8]) -> Cow<'b, [u8]> {
+        let nothing: usize = self.added[usize::from(version) + 1..].iter().sum();
+        if nothing == 0 { Cow::Borrowed(body) } else { Cow::Owned([body, &[0; 16][..nothing]].concat()) }
     }
-    match postcard::take_from_bytes(rest) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(damaged(&format!("{} bytes too many", rest.len()))),
-        Err(error) => Err(damaged(&error)),
+
+    fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, StoredError> {
+        let damaged =
+            |why: &dyn std::fmt::Display| StoredError::Damaged { what: self.what, why: why.to_string() };
+        match postcard::take_from_bytes(body) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => Err(damaged(&format!("{} bytes too many", rest.len()))),
+            Err(error) => Err(damaged(&error)),
+        }
     }
 }

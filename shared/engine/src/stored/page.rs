@@ -5,24 +5,30 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{Record, Timestamp};
+use stepwell_interpreter::{Claimant, Record, Timestamp};
 
 use super::StoredError;
 use super::payloads::{PayloadIndex, REFERRED_BYTES_MIN, sample};
-use crate::meta::PayloadPlace;
+use super::seal::{self, HEAD_BYTES};
+use crate::meta::{PayloadPlace, RunId};
+use crate::port::{Seq, Writer};
 
-const VERSION: u8 = 5;
-/// The versions before calls that go on by themselves (4), before redrives of Map Runs (3), before redrives (2) and before Map
-/// Runs (1), whose records are a part of today's.
+const VERSION: u8 = 6;
+/// The versions before checksums (5), before calls that go on by themselves (4), before redrives of Map Runs (3), before redrives (2)
+/// and before Map Runs (1), whose records are a part of today's.
 const FIRST_VERSION: u8 = 1;
 
-/// Second byte of a page whose body follows as it is.
+/// Behind the head of a page whose body follows as it is.
 const PLAIN: u8 = 0;
-/// Second byte of a page whose body is compressed: its length in 4 bytes, little-endian, then an LZ4 block.
+/// Behind the head of a page whose body is compressed: its length in 4 bytes, little-endian, then an LZ4 block.
 const LZ4: u8 = 1;
-
-/// Second byte of a page whose body is deflated: its length in 4 bytes, little-endian, then a raw DEFLATE stream.
+/// Behind the head of a page whose body is deflated: its length in 4 bytes, little-endian, then a raw DEFLATE stream.
 const DEFLATE: u8 = 2;
+
+/// Bytes before a page's body as it is.
+const PLAIN_BYTES: usize = HEAD_BYTES + 1;
+/// Bytes before a page's body made smaller.
+const PACKED_BYTES: usize = PLAIN_BYTES + 4;
 
 /// Bodies of fewer bytes fit a kilobyte with their keys, and of more are objects of a store anyway: neither is worth deflating.
 const DEFLATED_BYTES: std::ops::Range<usize> = 640..128 * 1024;
@@ -76,20 +82,36 @@ pub struct EncodedPage {
     pub stored: Vec<(Payload, PayloadPlace)>,
 }
 
-/// Encodes page `seq`, written at `at`. Payloads that `index` knows are referred to.
-pub fn encode_page(seq: u64, at: Timestamp, records: &[Record], index: &PayloadIndex) -> EncodedPage {
-    encode_packed(seq, at, records, index, Packing::Quick)
+/// Where a page belongs. Elsewhere it is damaged.
+#[derive(Debug, Clone, Copy)]
+pub struct PagePlace<'a> {
+    /// Its run.
+    pub run: RunId,
+    /// Its number there.
+    pub seq: Seq,
+    /// Who writes it.
+    pub writer: &'a Writer,
+}
+
+/// Encodes a page, written at `at`. Payloads that `index` knows are referred to.
+pub fn encode_page(
+    place: PagePlace<'_>,
+    at: Timestamp,
+    records: &[Record],
+    index: &PayloadIndex,
+) -> EncodedPage {
+    encode_packed(place, at, records, index, Packing::Quick)
 }
 
 /// The same, packed as `packing` says.
 pub fn encode_packed(
-    seq: u64,
+    place: PagePlace<'_>,
     at: Timestamp,
     records: &[Record],
     index: &PayloadIndex,
     packing: Packing,
 ) -> EncodedPage {
-    let mut table = Table::new(seq, index);
+    let mut table = Table::new(place.seq.0, index);
     let mut payloads = Vec::with_capacity(records.len());
     for record in records {
         record.visit_payloads(&mut |payload| payloads.push(table.entry(payload)));
@@ -97,46 +119,70 @@ pub fn encode_packed(
     let body = Body { at, records, table: &table.entries, payloads };
     let room = 64 + records.len() * 48 + table.inline_bytes();
     let mut plain = Vec::with_capacity(room);
-    plain.extend_from_slice(&[VERSION, PLAIN]);
+    plain.extend_from_slice(&seal::head(VERSION));
+    plain.push(PLAIN);
     let plain = postcard::to_extend(&body, plain)
         .expect("postcard writes every record into memory: none holds a sequence of unknown length");
-    let bytes = match packing {
+    let mut bytes = match packing {
         Packing::Small if DEFLATED_BYTES.contains(&plain.len()) => deflated(plain),
         _ => compressed(plain),
     };
-    EncodedPage { bytes, stored: table.stored }
+    seal::seal(&mut bytes, &place.sealed());
+    EncodedPage { bytes: bytes.into(), stored: table.stored }
 }
 
-fn deflated(plain: Vec<u8>) -> Bytes {
-    let body = &plain[2..];
+impl PagePlace<'_> {
+    /// What the checksum says of it.
+    fn sealed(&self) -> Vec<u8> {
+        let (kind, delivery, message) = match self.writer {
+            Writer::Driver(Claimant { message, delivery }) => (1, delivery, &**message),
+            Writer::Request(request) => (0, request, ""),
+        };
+        let mut bytes = Vec::with_capacity(33 + message.len());
+        bytes.extend_from_slice(&self.run.0.to_be_bytes());
+        bytes.extend_from_slice(&self.seq.0.to_be_bytes());
+        bytes.push(kind);
+        bytes.extend_from_slice(&delivery.to_be_bytes());
+        bytes.extend_from_slice(message.as_bytes());
+        bytes
+    }
+}
+
+fn deflated(plain: Vec<u8>) -> Vec<u8> {
+    let body = &plain[PLAIN_BYTES..];
     let small = miniz_oxide::deflate::compress_to_vec(body, DEFLATE_LEVEL);
-    if small.len() + 6 >= plain.len() {
-        return plain.into();
+    if small.len() + PACKED_BYTES >= plain.len() {
+        return plain;
     }
-    let mut bytes = Vec::with_capacity(6 + small.len());
-    bytes.extend_from_slice(&[VERSION, DEFLATE]);
-    bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    let mut bytes = Vec::with_capacity(PACKED_BYTES + small.len());
+    bytes.extend_from_slice(&packed_head(DEFLATE, body.len()));
     bytes.extend_from_slice(&small);
-    bytes.into()
+    bytes
 }
 
-fn compressed(plain: Vec<u8>) -> Bytes {
-    let body = &plain[2..];
+fn compressed(plain: Vec<u8>) -> Vec<u8> {
+    let body = &plain[PLAIN_BYTES..];
     if body.len() < COMPRESSED_BYTES_MIN || body.len() > BODY_BYTES_MAX {
-        return plain.into();
+        return plain;
     }
-    let mut small = vec![0; 6 + lz4_flex::block::get_maximum_output_size(body.len())];
-    match lz4_flex::block::compress_into(body, &mut small[6..]) {
-        Ok(length) if length + 6 < plain.len() => {
-            small[0] = VERSION;
-            small[1] = LZ4;
-            small[2..6].copy_from_slice(&(body.len() as u32).to_le_bytes());
-            small.truncate(6 + length);
+    let mut small = vec![0; PACKED_BYTES + lz4_flex::block::get_maximum_output_size(body.len())];
+    match lz4_flex::block::compress_into(body, &mut small[PACKED_BYTES..]) {
+        Ok(length) if length + PACKED_BYTES < plain.len() => {
+            small[..PACKED_BYTES].copy_from_slice(&packed_head(LZ4, body.len()));
+            small.truncate(PACKED_BYTES + length);
             small.shrink_to_fit();
-            small.into()
+            small
         }
-        _ => plain.into(),
+        _ => plain,
     }
+}
+
+fn packed_head(packing: u8, body_bytes: usize) -> [u8; PACKED_BYTES] {
+    let mut head = [0; PACKED_BYTES];
+    head[..HEAD_BYTES].copy_from_slice(&seal::head(VERSION));
+    head[HEAD_BYTES] = packing;
+    head[PLAIN_BYTES..].copy_from_slice(&(body_bytes as u32).to_le_bytes());
+    head
 }
 
 /// A page's payload table being made.
@@ -206,28 +252,44 @@ pub struct Decoded {
     pub stored: Vec<(Payload, PayloadPlace)>,
 }
 
-/// Decodes page `seq`. `earlier` gives the payloads it refers to.
+/// Decodes a page. `earlier` gives the payloads it refers to.
 ///
 /// # Errors
 /// [`StoredError`]; [`StoredError::Elsewhere`] where `earlier` gives none.
 pub fn decode_page(
-    seq: u64,
+    place: PagePlace<'_>,
     bytes: &[u8],
     earlier: impl Fn(PayloadPlace) -> Option<Payload>,
 ) -> Result<Decoded, StoredError> {
+    read(place, bytes, earlier).map_err(|error| match error {
+        StoredError::Damaged { what, why } => {
+            StoredError::Damaged { what, why: format!("page {}: {why}", place.seq.0) }
+        }
+        other => other,
+    })
+}
+
+fn read(
+    place: PagePlace<'_>,
+    bytes: &[u8],
+    earlier: impl Fn(PayloadPlace) -> Option<Payload>,
+) -> Result<Decoded, StoredError> {
+    let (version, packed) = seal::open("page", VERSION, bytes, &place.sealed())?;
+    if !(FIRST_VERSION..=VERSION).contains(&version) {
+        return Err(StoredError::Version { what: "page", version });
+    }
     let plain;
-    let body = match bytes {
-        [FIRST_VERSION..=VERSION, PLAIN, body @ ..] => body,
-        [FIRST_VERSION..=VERSION, LZ4, body @ ..] => {
+    let body = match packed {
+        [PLAIN, body @ ..] => body,
+        [LZ4, body @ ..] => {
             plain = decompressed(body)?;
             &plain
         }
-        [VERSION, DEFLATE, body @ ..] => {
+        [DEFLATE, body @ ..] => {
             plain = inflated(body)?;
             &plain
         }
-        [VERSION, ..] | [] => return Err(damaged("its head")),
-        [version, ..] => return Err(StoredError::Version { what: "page", version: *version }),
+        _ => return Err(damaged("its head")),
     };
     let (body, rest) = postcard::take_from_bytes::<Body<Vec<Record>, Vec<Entry<&str>>, Vec<u32>>>(body)
         .map_err(|error| damaged(&error.to_string()))?;
@@ -235,7 +297,7 @@ pub fn decode_page(
         return Err(damaged("bytes behind its end"));
     }
     let Body { at, mut records, table: entries, payloads } = body;
-    let (table, stored) = read_table(seq, &entries, earlier)?;
+    let (table, stored) = read_table(place.seq.0, &entries, earlier)?;
     fill(&mut records, &table, &payloads)?;
     Ok(Decoded { at, records, table, stored })
 }
