@@ -77,6 +77,7 @@ impl Activities for LocalActivities {
     }
 
     async fn offer(&self, task: WaitingTask) -> Result<(), ActivitiesError> {
+        self.writer.accepts().map_err(unavailable)?;
         self.forgotten.lock().remove(&task);
         let activity = hash(&task.activity);
         self.writer.post(Kind::Owed, move |batch| {

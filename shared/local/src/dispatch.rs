@@ -246,6 +246,12 @@ async fn deliver<D: Drive>(mut running: Running, delivery: Delivery, drive: D) {
                 running.again = None;
                 return;
             }
+            Err(error) if error.is_damage() => {
+                // Whose it was, it does not say any more. Its row stays, and is looked at again when the store is next opened.
+                tracing::error!(%error, "a message is damaged, and is not delivered");
+                running.again = None;
+                return;
+            }
             Err(error) => {
                 tracing::error!(%error, "a message cannot be read");
                 return;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stepwell_engine::port::BoxError;
+use rusqlite::ErrorCode;
+use stepwell_engine::port::{BoxError, Refused};
 
 /// Why a data directory was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,9 @@ pub(crate) enum StoreError {
     /// A listing's token is none of ours.
     #[error("the token is none of this listing's")]
     Token,
+    /// What was to be written before could not be, so nothing more is taken meanwhile.
+    #[error("the store takes no writes at the moment: {0}")]
+    Stuck(Arc<StoreError>),
     /// The store was shut down.
     #[error("the store is closed")]
     Closed,
@@ -86,7 +90,26 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
+    /// What a port answers with. What is damaged is so however often it is read.
     pub(crate) fn boxed(self) -> BoxError {
-        Box::new(self)
+        if self.is_damage() { Box::new(Refused(Box::new(self))) } else { Box::new(self) }
+    }
+
+    /// Whether something cannot be read as what was written.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            StoreError::Damaged { .. } => true,
+            StoreError::Sqlite(error) => match &**error {
+                rusqlite::Error::SqliteFailure(failure, _) => {
+                    matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                }
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..) => true,
+                _ => false,
+            },
+            StoreError::Token | StoreError::Stuck(_) | StoreError::Closed => false,
+        }
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn put(
         }
         let there = match known.meta {
             Some(meta) => meta,
-            None => Arc::new(read_meta(batch.connection, known.id)?),
+            None => Arc::new(read_meta(batch.connection, arn, &known)?),
         };
         if !there.makes_room(meta.info.started_at) {
             batch.drop_start(meta.run)?;
@@ -239,7 +239,7 @@ fn revise_listed(
     let id = hot.id;
     let before = match &hot.meta {
         Some(meta) => meta.clone(),
-        None => Arc::new(read_meta(batch.connection, id)?),
+        None => Arc::new(read_meta(batch.connection, execution, &hot)?),
     };
     unlist(batch, &before, id)?;
     let meta = revise(batch, execution, Hot { meta: Some(before), ..hot }, change)?;
@@ -267,7 +267,7 @@ fn revise(
 ) -> Result<Arc<Meta>, StoreError> {
     let mut meta = match &hot.meta {
         Some(meta) => Meta::clone(meta),
-        None => read_meta(batch.connection, hot.id)?,
+        None => read_meta(batch.connection, execution, &hot)?,
     };
     change(&mut meta);
     // What is kept here holds texts alone, not values that somebody had parsed.
@@ -285,8 +285,16 @@ fn revise(
     Ok(meta)
 }
 
-/// The META of execution `id`, from the disk.
-pub(crate) fn read_meta(connection: &Connection, id: i64) -> Result<Meta, StoreError> {
+/// The META of the execution that was found under `arn`, from the disk.
+pub(crate) fn read_meta(connection: &Connection, arn: &str, found: &Hot) -> Result<Meta, StoreError> {
+    let id = found.id;
+    let meta = read_row(connection, id)?;
+    let is_it = *meta.execution_arn == *arn
+        && (meta.run, meta.epoch, meta.end.is_some()) == (found.run, found.epoch, found.ended);
+    if is_it { Ok(meta) } else { Err(damaged(id, "its META is another's")) }
+}
+
+fn read_row(connection: &Connection, id: i64) -> Result<Meta, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT e.meta, r.meta, e.input FROM execution e LEFT JOIN revised r ON r.id = e.id WHERE e.id = ?1",
     )?;
@@ -366,6 +374,11 @@ fn place(key: i64) -> u64 {
 const PLAIN: u8 = 0;
 /// First byte of a text that follows as its length in 4 bytes, little-endian, and an LZ4 block.
 const LZ4: u8 = 1;
+/// What is added to the first byte where four bytes of CRC-32 follow it, little-endian, of it and all behind them. (What was written
+/// before November 2026 has none.)
+const SEALED: u8 = 0xC0;
+/// Bytes of the first byte and the checksum.
+const SEAL_BYTES: usize = 5;
 /// Texts of fewer bytes are not worth compressing.
 const COMPRESSED_BYTES_MIN: usize = 512;
 /// Largest text that is read, in bytes.
@@ -377,24 +390,46 @@ const LZ4_RATIO_MAX: usize = 256;
 pub(crate) fn pack(payload: &Payload) -> Vec<u8> {
     let text: &str = payload.text();
     if text.len() >= COMPRESSED_BYTES_MIN && text.len() <= TEXT_BYTES_MAX {
-        let mut packed = vec![LZ4];
-        packed.extend(lz4_flex::block::compress_prepend_size(text.as_bytes()));
-        if packed.len() < text.len() {
-            return packed;
+        let small = lz4_flex::block::compress_prepend_size(text.as_bytes());
+        if small.len() < text.len() {
+            return sealed(LZ4, &small);
         }
     }
-    let mut packed = Vec::with_capacity(text.len() + 1);
-    packed.push(PLAIN);
-    packed.extend(text.as_bytes());
-    packed
+    sealed(PLAIN, text.as_bytes())
+}
+
+fn sealed(packing: u8, packed: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(SEAL_BYTES + packed.len());
+    bytes.extend_from_slice(&[SEALED | packing, 0, 0, 0, 0]);
+    bytes.extend_from_slice(packed);
+    let checksum = checksum(&bytes);
+    bytes[1..SEAL_BYTES].copy_from_slice(&checksum);
+    bytes
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 4] {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes[..1]);
+    crc.update(&bytes[SEAL_BYTES..]);
+    crc.finalize().to_le_bytes()
 }
 
 /// Reads what [`pack`] wrote.
 pub(crate) fn unpack(id: i64, bytes: &[u8]) -> Result<Payload, StoreError> {
     let damaged = || damaged(id, "its input cannot be read");
-    let text = match bytes {
-        [PLAIN, text @ ..] => text.to_vec(),
-        [LZ4, rest @ ..] => {
+    let (packing, packed) = match bytes {
+        [first @ (PLAIN | LZ4), packed @ ..] => (*first, packed),
+        [first, ..] if first & SEALED == SEALED && bytes.len() >= SEAL_BYTES => {
+            if bytes[1..SEAL_BYTES] != checksum(bytes) {
+                return Err(damaged());
+            }
+            (first & !SEALED, &bytes[SEAL_BYTES..])
+        }
+        _ => return Err(damaged()),
+    };
+    let text = match (packing, packed) {
+        (PLAIN, text) => text.to_vec(),
+        (LZ4, rest) => {
             let (length, block) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
             let length = u32::from_le_bytes(*length) as usize;
             if length > TEXT_BYTES_MAX || length / LZ4_RATIO_MAX > block.len() {
@@ -416,7 +451,7 @@ mod tests {
     fn a_packed_input_comes_back_as_it_was() {
         let check = |text: &str, compressed: bool| {
             let packed = pack(&Payload::trusted(text));
-            assert_eq!(packed[0] == LZ4, compressed, "{} bytes", text.len());
+            assert_eq!(packed[0] == SEALED | LZ4, compressed, "{} bytes", text.len());
             assert_eq!(&**unpack(1, &packed).expect("it was packed").text(), text);
         };
         check("{}", false);

@@ -57,7 +57,7 @@ impl Journal for LocalJournal {
         let read = self.readers.read(|connection| {
             let snapshot = connection.unchecked_transaction()?;
             let Some(hot) = find(&snapshot, execution)? else { return Ok(None) };
-            let meta = Arc::new(executions::read_meta(&snapshot, hot.id)?);
+            let meta = Arc::new(executions::read_meta(&snapshot, execution, &hot)?);
             let tail = Some(executions::read_tail(&snapshot, hot.id)?);
             Ok(Some((meta.clone(), Hot { tail, meta: Some(meta), ..hot })))
         });
@@ -172,7 +172,7 @@ fn load(
 ) -> Result<Option<(Hot, Loaded)>, StoreError> {
     let snapshot = connection.unchecked_transaction()?;
     let Some(mut hot) = find(&snapshot, execution)? else { return Ok(None) };
-    let meta = Arc::new(executions::read_meta(&snapshot, hot.id)?);
+    let meta = Arc::new(executions::read_meta(&snapshot, execution, &hot)?);
     let pages = executions::read_pages(&snapshot, hot.id, behind(after, hot.run))?;
     hot.tail = Some(match pages.last() {
         Some((seq, _)) => seq.0,

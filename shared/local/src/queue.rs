@@ -62,6 +62,7 @@ const FAR_OFF: i64 = 1_000;
 #[async_trait]
 impl Queue for LocalQueue {
     async fn send(&self, message: Message, due: Option<Timestamp>) -> Result<(), QueueError> {
+        self.writer.accepts().map_err(|error| QueueError(error.boxed()))?;
         let id = self.ids.give();
         match message.body {
             MessageBody::Start(_) if due.is_none() => {
@@ -134,8 +135,15 @@ impl LocalQueue {
     fn set_timer(&self, id: i64, timer: TimerId, due: Timestamp, message: Message) {
         let Message { execution, run, epoch, sent_at, .. } = message;
         self.writer.post(haste(sent_at, Some(due.0)), move |batch| {
-            // A timer of no execution is void.
-            let Some(hot) = batch.execution(&execution)?.filter(|hot| hot.run == run) else { return Ok(()) };
+            // A timer of no execution is void, and of a damaged one, too: what is owed must not hold up all others for ever.
+            let found = match batch.execution(&execution) {
+                Err(error) if error.is_damage() => {
+                    tracing::error!(%execution, %error, "a timer of an execution that is damaged is not set");
+                    return Ok(());
+                }
+                found => found?,
+            };
+            let Some(hot) = found.filter(|hot| hot.run == run) else { return Ok(()) };
             let key = key(hot.id, timer.0.into());
             put_timer(batch, key, id, due.0, epoch, sent_at.0)
         });

@@ -111,6 +111,8 @@ struct State {
     urgent: bool,
     sleep: Sleep,
     closed: bool,
+    /// Why what is owed could not be written when that was last tried.
+    stuck: Option<Arc<StoreError>>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +135,7 @@ impl Writer {
         let inbox = Arc::new(Inbox { state: Mutex::default(), wake: Condvar::new() });
         let thread = std::thread::Builder::new().name("stepwell-writer".into()).spawn({
             let inbox = inbox.clone();
-            move || Thread { inbox, connection, committed, owed: VecDeque::new() }.run()
+            move || Thread { inbox, connection, committed, owed: VecDeque::new(), failing: None }.run()
         })?;
         Ok((Writer(inbox), thread))
     }
@@ -158,6 +160,17 @@ impl Writer {
         apply: impl FnMut(&mut Batch<'_>) -> Result<(), StoreError> + Send + 'static,
     ) {
         self.enqueue(Box::new(Posted { apply, kind }));
+    }
+
+    /// Whether what nobody waits for may be handed in: not while such writes fail, so that they do not pile up.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn accepts(&self) -> Result<(), StoreError> {
+        match &self.0.lock().stuck {
+            None => Ok(()),
+            Some(why) => Err(StoreError::Stuck(why.clone())),
+        }
     }
 
     /// Enqueues `operation`, behind all that came before.
@@ -228,6 +241,8 @@ struct Thread {
     connection: Connection,
     committed: Committed,
     owed: VecDeque<Box<dyn Operation>>,
+    /// What was last logged of failures, so that a disk that stays full is told of once.
+    failing: Option<Arc<StoreError>>,
 }
 
 impl Thread {
@@ -254,14 +269,35 @@ impl Thread {
     fn write(&mut self, mut operations: Vec<Box<dyn Operation>>) {
         let alone = operations.len() == 1;
         match self.transact(&mut operations) {
-            Ok(()) => operations.into_iter().for_each(|operation| operation.answer(Ok(()))),
+            Ok(()) => {
+                self.settled();
+                operations.into_iter().for_each(|operation| operation.answer(Ok(())));
+            }
             Err(Failed::Apply(_)) if !alone => self.write_each(operations),
             Err(Failed::Apply(error) | Failed::Commit(error)) => {
-                tracing::error!(%error, operations = operations.len(), "the store did not take a commit");
+                self.failed(&error);
                 for operation in operations {
                     self.fail(operation, &error);
                 }
             }
+        }
+        let stuck = if self.owed.is_empty() { None } else { self.failing.clone() };
+        self.inbox.lock().stuck = stuck;
+    }
+
+    /// Tells of a failure, once for each kind in a row.
+    fn failed(&mut self, error: &StoreError) {
+        let known = self.failing.as_ref().is_some_and(|known| known.to_string() == error.to_string());
+        if !known {
+            tracing::error!(%error, "the store did not take a write");
+            self.failing = Some(Arc::new(error.clone()));
+        }
+    }
+
+    /// Everything could be written.
+    fn settled(&mut self) {
+        if self.failing.take().is_some() {
+            tracing::info!("the store takes writes again");
         }
     }
 
@@ -278,7 +314,7 @@ impl Thread {
                 match &result {
                     Ok(()) => operation.answer(Ok(())),
                     Err(Failed::Apply(error) | Failed::Commit(error)) => {
-                        tracing::error!(%error, "the store did not take a write");
+                        self.failed(error);
                         if self.fail(operation, error) {
                             blocked = Some(error.clone());
                         }
