@@ -88,6 +88,7 @@ const OUTSIDE: &[&str] = &[
     "stepwell",
     "stepwell-conformance",
     "stepwell-simulation",
+    "stepwell-model",
     "stepwell-bench",
     "stepwell-cost",
     "stepwell-test-lambda",
