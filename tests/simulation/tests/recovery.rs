@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_asl::MachineType;
-use stepwell_engine::message::Callback;
+use stepwell_engine::message::{Callback, MessageBody};
 use stepwell_engine::port::{Clock, StateMachine};
 use stepwell_engine::{Deadline, Driven, Engine, Settings};
 use stepwell_expr::Payload;
@@ -516,4 +516,34 @@ fn what_is_told_of_a_function_before_its_call_is_kept_is_told_again() {
     sim.tell(&"f".into(), &Callback::Success(Payload::default()), Duration::ZERO);
     sim.run().unwrap();
     assert_eq!((status(&sim), lasted(&sim)), (("SUCCEEDED", None), 60));
+}
+
+/// Found by the model (`ToldMeansAbandoned`): the driver of a Map Run dies between telling its end and writing it.
+#[test]
+fn a_map_run_ends_as_it_was_told() {
+    let definition = r#"{"StartAt":"D","States":{"D":{"Type":"Map","End":true,"ItemProcessor":{
+        "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},
+        "StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}}}}"#;
+    let machine = Arc::new(machine("M", definition));
+    let mut died = 0;
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed, Settings::default());
+        // So that there is a time between two requests.
+        sim.world.faults.set(Rates { delay: 1_000, delay_max: Duration::from_millis(50), ..Rates::default() });
+        sim.start(&machine, "e", "[1,2]");
+        let is_told = |sim: &Sim| {
+            let messages = sim.world.queue.messages();
+            messages.iter().any(|(_, message)| matches!(message.body, MessageBody::ChildFinished { .. }))
+        };
+        while !is_told(&sim) {
+            assert!(sim.step().unwrap());
+        }
+        died += usize::from(sim.world.map_runs.all()[0].closed_at.is_none());
+        for _ in 0..20 {
+            sim.crash_process();
+        }
+        sim.run().unwrap();
+        assert_eq!(sim.world.map_runs.all()[0].status(), "SUCCEEDED", "seed {seed}");
+    }
+    assert!(died > 0, "no driver died between the two");
 }

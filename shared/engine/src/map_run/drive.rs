@@ -254,6 +254,8 @@ impl Engine {
                 Ok(true)
             }
             None => match self.plan(&map_run).await? {
+                // It was told of this end, by a driver that died before it wrote it.
+                None if map_run.is_done() => self.close(&map_run, Ending::Succeeded, None).await,
                 None => {
                     self.change_this(&map_run, Change::End(Ending::Aborted)).await?;
                     Ok(true)
