@@ -61,8 +61,8 @@
 //!
 //! # Beside the scripts
 //!
-//! `tests/properties.rs` runs every definition through courses of happenings that are drawn from seeds, with the same
-//! checks after each decision.
+//! `tests/properties.rs` runs every definition through courses of happenings that are drawn from seeds, and definitions
+//! that are drawn themselves, with the same checks after each decision. What fails is made as small as it can be.
 
 mod definition;
 pub mod recorded;
@@ -73,4 +73,5 @@ mod show;
 mod spec;
 
 pub use run::Run;
+pub use shake::{Lived, shake_drawn};
 pub use spec::{Report, check_all, shake_all};

@@ -1,10 +1,13 @@
 //! Drives one execution through its script.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use stepwell_asl::{Definition, StateKind};
+use stepwell_engine::meta::{PayloadPlace, RunId};
+use stepwell_engine::port::{Seq, Writer};
+use stepwell_engine::stored::{Packing, PagePlace, PayloadIndex, decode_page, encode_packed};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
     AttemptId, Claimant, Decision, Effect, Event, Execution, ExecutionInfo, Now, Outcome, Phase, Record,
@@ -23,6 +26,9 @@ pub(crate) const EXECUTION_ARN: &str = "arn:aws:states:us-east-1:123456789012:ex
 /// The only activity that does not exist.
 pub(crate) const GONE: &str = "arn:aws:states:us-east-1:123456789012:activity:gone";
 
+/// How many of the latest triggers are tried again after each decision.
+const VOID_MAX: usize = 16;
+
 /// One execution, driven through a script in virtual time.
 ///
 /// It stands in for the engine: it makes decisions, keeps their records, and remembers the calls and timers they ask
@@ -30,7 +36,8 @@ pub(crate) const GONE: &str = "arn:aws:states:us-east-1:123456789012:activity:go
 ///
 /// - the same decision made again is the same;
 /// - all records folded from the beginning give the execution that the decision gave;
-/// - the trigger that was just taken in means nothing a second time;
+/// - the trigger that was just taken in means nothing a second time, nor do those before it;
+/// - the page that is stored of it reads as the same records, however it is packed;
 /// - each event's `previousEventId` is that of an event before it, and ids have no gaps;
 /// - every open timer was asked for, as was the call of every attempt that is answered, and the offer of every activity's;
 /// - what was cancelled is gone; and once the execution has ended, nothing is open.
@@ -45,6 +52,17 @@ pub struct Run<'a> {
     /// The Map state that waits or waited for each Map Run.
     map_runs: BTreeMap<AttemptId, Arc<str>>,
     timers_asked: BTreeMap<TimerId, Timestamp>,
+    /// Triggers that have had their effect, of this epoch.
+    void: Vec<Trigger>,
+    stored: Stored,
+}
+
+/// The pages so far, as far as later ones refer to them.
+#[derive(Default)]
+struct Stored {
+    pages: u64,
+    index: PayloadIndex,
+    payloads: HashMap<PayloadPlace, Payload>,
 }
 
 /// What is remembered of an attempt.
@@ -95,6 +113,8 @@ impl<'a> Run<'a> {
             attempts: BTreeMap::new(),
             map_runs: BTreeMap::new(),
             timers_asked: BTreeMap::new(),
+            void: vec![],
+            stored: Stored::default(),
         };
         run.tell(&Trigger::Start { info: Arc::new(info), input })?;
         Ok(run)
@@ -234,6 +254,29 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Whether the attempt's job is under way.
+    pub(crate) fn awaits_child(&self, attempt: AttemptId) -> bool {
+        self.execution.awaits_child(attempt)
+    }
+
+    /// The call of an open attempt was accepted, and goes on without its driver for at most this long.
+    pub(crate) fn accepted(&mut self, attempt: AttemptId, seconds: u64) -> Result<()> {
+        self.tell(&Trigger::TaskAccepted { attempt, until: self.time.plus_seconds(seconds) })
+    }
+
+    /// Holds that what is said of a closed attempt, or under a nonce that is not its own, means nothing.
+    pub(crate) fn hear_nonsense(&self, outcome: &Outcome) -> Result<()> {
+        for (id, known) in &self.attempts {
+            let nonce = known.nonce ^ u128::from(self.execution.call(*id).is_some());
+            let said = [
+                Trigger::TaskResult { attempt: *id, nonce, outcome: outcome.clone() },
+                Trigger::TaskHeartbeat { attempt: *id, nonce },
+            ];
+            said.iter().try_for_each(|trigger| self.means_nothing_again(trigger))?;
+        }
+        Ok(())
+    }
+
     /// An open attempt hears something.
     pub(crate) fn hear(&mut self, attempt: AttemptId, event: &TaskEvent) -> Result<()> {
         if matches!(event, TaskEvent::Returns(_)) {
@@ -316,20 +359,29 @@ impl<'a> Run<'a> {
     }
 
     /// Takes a trigger in, and does what is ready then.
-    fn tell(&mut self, trigger: &Trigger) -> Result<()> {
+    pub(crate) fn tell(&mut self, trigger: &Trigger) -> Result<()> {
         let definition = self.definition;
         self.decide(|execution, now| apply(definition, execution, trigger, now))?;
-        self.means_nothing_again(trigger)?;
+        if matches!(trigger, Trigger::Redrive { .. }) {
+            // Messages bear their epoch: what is of an earlier one is told to nobody any more.
+            self.void.clear();
+        }
+        // A heartbeat is a sign of life whenever it comes.
+        if !matches!(trigger, Trigger::TaskHeartbeat { .. }) {
+            self.void.push(trigger.clone());
+        }
+        self.all_mean_nothing_again()?;
         self.go_on()?;
-        self.means_nothing_again(trigger)
+        self.all_mean_nothing_again()
+    }
+
+    fn all_mean_nothing_again(&self) -> Result<()> {
+        self.void.iter().rev().take(VOID_MAX).try_for_each(|trigger| self.means_nothing_again(trigger))
     }
 
     fn means_nothing_again(&self, trigger: &Trigger) -> Result<()> {
-        // A heartbeat is a sign of life whenever it comes.
-        if !matches!(trigger, Trigger::TaskHeartbeat { .. }) {
-            let again = apply(self.definition, &self.execution, trigger, self.now());
-            ensure!(again.records.is_empty(), "{trigger:?} means something again: {:?}", again.records);
-        }
+        let again = apply(self.definition, &self.execution, trigger, self.now());
+        ensure!(again.records.is_empty(), "{trigger:?} means something again: {:?}", again.records);
         Ok(())
     }
 
@@ -359,6 +411,7 @@ impl<'a> Run<'a> {
             ensure!(decision.effects.is_empty(), "nothing is recorded, and something is to be done");
             return Ok(());
         }
+        self.stored.keep(&decision.records)?;
         self.records.extend(decision.records);
         let mut told = Execution::default();
         self.records.iter().for_each(|record| evolve(&mut told, record));
@@ -400,8 +453,10 @@ impl<'a> Run<'a> {
                     attempt.is_offered = true;
                 }
                 Effect::StartMapRun { attempt } => {
+                    // What was begun and given up in one decision is begun by nobody.
+                    let is_left = self.has_ended() || !self.execution.abandoned_map_runs().is_empty();
                     let is_open = self.execution.map_run(*attempt).is_some();
-                    ensure!(is_open, "a map run is begun that nobody waits for");
+                    ensure!(is_open || is_left, "a map run is begun that nobody waits for");
                 }
                 Effect::SetTimer { timer, due } => {
                     self.timers_asked.insert(*timer, *due);
@@ -446,6 +501,25 @@ impl<'a> Run<'a> {
                 is_offered: false,
                 deadline: None,
             });
+        }
+        Ok(())
+    }
+}
+
+impl Stored {
+    /// Stores the records of a decision as a page, and holds that they are read as they were.
+    fn keep(&mut self, records: &[Record]) -> Result<()> {
+        self.pages += 1;
+        let place = PagePlace { run: RunId(7), seq: Seq(self.pages), writer: &Writer::Request(self.pages) };
+        for packing in [Packing::Small, Packing::Quick] {
+            let page = encode_packed(place, STARTED_AT, records, &self.index, packing);
+            let read = decode_page(place, &page.bytes, |place| self.payloads.get(&place).cloned())
+                .with_context(|| format!("page {} cannot be read, packed as {packing:?}", self.pages))?;
+            ensure!(read.records == records, "page {} has other records when it is read", self.pages);
+            if packing == Packing::Quick {
+                page.stored.into_iter().for_each(|(payload, place)| self.index.add(&payload, place));
+                self.payloads.extend(read.stored.into_iter().map(|(payload, place)| (place, payload)));
+            }
         }
         Ok(())
     }

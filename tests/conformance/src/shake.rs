@@ -1,13 +1,15 @@
-//! Drives an execution through happenings that are drawn from a seed.
+//! Drives an execution through happenings that are drawn.
 
 use anyhow::{Context, Result};
 use stepwell_asl::Definition;
-use stepwell_expr::{Entropy, Payload};
-use stepwell_interpreter::{AttemptId, Call, ErrorOutput, Outcome, Progress};
+use stepwell_expr::Payload;
+use stepwell_interpreter::{AttemptId, Call, ErrorOutput, Outcome, Progress, Trigger};
+use stepwell_test_support::Choices;
+use stepwell_test_support::definitions::Wanted;
 
 use crate::run::Run;
 use crate::script::{Step, TaskEvent};
-use crate::show;
+use crate::{definition, show};
 
 /// Happenings after which an execution is left as it stands.
 const STEPS_MAX: usize = 60;
@@ -19,13 +21,34 @@ const OUTPUTS: [&str; 6] = ["1", "null", "{}", "[1,[2]]", r#"{"n":1,"ok":true,"l
 const ERRORS: [&str; 6] =
     ["Busy", "Lost", "No", "States.TaskFailed", "States.Timeout", "States.DataLimitExceeded"];
 
-/// Runs `definition` through what `seed` draws.
+/// What an execution went through.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lived {
+    /// Records that were written.
+    pub records: usize,
+    /// Whether it came to an end.
+    pub ended: bool,
+}
+
+/// Draws a definition and runs it through what is drawn, with the checks of [`Run`] after each decision.
+///
+/// # Errors
+///
+/// What does not hold, with the definition and the history so far.
+pub fn shake_drawn(wanted: Wanted, choices: &mut Choices) -> Result<Lived> {
+    let drawn = wanted.draw(choices);
+    let what = || format!("of the definition\n{}\nwith the input {}", drawn.definition, drawn.input);
+    let definition = definition::read(&drawn.definition).with_context(what)?;
+    let input = Payload::parse(drawn.input.as_str()).context("the drawn input is JSON")?;
+    shake(&definition, &input, choices).with_context(what)
+}
+
+/// Runs `definition` through what is drawn.
 ///
 /// # Errors
 ///
 /// What does not hold, with the history so far.
-pub(crate) fn shake(definition: &Definition, input: &Payload, seed: u64) -> Result<()> {
-    let mut random = Random(Entropy::new(seed, 0));
+pub(crate) fn shake(definition: &Definition, input: &Payload, choices: &mut Choices) -> Result<Lived> {
     let mut run = Run::start(definition, input.clone())?;
     for _ in 0..STEPS_MAX {
         if run.has_ended() && !run.execution().is_redrivable() {
@@ -33,60 +56,63 @@ pub(crate) fn shake(definition: &Definition, input: &Payload, seed: u64) -> Resu
         }
         let happened = match run.has_ended() {
             true => run.step(&Step::Redrive),
-            false => happen(&mut run, &mut random),
+            false => happen(&mut run, choices),
         };
         happened.with_context(|| format!("after\n{}", show::show(&run)))?;
     }
-    run.finish()
+    run.finish()?;
+    Ok(Lived { records: run.records().len(), ended: run.has_ended() })
 }
 
-fn happen(run: &mut Run<'_>, random: &mut Random) -> Result<()> {
+fn happen(run: &mut Run<'_>, choices: &mut Choices) -> Result<()> {
     let calls: Vec<_> = run.execution().calls().map(|(_, call)| call.clone()).collect();
     let map_run = run.execution().map_runs().map(|(_, map_run)| map_run.attempt).next();
-    if let (Some(attempt), 0) = (map_run, random.below(3)) {
-        let error = ErrorOutput { error: Some((*random.one_of(&ERRORS)).into()), cause: None };
-        let outcome = match random.below(2) {
-            0 => Outcome::Failed(error),
-            _ => Outcome::Succeeded(Payload::trusted("[1]")),
-        };
-        return run.map_run_ended(attempt, outcome);
+    if let (Some(attempt), 0) = (map_run, choices.below(3)) {
+        return run.map_run_ended(attempt, outcome(choices, "[1]"));
     }
-    match random.below(20) {
-        0 => run.step(&Step::DriverLost { released: random.below(2) == 0 }),
-        1 if random.below(8) == 0 => run.step(&Step::Stop(ErrorOutput::default())),
-        2..=4 => run.step(&Step::After(random.below(9_000) as i64)),
-        5..=8 if run.awaits_time() => run.step(&Step::Timer),
-        _ => match calls.get(random.below(calls.len())) {
-            Some(call) => hear(run, call, random),
+    // What a list that is used up says comes first, and lets the execution go on.
+    match choices.below(20) {
+        18 => run.step(&Step::DriverLost { released: choices.once_in(2) }),
+        19 if choices.once_in(8) => {
+            let error = ErrorOutput::default();
+            let ends = [Trigger::Stop(error.clone()), Trigger::GivenUp(error), Trigger::MachineDeleted];
+            run.tell(choices.one_of(&ends))
+        }
+        15 => run.hear_nonsense(&outcome(choices, "{}")),
+        16 | 17 => run.step(&Step::After(choices.below(9_000) as i64)),
+        11..=14 if run.awaits_time() => run.step(&Step::Timer),
+        _ => match calls.get(choices.below(calls.len())) {
+            Some(call) => hear(run, call, choices),
             None if run.awaits_time() => run.step(&Step::Timer),
             None => Ok(()),
         },
     }
 }
 
+fn outcome(choices: &mut Choices, output: &str) -> Outcome {
+    match choices.below(2) {
+        0 => Outcome::Succeeded(Payload::trusted(output)),
+        _ => Outcome::Failed(error(choices)),
+    }
+}
+
+fn error(choices: &mut Choices) -> ErrorOutput {
+    ErrorOutput { error: Some((*choices.one_of(&ERRORS)).into()), cause: None }
+}
+
 /// A task hears what it may hear as far as it is.
-fn hear(run: &mut Run<'_>, call: &Call, random: &mut Random) -> Result<()> {
+fn hear(run: &mut Run<'_>, call: &Call, choices: &mut Choices) -> Result<()> {
     let attempt: AttemptId = call.attempt;
-    let output = Payload::trusted(*random.one_of(&OUTPUTS));
-    let error = ErrorOutput { error: Some((*random.one_of(&ERRORS)).into()), cause: None };
-    let event = match (&call.progress, random.below(6)) {
+    let output = Payload::trusted(*choices.one_of(&OUTPUTS));
+    let is_called = matches!(call.progress, Progress::Started(Some(_)));
+    let event = match (&call.progress, choices.below(7)) {
         (Progress::Scheduled, _) => TaskEvent::Taken("worker".to_owned()),
-        (_, 0 | 1) => TaskEvent::Fails(error),
-        (_, 2) => TaskEvent::Heartbeat,
-        (Progress::Started(Some(_)), _) => TaskEvent::Returns(output),
+        (_, 4 | 5) => TaskEvent::Fails(error(choices)),
+        (_, 6) => TaskEvent::Heartbeat,
+        (_, 3) if is_called => return run.accepted(attempt, 1 + choices.below(100) as u64),
+        (_, 3) if run.awaits_child(attempt) => return run.map_run_ended(attempt, outcome(choices, "{}")),
+        _ if is_called => TaskEvent::Returns(output),
         _ => TaskEvent::Succeeds(output),
     };
     run.hear(attempt, &event)
-}
-
-struct Random(Entropy);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        (self.0.bits() % end.max(1) as u64) as usize
-    }
-
-    fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        &choices[self.below(choices.len())]
-    }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use stepwell_asl::Definition;
 use stepwell_expr::Payload;
+use stepwell_test_support::Choices;
 
 use crate::run::Run;
 use crate::shake::shake;
@@ -52,7 +53,7 @@ pub fn shake_all(folder: &Path, seeds: Range<u64>) -> Result<Report> {
             report.cases += 1;
             let (definition, input) = started(&case).with_context(|| format!("in {name}: {}", case.name))?;
             let failed = seeds.clone().find_map(|seed| {
-                let error = shake(&definition, &input, seed).err()?;
+                let error = shake(&definition, &input, &mut Choices::seeded(seed)).err()?;
                 Some(format!("{name}: {}, seed {seed}: {error:#}", case.name))
             });
             report.failures.extend(failed);

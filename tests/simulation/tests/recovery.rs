@@ -529,7 +529,11 @@ fn a_map_run_ends_as_it_was_told() {
     for seed in 0..20 {
         let mut sim = Sim::new(seed, Settings::default());
         // So that there is a time between two requests.
-        sim.world.faults.set(Rates { delay: 1_000, delay_max: Duration::from_millis(50), ..Rates::default() });
+        sim.world.faults.set(Rates {
+            delay: 1_000,
+            delay_max: Duration::from_millis(50),
+            ..Rates::default()
+        });
         sim.start(&machine, "e", "[1,2]");
         let is_told = |sim: &Sim| {
             let messages = sim.world.queue.messages();
