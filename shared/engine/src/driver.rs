@@ -17,8 +17,8 @@ use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{Meta, Parent, Parked, RunId};
 use crate::notices::{Audience, PageEvents};
 use crate::port::{
-    ActivitiesError, BoxError, JournalError, MapRunsError, Ports, PutMetaError, QueueError, RegistryError,
-    Seq, TaskCall, Writer,
+    ActivitiesError, BoxError, JournalError, MapRunsError, Ports, PutMetaError, QueueError, Refused,
+    RegistryError, Seq, TaskCall, Writer,
 };
 use crate::run::Run;
 use crate::stored::StoredError;
@@ -96,7 +96,9 @@ impl Engine {
             }
             Err(error) => {
                 tracing::warn!(%execution, receives, %error, "an execution could not be driven on");
-                Driven::Again { after: AGAIN_AFTER * receives.clamp(1, 60) }
+                // What refuses will do so again.
+                let least = if Refused::is_in(&error) { 60 } else { 1 };
+                Driven::Again { after: AGAIN_AFTER * receives.clamp(least, 60) }
             }
         }
     }
