@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection};
 use sha2::{Digest, Sha256};
 use stepwell_engine::message::Message;
 use stepwell_engine::meta::RunId;
@@ -104,6 +104,9 @@ pub(crate) struct Committed {
     /// The dispatcher's ear.
     pub(crate) notices: UnboundedSender<Vec<Notice>>,
     starts: Arc<Mutex<HashMap<RunId, Start>>>,
+    /// What goes wrong.
+    #[cfg(test)]
+    pub(crate) faults: crate::faults::Faults,
 }
 
 /// Start messages kept for their METAs at most; beyond that they are delivered when they are due.
@@ -112,7 +115,20 @@ const STARTS_MAX: usize = 10_000;
 impl Committed {
     pub(crate) fn new(notices: UnboundedSender<Vec<Notice>>) -> Self {
         let (hot, machines, arrivals) = Default::default();
-        Committed { hot, machines, arrivals, notices, starts: Arc::default() }
+        Committed {
+            hot,
+            machines,
+            arrivals,
+            notices,
+            starts: Arc::default(),
+            #[cfg(test)]
+            faults: Default::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with(self, faults: crate::faults::Faults) -> Self {
+        Committed { faults, ..self }
     }
 
     /// Makes a committed transaction visible.
@@ -176,6 +192,8 @@ impl<'a> Batch<'a> {
 
     /// A statement, prepared once for each connection.
     pub(crate) fn statement(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
+        #[cfg(test)]
+        self.committed.faults.meet(crate::faults::Point::Statement)?;
         Ok(self.connection.prepare_cached(sql)?)
     }
 
@@ -243,24 +261,39 @@ pub(crate) fn hash(arn: &str) -> i64 {
     i64::from_le_bytes(first)
 }
 
+/// Whether a row that was found by the hash of `arn` is of that ARN. Two ARNs may share a hash; but the ARN of a row has the row's.
+///
+/// # Errors
+/// Where it has not, so that nobody can say whose row it is.
+pub(crate) fn is_of(arn: &str, found: &str, table: &'static str, key: i64) -> Result<bool, StoreError> {
+    if found == arn {
+        return Ok(true);
+    }
+    let why = || "its ARN is not that of its hash".to_owned();
+    if hash(found) == hash(arn) { Ok(false) } else { Err(StoreError::Damaged { table, key, why: why() }) }
+}
+
 /// The execution of this ARN, from the disk, without its META.
 pub(crate) fn find(connection: &Connection, arn: &str) -> Result<Option<Hot>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT e.id, e.run, e.epoch, r.epoch, r.ended FROM execution e LEFT JOIN revised r ON r.id = e.id
-         WHERE e.arn_hash = ?1 AND e.arn = ?2",
+        "SELECT e.id, e.run, e.epoch, r.epoch, r.ended, e.arn FROM execution e LEFT JOIN revised r ON r.id = e.id
+         WHERE e.arn_hash = ?1",
     )?;
-    let found = statement
-        .query_row((hash(arn), arn), |row| {
-            let revised: Option<u32> = row.get(3)?;
-            Ok(Hot {
-                id: row.get(0)?,
-                run: RunId(u128::from_be_bytes(row.get(1)?)),
-                epoch: revised.map_or_else(|| row.get(2), Ok)?,
-                ended: row.get::<_, Option<bool>>(4)?.unwrap_or(false),
-                tail: None,
-                meta: None,
-            })
-        })
-        .optional()?;
-    Ok(found)
+    let mut rows = statement.query([hash(arn)])?;
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        if !is_of(arn, row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?, "execution", id)? {
+            continue;
+        }
+        let revised: Option<u32> = row.get(3)?;
+        return Ok(Some(Hot {
+            id,
+            run: RunId(u128::from_be_bytes(row.get(1)?)),
+            epoch: revised.map_or_else(|| row.get(2), Ok)?,
+            ended: row.get::<_, Option<bool>>(4)?.unwrap_or(false),
+            tail: None,
+            meta: None,
+        }));
+    }
+    Ok(None)
 }

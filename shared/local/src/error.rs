@@ -32,6 +32,17 @@ pub enum OpenError {
     /// The file is a SQLite database of another program.
     #[error("{} is not a stepwell store", .0.display())]
     Foreign(PathBuf),
+    /// The file's structure is damaged, so that nobody can say what is missing.
+    #[error(
+        "{} is damaged ({why}): put back a copy of it, or let SQLite's shell save what it can (.recover)",
+        .path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where, as SQLite says it.
+        why: String,
+    },
     /// The directory or one of its files cannot be used.
     #[error("{}: {source}", .path.display())]
     Io {

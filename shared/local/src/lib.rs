@@ -25,9 +25,16 @@ mod store;
 mod versions;
 mod writer;
 
+#[cfg(test)]
+extern crate self as stepwell_local;
+
 pub use clock::SystemClock;
 pub use dispatch::{Dispatching, Drive};
 pub use error::OpenError;
 pub use store::{LocalStore, Options};
+#[cfg(test)]
+mod faulted;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod testing;

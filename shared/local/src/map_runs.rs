@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use stepwell_engine::map_run::{Change, Known, MapRun, Outcome};
 use stepwell_engine::port::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 use stepwell_engine::stored::{decode_map_run, encode_map_run};
 use stepwell_expr::Payload;
 
-use crate::batch::{Batch, hash};
+use crate::batch::{Batch, hash, is_of};
 use crate::error::StoreError;
 use crate::executions::{pack, unpack};
 use crate::read::Readers;
@@ -108,14 +108,15 @@ fn put_outcome(batch: &mut Batch<'_>, id: i64, known: &MapRun, change: &Change) 
 
 /// The number of a Map Run in the store, and what it is.
 fn find(connection: &Connection, arn: &str) -> Result<Option<(i64, MapRun)>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, body FROM map_run WHERE arn_hash = ?1 AND arn = ?2")?;
-    let row = statement.query_row((hash(arn), arn), |row| {
-        let id: i64 = row.get(0)?;
-        Ok((id, read(id, row.get_ref(1)?.as_blob()?)))
-    });
-    let Some((id, map_run)) = row.optional()? else { return Ok(None) };
-    Ok(Some((id, map_run?)))
+    let mut statement = connection.prepare_cached("SELECT id, body, arn FROM map_run WHERE arn_hash = ?1")?;
+    let mut rows = statement.query([hash(arn)])?;
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        if is_of(arn, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?, "map_run", id)? {
+            return Ok(Some((id, read(id, row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?)));
+        }
+    }
+    Ok(None)
 }
 
 fn read(id: i64, body: &[u8]) -> Result<MapRun, StoreError> {

@@ -17,11 +17,20 @@ pub(crate) struct Readers(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    /// What goes wrong.
+    #[cfg(test)]
+    faults: crate::faults::Faults,
 }
 
 impl Readers {
-    pub(crate) fn new(path: &Path) -> Self {
-        Readers(Arc::new(Inner { path: path.to_owned(), idle: Mutex::default() }))
+    pub(crate) fn new(path: &Path, #[cfg(test)] faults: crate::faults::Faults) -> Self {
+        let (path, idle) = (path.to_owned(), Mutex::default());
+        Readers(Arc::new(Inner {
+            path,
+            idle,
+            #[cfg(test)]
+            faults,
+        }))
     }
 
     /// Reads on this thread: some ten microseconds for a few rows that are in memory.
@@ -29,6 +38,12 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        #[cfg(test)]
+        while let Err(error) = self.0.faults.meet(crate::faults::Point::Read) {
+            if !self.0.faults.are_tried_again() {
+                return Err(error);
+            }
+        }
         let idle = self.idle().pop();
         let connection = idle.map_or_else(|| self.open(), Ok)?;
         let result = read(&connection);

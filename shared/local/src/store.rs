@@ -38,11 +38,19 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The largest size of the file, in bytes; `None` for what the disk holds.
     pub bytes_max: Option<u64>,
+    /// What goes wrong.
+    #[cfg(test)]
+    pub(crate) faults: crate::faults::Faults,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { clock: Arc::new(SystemClock::new()), bytes_max: None }
+        Options {
+            clock: Arc::new(SystemClock::new()),
+            bytes_max: None,
+            #[cfg(test)]
+            faults: Default::default(),
+        }
     }
 }
 
@@ -75,13 +83,19 @@ impl LocalStore {
 
         let (notify, notices) = mpsc::unbounded_channel();
         let committed = Committed::new(notify);
+        #[cfg(test)]
+        let committed = committed.with(options.faults.clone());
         let (writer, thread) = Writer::start(connection, committed.clone())
             .map_err(|source| OpenError::Io { path: path.clone(), source })?;
         Ok(LocalStore {
             clock: options.clock,
             writer,
             thread: Some(thread),
-            readers: Readers::new(&path),
+            readers: Readers::new(
+                &path,
+                #[cfg(test)]
+                options.faults,
+            ),
             committed,
             notices: Mutex::new(Some(notices)),
             ids: Arc::new(MessageIds::of_boot(boot)),
@@ -221,10 +235,27 @@ fn connect(directory: &Path, path: &Path, bytes_max: Option<u64>) -> Result<(Con
         Found::Newer(found) => return Err(OpenError::Newer { directory: directory.to_owned(), found }),
         Found::Foreign => return Err(OpenError::Foreign(PathBuf::from(path))),
     }
+    verify(&connection, path)?;
     let boot = connection
         .query_row("UPDATE store SET boots = boots + 1 RETURNING boots", [], |row| row.get(0))
         .map_err(sqlite)?;
     Ok((connection, boot))
+}
+
+/// The largest file whose structure is looked through whenever it is opened, in bytes: that takes a third of a second.
+const VERIFIED_BYTES_MAX: u64 = 64 << 20;
+
+/// Looks through the file's structure: what its indexes have lost would not be missed otherwise. (What its rows say has checksums.)
+fn verify(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() > VERIFIED_BYTES_MAX) {
+        return Ok(());
+    }
+    let damaged = |why: String| OpenError::Damaged { path: path.to_owned(), why };
+    match connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0)) {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(found) => Err(damaged(found)),
+        Err(error) => Err(damaged(error.to_string())),
+    }
 }
 
 const PAGE_BYTES: u32 = 8192;

@@ -64,7 +64,7 @@ impl Fixture {
 
     pub(crate) fn within(directory: TempDir, bytes_max: Option<u64>) -> Self {
         let clock = Arc::new(ManualClock { now: watch::Sender::new(1_000), random: AtomicU64::new(1) });
-        let options = Options { clock: clock.clone(), bytes_max };
+        let options = Options { clock: clock.clone(), bytes_max, ..Options::default() };
         let store = LocalStore::open(directory.path(), options).expect("the store opens");
         let ports = store.ports(Arc::new(NoTasks));
         Fixture { directory, clock, store, ports }

@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 
 use crate::batch::{Batch, Committed};
 use crate::error::StoreError;
+#[cfg(test)]
+use crate::faults::Point;
 
 /// One write.
 trait Operation: Send {
@@ -91,7 +93,7 @@ pub(crate) enum Kind {
 const LINGER: Duration = Duration::from_millis(100);
 
 /// How long the thread rests before it tries again what is owed and could not be written, unless something else comes.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = if cfg!(test) { Duration::from_millis(1) } else { Duration::from_secs(1) };
 
 /// How many operations go into one transaction at most.
 const BATCH_MAX: usize = 1024;
@@ -282,6 +284,8 @@ impl Thread {
             }
         }
         let stuck = if self.owed.is_empty() { None } else { self.failing.clone() };
+        #[cfg(test)]
+        let stuck = stuck.filter(|_| !self.committed.faults.are_tried_again());
         self.inbox.lock().stuck = stuck;
     }
 
@@ -327,6 +331,8 @@ impl Thread {
     /// Whether the operation must still be written before any other.
     fn fail(&mut self, operation: Box<dyn Operation>, error: &StoreError) -> bool {
         let owed = matches!(operation.kind(), Kind::Owed | Kind::OwedLater);
+        #[cfg(test)]
+        let owed = owed || (self.committed.faults.are_tried_again() && operation.kind() == Kind::Awaited);
         if owed {
             self.owed.push_back(operation);
         } else {
@@ -340,11 +346,13 @@ impl Thread {
         if !connection.is_autocommit() {
             execute(connection, "ROLLBACK").map_err(Failed::Commit)?;
         }
+        #[cfg(test)]
+        self.meet(Point::Begin)?;
         execute(connection, "BEGIN IMMEDIATE").map_err(Failed::Commit)?;
         let mut batch = Batch::new(connection, &self.committed);
         let applied = operations.iter_mut().try_for_each(|operation| operation.apply(&mut batch));
         let result = match applied {
-            Ok(()) => execute(connection, "COMMIT").map_err(Failed::Commit),
+            Ok(()) => self.commit(),
             Err(error) => Err(Failed::Apply(error)),
         };
         if let Err(error) = result {
@@ -354,9 +362,24 @@ impl Thread {
             }
             return Err(error);
         }
+        #[cfg(test)]
+        self.meet(Point::Committed)?;
         let changes = batch.changes();
         self.committed.publish(changes);
         Ok(())
+    }
+}
+
+impl Thread {
+    fn commit(&self) -> Result<(), Failed> {
+        #[cfg(test)]
+        self.meet(Point::Commit)?;
+        execute(&self.connection, "COMMIT").map_err(Failed::Commit)
+    }
+
+    #[cfg(test)]
+    fn meet(&self, point: Point) -> Result<(), Failed> {
+        self.committed.faults.meet(point).map_err(Failed::Commit)
     }
 }
 

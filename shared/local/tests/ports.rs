@@ -15,17 +15,21 @@ use stepwell_test_support::{Delivery, SimClock, World};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
-struct Fixture {
+pub(crate) struct Fixture {
     _directory: TempDir,
     store: LocalStore,
-    ports: Ports,
+    pub(crate) ports: Ports,
     clock: Arc<SimClock>,
 }
 
 fn fixture() -> Fixture {
+    fixture_with(Options::default())
+}
+
+pub(crate) fn fixture_with(options: Options) -> Fixture {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let World { clock, tasks, .. } = World::new(1);
-    let options = Options { clock: clock.clone(), ..Options::default() };
+    let options = Options { clock: clock.clone(), ..options };
     let store = LocalStore::open(directory.path(), options).expect("the store opens");
     let ports = store.ports(tasks);
     Fixture { _directory: directory, store, ports, clock }
@@ -123,7 +127,10 @@ impl Consumer for Dispatched {
 
 #[tokio::test]
 async fn queue() {
-    let fixture = fixture();
+    queue_of(fixture()).await;
+}
+
+pub(crate) async fn queue_of(fixture: Fixture) {
     let (sender, mut arrived) = mpsc::unbounded_channel();
     let _dispatching = fixture.store.run(Hand(sender)).expect("the first dispatcher");
     // The dispatcher is there once it has delivered something.
