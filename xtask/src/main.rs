@@ -10,6 +10,7 @@ mod cost;
 mod deployment;
 mod examples;
 mod infra;
+mod kills;
 mod lambda;
 mod models;
 mod python;
@@ -53,6 +54,8 @@ enum Chore {
     Deny,
     /// Time the workloads against a server of our own, or price them in AWS (`bench cost`)
     Bench(bench::Args),
+    /// Kill the program again and again while clients use it, and count what is left
+    Kills(kills::Args),
     /// Draw the tables of shared/models, and the API that wire is tested against, out of botocore's service models
     Models(models::Args),
     /// Build the console
@@ -73,6 +76,7 @@ fn main() -> Result<ExitCode> {
         Chore::Cdk => cdk::run()?,
         Chore::Deny => test::deny()?,
         Chore::Bench(args) => bench::run(&args)?,
+        Chore::Kills(args) => kills::run(&args)?,
         Chore::Models(args) => models::run(&args)?,
         Chore::Console => anyhow::bail!("there is no console yet: console/ holds its plan only"),
         Chore::Release => {

@@ -73,20 +73,7 @@ impl Local {
 
     /// A call that may get no answer.
     pub(crate) fn try_call(&self, operation: &str, request: &Value) -> Option<Value> {
-        let body = request.to_string();
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        let head = format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Target: AWSStepFunctions.{operation}\r\n\
-             Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            self.address,
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.write_all(body.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        serde_json::from_str(body).ok()
+        post(&self.address, operation, request).map(|(_, answer)| answer)
     }
 
     /// SIGKILL, and no word more.
@@ -94,6 +81,24 @@ impl Local {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// The status and the answer of whoever listens at `address`; `None` where none came.
+pub(crate) fn post(address: &str, operation: &str, request: &Value) -> Option<(u16, Value)> {
+    let body = request.to_string();
+    let mut stream = TcpStream::connect(address).ok()?;
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\nX-Amz-Target: AWSStepFunctions.{operation}\r\n\
+         Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(body.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, serde_json::from_str(body).ok()?))
 }
 
 impl Drop for Local {
