@@ -519,11 +519,14 @@ fn the_deletion_of_a_machine() {
     }
 }
 
-/// One of each stored form, and whether bytes can be read as that.
-fn forms() -> Vec<(&'static str, Bytes, Box<dyn Fn(&[u8]) -> bool>)> {
+/// A stored form: its name, an example, and whether bytes can be read as that.
+type Form = (&'static str, Bytes, Box<dyn Fn(&[u8]) -> bool>);
+
+/// One of each.
+fn forms() -> Vec<Form> {
     let (index, find) = index();
     let find = Arc::new(find);
-    let mut forms: Vec<(&'static str, Bytes, Box<dyn Fn(&[u8]) -> bool>)> = vec![];
+    let mut forms: Vec<Form> = vec![];
     let plain = encode_page(PLACE, AT, &records()[..3], &index).bytes;
     let (quick, small) = [Packing::Quick, Packing::Small]
         .map(|packing| encode_packed(PLACE, AT, &records(), &index, packing).bytes)
