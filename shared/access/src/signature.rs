@@ -1,18 +1,15 @@
 //! AWS Signature Version 4, as a server checks it (IAM guide, "AWS Signature Version 4 for API requests").
 //!
 //! What is signed here has no query, so the canonical request is short. Every header that says what the
-//! request means has to be signed, and the body's hash is computed from the body. The keyed arithmetic is the official
-//! signing crate's.
+//! request means has to be signed, and the body's hash is computed from the body.
 
-use std::time::{Duration, SystemTime};
-
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use http::request::Parts;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use ring::digest::{SHA256, digest};
+use ring::hmac;
 use stepwell_wire::Error;
 use subtle::ConstantTimeEq;
 
@@ -123,9 +120,8 @@ impl<'a> Claim<'a> {
         let date = &self.stamp[..8];
         let scope = format!("{date}/{}/{SERVICE}/{TERMINATOR}", self.region);
         let string = format!("{ALGORITHM}\n{}\n{scope}\n{}", self.stamp, sha256(&canonical));
-        let signed_at = SystemTime::UNIX_EPOCH + Duration::from_secs(self.signed_at.unsigned_abs());
-        let key = generate_signing_key(secret.reveal(), signed_at, self.region, SERVICE);
-        let expected = calculate_signature(key, string.as_bytes());
+        let key = signing_key(secret.reveal(), &[date, self.region, SERVICE, TERMINATOR]);
+        let expected = hex(hmac::sign(&key, string.as_bytes()).as_ref());
         if bool::from(expected.as_bytes().ct_eq(self.signature.as_bytes())) {
             Ok(())
         } else {
@@ -322,10 +318,21 @@ fn parse_stamp(text: &str) -> Option<Timestamp> {
     (text.len() == 16 && time.strftime(STAMP).to_string() == text && time.as_second() >= 0).then_some(time)
 }
 
+/// The key of a scope: each part signed with what signing the one before gave.
+fn signing_key(secret: &str, scope: &[&str]) -> hmac::Key {
+    let key = |bytes: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, bytes);
+    let first = key(format!("AWS4{secret}").as_bytes());
+    scope.iter().fold(first, |signing, part| key(hmac::sign(&signing, part.as_bytes()).as_ref()))
+}
+
 fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    digest(&SHA256, bytes).as_ref().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
