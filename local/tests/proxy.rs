@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
@@ -104,10 +103,9 @@ impl Stub {
 }
 
 fn aws(sts: Option<&Stub>) -> Aws {
-    let keys = Credentials::new(KEY, SECRET, Some(TOKEN.to_owned()), None, "test");
     let endpoint = sts.map_or("http://127.0.0.1:1".to_owned(), |stub| format!("http://{}", stub.address));
     let endpoints = Endpoints::aws().with(Service::Sts, endpoint);
-    Aws::new(REGION, endpoints, Keys::from_chain(SharedCredentialsProvider::new(keys)))
+    Aws::new(REGION, endpoints, Keys::fixed(KEY, SECRET, Some(TOKEN.to_owned())))
 }
 
 async fn serve(routes: Routes, aws: Aws) -> SocketAddr {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use stepwell_integrations::{Aws, HttpAnswer, HttpClient, Signer};
+use stepwell_integrations::{Aws, Http, HttpAnswer, HttpClient, Signer};
 use stepwell_wire::{Api, Reply};
 
 pub use query::{QueryError, stack_outputs};
@@ -70,7 +70,7 @@ impl Proxy {
         let keys = if upstream.is_emulated {
             self.aws.keys().for_emulator().await
         } else {
-            self.aws.keys().for_aws().await.map_err(|error| Exception::no_keys(&error))?
+            self.aws.keys().for_aws().await.map_err(|error| Exception::no_keys(&*error))?
         };
         let mut onward = hyper::Request::post(upstream.address(operation)).body(request.body);
         let Ok(onward) = &mut onward else {
@@ -81,8 +81,7 @@ impl Proxy {
             signer.sign(onward, &keys, SystemTime::now());
         }
         copy(request.headers, onward.headers_mut(), UNSIGNED.map(HeaderName::from_static));
-        let onward = std::mem::take(onward).map(Full::new);
-        let answer = self.http.send(onward, ANSWER_BYTES_MAX).await;
+        let answer = self.http.send(std::mem::take(onward), ANSWER_BYTES_MAX).await;
         let answer = answer.map_err(|error| Exception::unanswered(upstream, &error))?;
         let caller =
             if is_about_caller(&answer) { self.caller(keys.access_key_id()).await } else { String::new() };

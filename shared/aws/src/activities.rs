@@ -97,7 +97,7 @@ impl DynamoActivities {
         let offered = self.offered.fetch_add(1, Ordering::Relaxed) & 0xFFFF_FFFF;
         let place = format!("{PLACE}{:014}#{offered:08x}#{:016x}", clock.now().0.max(0), clock.random());
         let mut named = key(&line, &name_of(task));
-        named.insert("place".into(), text(&place));
+        named.insert("place".into(), text(place.as_str()));
         let mut placed = key(&line, &place);
         placed.insert("execution_arn".into(), text(&*task.execution));
         placed.insert("run_id".into(), text(format!("{:032x}", task.run.0)));

@@ -3,20 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
-};
 use stepwell_engine::port::{Clock, Events, Tasks};
 use stepwell_engine::stored::Packing;
 use stepwell_engine::{Engine, Ports, Settings, StepFunctions};
 use stepwell_integrations::{
-    Aws, DynamoDb, Integrations, Keys, Lambda, LambdaClient, Service, Sfn, Sns, Sqs, States,
+    Aws, DynamoDb, HttpClient, Integrations, Keys, Lambda, LambdaClient, Sfn, Sns, Sqs, States,
 };
 use stepwell_wire::{Api, TaskCalls};
 
+use crate::retry::CONNECTIONS;
+use crate::services::{dynamodb, scheduler, sqs};
 use crate::{
     AssumeRoles, Blobs, Config, IssuedKeys, LogGroups, Options, S3Blobs, Schedules, SqsQueue, StatusEvents,
-    Store, SystemClock, Timers, retry,
+    Store, SystemClock, Timers,
 };
 
 /// V of PROTOCOL §1.
@@ -57,24 +56,31 @@ pub struct Assembly {
 impl Assembly {
     /// Puts the engine together. Nothing is called: the first event opens the connections.
     pub fn new(config: Config) -> Self {
-        let keys = Keys::from_chain(SharedCredentialsProvider::new(config.credentials.clone()));
+        let keys = Keys::of(config.credentials.clone());
         let aws = Aws::new(config.region.clone(), config.endpoints.clone(), keys);
-        Assembly::with(config, aws, Arc::new(SystemClock::default()))
+        let of_ports = aws.clone().over(HttpClient::keeping(CONNECTIONS));
+        Assembly::of(config, aws, &of_ports, Arc::new(SystemClock::default()))
     }
 
     /// The same, whose calls go where `aws` says, with a clock of the caller's.
     pub fn with(config: Config, aws: Aws, clock: Arc<dyn Clock>) -> Self {
+        let of_ports = aws.clone();
+        Assembly::of(config, aws, &of_ports, clock)
+    }
+
+    /// The same, whose ports ask over other connections than tasks call.
+    fn of(config: Config, aws: Aws, of_ports: &Aws, clock: Arc<dyn Clock>) -> Self {
         // Nobody asks another account here whether it trusts this one.
         let task_calls = Arc::new(TaskCalls::within_their_account());
-        let clients = Clients::new(&config, &aws);
-        let queue = Arc::new(SqsQueue::new(clients.sqs, &config.queue_url, clock.clone()));
+        let sqs = sqs::Client::new(of_ports, clock.clone());
+        let queue = Arc::new(SqsQueue::new(sqs, &config.queue_url, clock.clone()));
         let store = Store::new(Options {
-            client: clients.dynamodb,
+            client: Arc::new(dynamodb::Client::new(of_ports, clock.clone())),
             table: config.table.clone(),
             blobs: config
                 .bucket
                 .as_ref()
-                .map(|bucket| Arc::new(S3Blobs::new(&aws, bucket, clock.clone())) as Arc<dyn Blobs>),
+                .map(|bucket| Arc::new(S3Blobs::new(of_ports, bucket, clock.clone())) as Arc<dyn Blobs>),
             clock: clock.clone(),
             retention: config.retention,
         });
@@ -82,7 +88,7 @@ impl Assembly {
             Arc::new(IssuedKeys::new(store.table.clone(), &aws, secret_arn, &config.account))
         });
         let schedules = Schedules {
-            client: clients.scheduler,
+            client: scheduler::Client::new(of_ports, clock.clone()),
             group: config.schedule_group.clone(),
             target: config.timer_arn.clone(),
             role: config.schedule_role_arn.clone(),
@@ -142,40 +148,4 @@ fn tasks(aws: &Aws, step_functions: Arc<dyn StepFunctions>) -> Arc<dyn Tasks> {
         .register("sns", Arc::new(Sns::new(aws)))
         .register("sqs", Arc::new(Sqs::new(aws)));
     Arc::new(integrations.build())
-}
-
-/// The clients that the ports stand on. They may try a request again: every port recognises its own.
-struct Clients {
-    dynamodb: aws_sdk_dynamodb::Client,
-    sqs: aws_sdk_sqs::Client,
-    scheduler: aws_sdk_scheduler::Client,
-}
-
-/// Fills in what all clients have in common.
-macro_rules! client_config {
-    ($config:expr, $aws:expr, $builder:expr, $service:expr) => {{
-        let mut builder = $builder
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new($config.region.clone()))
-            .credentials_provider(SharedCredentialsProvider::new($config.credentials.clone()))
-            .retry_config(retry::retries())
-            .timeout_config(retry::timeouts())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client($aws.http());
-        builder.set_endpoint_url($config.endpoints.custom($service).map(str::to_owned));
-        builder.build()
-    }};
-}
-
-impl Clients {
-    fn new(config: &Config, aws: &Aws) -> Self {
-        let dynamodb = client_config!(config, aws, aws_sdk_dynamodb::Config::builder(), Service::DynamoDb);
-        let sqs = client_config!(config, aws, aws_sdk_sqs::Config::builder(), Service::Sqs);
-        let scheduler = client_config!(config, aws, aws_sdk_scheduler::Config::builder(), Service::Scheduler);
-        Clients {
-            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
-            sqs: aws_sdk_sqs::Client::from_conf(sqs),
-            scheduler: aws_sdk_scheduler::Client::from_conf(scheduler),
-        }
-    }
 }

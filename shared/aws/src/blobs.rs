@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use stepwell_engine::port::BoxError;
 
 use crate::error::StoreError;
+use crate::item::AttributeValue;
 
 /// Bytes of a page that stay in its item. A write unit is a kilobyte, and putting an object costs as much as eight.
 const PAGE_BYTES_INLINE: usize = 8 * 1024;
@@ -122,15 +121,15 @@ impl Bodies {
             if bytes.len() > most {
                 return Err(BlobError::NoBucket { bytes: bytes.len(), most }.into());
             }
-            return Ok(AttributeValue::B(Blob::new(bytes)));
+            return Ok(AttributeValue::B(bytes));
         };
         if bytes.len() <= inline {
-            return Ok(AttributeValue::B(Blob::new(bytes)));
+            return Ok(AttributeValue::B(bytes));
         }
         let hash = hash(&bytes);
         let key = key(owner, &hash);
         match blobs.put(&key, bytes).await {
-            Ok(()) => Ok(AttributeValue::S(hash)),
+            Ok(()) => Ok(AttributeValue::S(hash.into())),
             Err(source) => Err(BlobError::Unavailable { key, source }.into()),
         }
     }
@@ -140,14 +139,14 @@ impl Bodies {
     pub(crate) async fn forget(&self, owner: &str, attribute: Option<&AttributeValue>) {
         let (Some(blobs), Some(AttributeValue::S(hash))) = (&self.blobs, attribute) else { return };
         if let Err(error) = blobs.delete_one(&key(owner, hash)).await {
-            tracing::debug!(owner, hash, %error, "an object that nothing names is left");
+            tracing::debug!(owner, %hash, %error, "an object that nothing names is left");
         }
     }
 
     /// What an attribute stands for.
     pub(crate) async fn fetch(&self, owner: &str, attribute: &AttributeValue) -> Result<Bytes, StoreError> {
         let expected = match attribute {
-            AttributeValue::B(bytes) => return Ok(Bytes::copy_from_slice(bytes.as_ref())),
+            AttributeValue::B(bytes) => return Ok(bytes.clone()),
             AttributeValue::S(hash) => hash,
             _ => return Err(StoreError::damaged(owner, "a body is neither bytes nor a hash")),
         };
@@ -160,7 +159,7 @@ impl Bodies {
             Err(source) => return Err(BlobError::Unavailable { key, source }.into()),
         };
         let bytes = found.ok_or_else(|| BlobError::Lost { key: key.clone(), how: "missing" })?;
-        if hash(&bytes) != *expected {
+        if hash(&bytes) != **expected {
             return Err(BlobError::Lost { key, how: "damaged" }.into());
         }
         Ok(bytes)

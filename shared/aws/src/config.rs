@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::Credentials;
-use stepwell_integrations::{EndpointError, Endpoints};
+use stepwell_integrations::{Credentials, EndpointError, Endpoints};
 
 /// Days in which an ended execution is kept, where nothing else is said.
 const RETENTION_DAYS: u32 = 90;
@@ -129,8 +128,6 @@ impl Config {
             required("AWS_ACCESS_KEY_ID")?,
             required("AWS_SECRET_ACCESS_KEY")?,
             read("AWS_SESSION_TOKEN"),
-            None,
-            "environment",
         );
         let assume_roles = read("STEPWELL_ASSUME_ROLES");
         let status_events = read("STEPWELL_STATUS_EVENTS");

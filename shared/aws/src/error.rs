@@ -1,34 +1,31 @@
 //! What the services answer that keeps a port from its work.
 
-use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use stepwell_engine::port::{BoxError, Refused};
 use stepwell_engine::stored::StoredError;
 
 use crate::blobs::BlobError;
 use crate::retry::is_passing;
+use crate::services::ServiceError;
 
 /// Why the store did not do what it was asked. Whether a condition held is no error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// DynamoDB says no.
-    #[error("DynamoDB refuses {operation}: {code}: {message}")]
-    Refused {
+    /// DynamoDB says no, or does not answer: then a write may have been done.
+    #[error("DynamoDB does not do {operation}: {source}")]
+    Service {
         /// The operation.
         operation: &'static str,
-        /// Its exception, such as `ProvisionedThroughputExceededException`.
+        /// Its exception, or what kept it from us.
+        #[source]
+        source: ServiceError,
+    },
+    /// DynamoDB cancels a transaction for what one of its writes is.
+    #[error("DynamoDB refuses TransactWriteItems: {code}: {message}")]
+    Cancelled {
+        /// The reason's code, such as `ValidationError`.
         code: String,
         /// What it says besides.
         message: String,
-    },
-    /// DynamoDB did not answer: a write may have been done.
-    #[error("DynamoDB does not answer {operation}")]
-    NoAnswer {
-        /// The operation.
-        operation: &'static str,
-        /// Why.
-        #[source]
-        source: BoxError,
     },
     /// Somebody else's transactions held the items, each time.
     #[error("DynamoDB: other transactions are in the way of {operation}")]
@@ -56,9 +53,12 @@ impl StoreError {
     /// Whether the same request will be refused again.
     fn is_refusal(&self) -> bool {
         match self {
-            StoreError::Refused { code, .. } => !is_passing(0, code),
+            StoreError::Service { source: ServiceError::Refused(exception), .. } => {
+                !is_passing(exception.status, &exception.code)
+            }
+            StoreError::Cancelled { code, .. } => !is_passing(0, code),
             StoreError::Blob(BlobError::Unavailable { source, .. }) => Refused::is_in(&**source),
-            StoreError::NoAnswer { .. } | StoreError::Busy { .. } => false,
+            StoreError::Service { .. } | StoreError::Busy { .. } => false,
             StoreError::Damaged { .. } | StoreError::Stored(_) | StoreError::Blob(_) => true,
         }
     }
@@ -73,17 +73,7 @@ impl StoreError {
     }
 
     /// What a call that failed comes to.
-    pub(crate) fn of<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        match error.as_service_error().and_then(|service| service.code()) {
-            Some(code) => StoreError::Refused {
-                operation,
-                code: code.to_owned(),
-                message: error.message().unwrap_or_default().to_owned(),
-            },
-            None => StoreError::NoAnswer { operation, source: error.into() },
-        }
+    pub(crate) fn of(operation: &'static str, source: ServiceError) -> Self {
+        StoreError::Service { operation, source }
     }
 }

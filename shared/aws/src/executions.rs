@@ -3,10 +3,8 @@
 //! META's `head` is the stored form of a META without input, end and parking. Those are attributes of their own: the head and
 //! the end's `brief` are projected into the indexes, and a listing has no use for the rest.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use stepwell_engine::meta::{End, Meta, Parked, RunId};
 use stepwell_engine::port::{Page, Seq, Writer};
@@ -17,7 +15,7 @@ use stepwell_interpreter::{Claimant, ErrorOutput, Timestamp};
 use crate::blobs::{Bodies, Kind};
 use crate::error::StoreError;
 use crate::head::{head, read_head};
-use crate::item::{Fields, Item, binary, key, number, text};
+use crate::item::{AttributeValue, Fields, Item, binary, key, number, text};
 use crate::listing;
 use crate::store::LAST;
 use crate::table::LISTED;
@@ -107,11 +105,13 @@ pub(crate) fn read_listed(item: &Item) -> Result<Arc<Meta>, StoreError> {
 
 pub(crate) fn parked_attribute(parked: &Parked) -> AttributeValue {
     let fields = [("message", &parked.message), ("why", &parked.why)];
-    AttributeValue::M(fields.map(|(name, value)| (name.to_owned(), text(value.as_str()))).into())
+    AttributeValue::M(fields.map(|(name, value)| (name.into(), text(value.as_str()))).into())
 }
 
 fn read_parked(attribute: &AttributeValue) -> Result<Parked, StoreError> {
-    let fields: &HashMap<_, _> = attribute.as_m().map_err(|_| StoreError::damaged("parked", "not a map"))?;
+    let AttributeValue::M(fields) = attribute else {
+        return Err(StoreError::damaged("parked", "not a map"));
+    };
     Ok(Parked { message: fields.text("message")?.to_owned(), why: fields.text("why")?.to_owned() })
 }
 

@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use stepwell_engine::meta::{Meta, Parent};
 use stepwell_engine::stored::{decode_meta, encode_meta};
 use stepwell_expr::Payload;
 use stepwell_interpreter::ExecutionInfo;
 
 use crate::error::StoreError;
-use crate::item::{Fields, Item, binary};
+use crate::item::{AttributeValue, Fields, Item, binary};
 use crate::table::{BY_MACHINE, PARTITION};
 
 /// What an execution's ARN tells.
@@ -166,7 +165,10 @@ mod tests {
         let under = meta.listed_under().next().unwrap();
         item.insert("lm".into(), text(format!("{under}#3")));
         assert_eq!(read_head(&item).unwrap(), *meta);
-        head.as_b().unwrap().as_ref().len()
+        match head {
+            AttributeValue::B(bytes) => bytes.len(),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -1,33 +1,30 @@
 //! Items and writes, in terms of DynamoDB's own expressions. Attribute names are chosen so that none is a reserved word.
 
-use std::collections::HashMap;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 
 use crate::error::StoreError;
+pub(crate) use crate::services::{AttributeValue, Item};
+use crate::services::{Object, write_item};
 use crate::table::{PARTITION, SORT};
 
-/// An item, or a part of one.
-pub(crate) type Item = HashMap<String, AttributeValue>;
-
-pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+pub(crate) fn text(value: impl Into<Arc<str>>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
 pub(crate) fn number(value: impl ToString) -> AttributeValue {
-    AttributeValue::N(value.to_string())
+    AttributeValue::N(value.to_string().into())
 }
 
 pub(crate) fn binary(value: impl Into<Bytes>) -> AttributeValue {
-    AttributeValue::B(Blob::new(value.into()))
+    AttributeValue::B(value.into())
 }
 
 /// A key.
 pub(crate) fn key(partition: &str, sort: &str) -> Item {
-    HashMap::from([(PARTITION.to_owned(), text(partition)), (SORT.to_owned(), text(sort))])
+    Item::from([(PARTITION.into(), text(partition)), (SORT.into(), text(sort))])
 }
 
 /// Reads attributes, and says what is wrong with one that is missing or of another type.
@@ -35,17 +32,31 @@ pub(crate) trait Fields {
     fn attribute(&self, name: &'static str) -> Result<&AttributeValue, StoreError>;
 
     fn text(&self, name: &'static str) -> Result<&str, StoreError> {
-        let text = self.attribute(name)?.as_s();
-        text.map(String::as_str).map_err(|_| StoreError::damaged(name, "not a text"))
+        match self.attribute(name)? {
+            AttributeValue::S(text) => Ok(text),
+            _ => Err(StoreError::damaged(name, "not a text")),
+        }
     }
 
-    fn bytes(&self, name: &'static str) -> Result<&[u8], StoreError> {
-        let bytes = self.attribute(name)?.as_b();
-        bytes.map(AsRef::as_ref).map_err(|_| StoreError::damaged(name, "not bytes"))
+    fn bytes(&self, name: &'static str) -> Result<&Bytes, StoreError> {
+        match self.attribute(name)? {
+            AttributeValue::B(bytes) => Ok(bytes),
+            _ => Err(StoreError::damaged(name, "not bytes")),
+        }
+    }
+
+    fn list(&self, name: &'static str) -> Result<&[AttributeValue], StoreError> {
+        match self.attribute(name)? {
+            AttributeValue::L(values) => Ok(values),
+            _ => Err(StoreError::damaged(name, "not a list")),
+        }
     }
 
     fn number<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
-        let number = self.attribute(name)?.as_n().ok().and_then(|number| number.parse().ok());
+        let number = match self.attribute(name)? {
+            AttributeValue::N(number) => number.parse().ok(),
+            _ => None,
+        };
         number.ok_or_else(|| StoreError::damaged(name, "not a number in its bounds"))
     }
 }
@@ -73,9 +84,31 @@ pub(crate) enum Act {
     Check(Item),
 }
 
+impl Act {
+    /// The operation that does it alone. A condition alone is none.
+    pub(crate) fn operation(&self) -> &'static str {
+        match self {
+            Act::Put(_) => "PutItem",
+            Act::Update(..) => "UpdateItem",
+            Act::Delete(_) => "DeleteItem",
+            Act::Check(_) => "TransactWriteItems",
+        }
+    }
+
+    /// What it is in a transaction. (API: TransactWriteItem.)
+    pub(crate) fn part(&self) -> &'static str {
+        match self {
+            Act::Put(_) => "Put",
+            Act::Update(..) => "Update",
+            Act::Delete(_) => "Delete",
+            Act::Check(_) => "ConditionCheck",
+        }
+    }
+}
+
 impl Write {
     fn new(act: Act) -> Self {
-        Write { act, condition: None, values: HashMap::new() }
+        Write { act, condition: None, values: Item::new() }
     }
 
     pub(crate) fn put(item: Item) -> Self {
@@ -107,8 +140,29 @@ impl Write {
 
     /// A value that the expressions name.
     pub(crate) fn with(mut self, name: &str, value: AttributeValue) -> Self {
-        self.values.insert(name.to_owned(), value);
+        self.values.insert(name.into(), value);
         self
+    }
+
+    /// Writes it as the operation of its own ([`Act::operation`]) takes it, or a transaction beneath [`Act::part`]. Where the condition
+    /// does not hold, DynamoDB says what is there.
+    pub(crate) fn write(&self, table_name: &str, request: &mut Object<'_>) {
+        request.text("TableName", table_name);
+        match &self.act {
+            Act::Put(item) => write_item(item, request.name("Item")),
+            Act::Update(key, expression) => {
+                write_item(key, request.name("Key"));
+                request.text("UpdateExpression", expression);
+            }
+            Act::Delete(key) | Act::Check(key) => write_item(key, request.name("Key")),
+        }
+        if let Some(condition) = &self.condition {
+            request.text("ConditionExpression", condition);
+        }
+        if !self.values.is_empty() {
+            write_item(&self.values, request.name("ExpressionAttributeValues"));
+        }
+        request.text("ReturnValuesOnConditionCheckFailure", "ALL_OLD");
     }
 }
 

@@ -185,10 +185,10 @@ fn root_in(answer: &str) -> Option<Root> {
 
 fn item(access_key: &AccessKey) -> Item {
     let mut item = key(KEYS, &access_key.id);
-    item.insert("account".into(), text(&access_key.account));
+    item.insert("account".into(), text(access_key.account.as_str()));
     item.insert("created_at".into(), number(access_key.created_at));
     if let Some(description) = &access_key.description {
-        item.insert("description".into(), text(description));
+        item.insert("description".into(), text(description.as_str()));
     }
     item
 }

@@ -2,10 +2,9 @@
 //! EventBridge Scheduler.
 //!
 //! This crate knows how the former are kept as items ([`Store`]), what the table looks like ([`table`]), and what of them is kept
-//! as objects ([`Blobs`]); how messages are sent ([`SqsQueue`]), and set for later ([`Schedules`]); where
-//! executions are logged and what is told of them ([`LogGroups`], [`StatusEvents`]); which access keys are issued
-//! ([`IssuedKeys`]); what a function is told by its
-//! environment ([`Config`]), how an engine is put together from that ([`Assembly`]), and what becomes of an event ([`lambda`]). It does
+//! as objects ([`Blobs`]); what the services are asked ([`services`]), and how often ([`retry`]); how messages are sent
+//! ([`SqsQueue`]), and set for later ([`Schedules`]); where executions are logged and what is told of them ([`LogGroups`],
+//! [`StatusEvents`]); which access keys are issued ([`IssuedKeys`]); what a function is told by its environment ([`Config`]), how an engine is put together from that ([`Assembly`]), and what becomes of an event ([`lambda`]). It does
 //! not know the store of one machine, nor what a message or a page says.
 
 mod activities;
@@ -32,6 +31,7 @@ pub mod retry;
 mod s3;
 mod scheduler;
 mod serve;
+pub mod services;
 mod store;
 pub mod table;
 mod timers;
@@ -40,7 +40,6 @@ mod versions;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use stepwell_engine::port::{Activities, Clock, Journal, MapRuns, Registry};
 
 pub use assembly::Assembly;
@@ -67,7 +66,7 @@ use crate::store::Table;
 #[derive(Clone)]
 pub struct Options {
     /// The service. It may try a request again: every write here recognises itself.
-    pub client: Client,
+    pub client: Arc<services::dynamodb::Client>,
     /// The table's name.
     pub table: String,
     /// Where what is too large for an item goes. Where this is `None`, it is refused.

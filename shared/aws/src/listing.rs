@@ -9,7 +9,6 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use stepwell_engine::meta::{Meta, RunId};
 use stepwell_engine::port::{ListQuery, Listed};
@@ -17,8 +16,8 @@ use stepwell_interpreter::Timestamp;
 
 use crate::error::StoreError;
 use crate::executions::read_listed;
-use crate::item::{Fields, Item, text};
-use crate::store::{LAST, Table};
+use crate::item::{AttributeValue, Fields, Item, text};
+use crate::store::{LAST, Range, Table};
 use crate::table::{BY_ALIAS, BY_MACHINE, BY_VERSION, Index, LISTED};
 
 /// Shards of each partition. DynamoDB takes 1,000 small writes a second in one, and an execution makes three in its.
@@ -108,21 +107,12 @@ async fn part(table: &Table, query: &ListQuery, status: &str, shard: u128) -> Re
     let wanted = query.limit.saturating_add(2);
     let mut found = vec![];
     let mut start = None;
+    let partition = partition(&query.state_machine_arn, shard);
+    let range =
+        Range { index: Some(index), descending: true, ..Range::new(&partition, from.as_str(), to.as_str()) };
     loop {
-        let request = table
-            .client
-            .query()
-            .table_name(&table.name)
-            .index_name(index.name)
-            .key_condition_expression(format!("{} = :p AND {LISTED} BETWEEN :from AND :to", index.partition))
-            .expression_attribute_values(":p", text(partition(&query.state_machine_arn, shard)))
-            .expression_attribute_values(":from", text(&from))
-            .expression_attribute_values(":to", text(&to))
-            .scan_index_forward(false)
-            .limit(i32::try_from(wanted - found.len()).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start);
-        let answer = request.send().await.map_err(|error| StoreError::of("Query", error))?;
-        found.extend(answer.items.unwrap_or_default());
+        let answer = table.some_items(&range, start.as_ref(), Some(wanted - found.len())).await?;
+        found.extend(answer.items);
         start = answer.last_evaluated_key;
         if start.is_none() || found.len() >= wanted {
             break;

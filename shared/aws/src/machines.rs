@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use stepwell_asl::MachineType;
 use stepwell_engine::port::{Alias, MachineStatus, Publication, Route, StateMachine, Version};
@@ -13,7 +12,7 @@ use stepwell_interpreter::Timestamp;
 
 use crate::blobs::{Bodies, Kind};
 use crate::error::StoreError;
-use crate::item::{Fields, Item, number, text};
+use crate::item::{AttributeValue, Fields, Item, number, text};
 use crate::table::SORT;
 
 /// The partition of all machines.
@@ -56,7 +55,7 @@ pub(crate) async fn machine_fields(bodies: &Bodies, machine: &StateMachine) -> R
     let definition = Bytes::copy_from_slice(machine.definition.as_bytes());
     let body = bodies.store(Kind::Page, DEFINITIONS, definition).await?;
     let mut fields = Item::new();
-    let mut put = |name: &str, value| fields.insert(name.to_owned(), value);
+    let mut put = |name: &str, value| fields.insert(name.into(), value);
     put("machine_name", text(&*machine.name));
     put("kind", text(kind(machine.machine_type)));
     put("body", body);
@@ -118,7 +117,7 @@ pub(crate) async fn read_machine(
         definition: definition.into(),
         role_arn: item.text("role_arn")?.into(),
         revision: item.text("revision")?.into(),
-        is_updated: item.attribute("is_updated")?.as_bool().is_ok_and(|is_updated| *is_updated),
+        is_updated: *item.attribute("is_updated")? == AttributeValue::Bool(true),
         created_at: Timestamp(item.number("created_at")?),
         updated_at: Timestamp(item.number("updated_at")?),
         status: if is_deleting(item) { MachineStatus::Deleting } else { MachineStatus::Active },
@@ -142,7 +141,9 @@ pub(crate) fn maybe(item: &Item, name: &'static str) -> Result<Option<Arc<str>>,
 /// Tags, in their order.
 pub(crate) fn tags_attribute(tags: &[(String, String)]) -> AttributeValue {
     AttributeValue::L(
-        tags.iter().map(|(key, value)| AttributeValue::L(vec![text(key), text(value)])).collect(),
+        tags.iter()
+            .map(|(key, value)| AttributeValue::L(vec![text(key.as_str()), text(value.as_str())]))
+            .collect(),
     )
 }
 
@@ -151,24 +152,24 @@ pub(crate) fn read_tags(item: &Item) -> Result<Vec<(String, String)>, StoreError
     let damaged = || StoreError::damaged("tags", "not pairs of texts");
     let read = |pair: &AttributeValue| match pair {
         AttributeValue::L(pair) => match pair.as_slice() {
-            [AttributeValue::S(key), AttributeValue::S(value)] => Ok((key.clone(), value.clone())),
+            [AttributeValue::S(key), AttributeValue::S(value)] => Ok((key.to_string(), value.to_string())),
             _ => Err(damaged()),
         },
         _ => Err(damaged()),
     };
-    item.attribute("tags")?.as_l().map_err(|_| damaged())?.iter().map(read).collect()
+    item.list("tags")?.iter().map(read).collect()
 }
 
 /// A version's attributes, but for its key.
 pub(crate) fn version_fields(publication: &Publication) -> Item {
     let mut fields = Item::from([
-        ("revision".to_owned(), text(&*publication.revision)),
-        ("created_at".to_owned(), number(publication.at.0)),
+        ("revision".into(), text(&*publication.revision)),
+        ("created_at".into(), number(publication.at.0)),
         // How many aliases name it.
-        ("uses".to_owned(), number(0)),
+        ("uses".into(), number(0)),
     ]);
     if let Some(description) = &publication.description {
-        fields.insert("summary".to_owned(), text(&**description));
+        fields.insert("summary".into(), text(&**description));
     }
     fields
 }
@@ -188,13 +189,13 @@ pub(crate) fn read_version(item: &Item) -> Result<Arc<Version>, StoreError> {
 pub(crate) fn alias_fields(alias: &Alias) -> Item {
     let route = |route: &Route| AttributeValue::L(vec![number(route.version), number(route.weight)]);
     let mut fields = Item::from([
-        ("routing".to_owned(), AttributeValue::L(alias.routing.iter().map(route).collect())),
-        ("created_at".to_owned(), number(alias.created_at.0)),
-        ("updated_at".to_owned(), number(alias.updated_at.0)),
-        ("edition".to_owned(), number(alias.edition)),
+        ("routing".into(), AttributeValue::L(alias.routing.iter().map(route).collect())),
+        ("created_at".into(), number(alias.created_at.0)),
+        ("updated_at".into(), number(alias.updated_at.0)),
+        ("edition".into(), number(alias.edition)),
     ]);
     if let Some(description) = &alias.description {
-        fields.insert("summary".to_owned(), text(&**description));
+        fields.insert("summary".into(), text(&**description));
     }
     fields
 }
@@ -202,14 +203,17 @@ pub(crate) fn alias_fields(alias: &Alias) -> Item {
 pub(crate) fn read_alias(item: &Item) -> Result<Arc<Alias>, StoreError> {
     let sort = item.text(SORT)?;
     let damaged = || StoreError::damaged("routing", "not pairs of numbers");
-    let read = |route: &AttributeValue| match route.as_l().map(Vec::as_slice) {
-        Ok([AttributeValue::N(version), AttributeValue::N(weight)]) => {
-            let version = version.parse().map_err(|_| damaged())?;
-            Ok(Route { version, weight: weight.parse().map_err(|_| damaged())? })
-        }
+    let read = |route: &AttributeValue| match route {
+        AttributeValue::L(route) => match route.as_slice() {
+            [AttributeValue::N(version), AttributeValue::N(weight)] => {
+                let version = version.parse().map_err(|_| damaged())?;
+                Ok(Route { version, weight: weight.parse().map_err(|_| damaged())? })
+            }
+            _ => Err(damaged()),
+        },
         _ => Err(damaged()),
     };
-    let routing = item.attribute("routing")?.as_l().map_err(|_| damaged())?;
+    let routing = item.list("routing")?;
     Ok(Arc::new(Alias {
         name: sort.strip_prefix(ALIAS).ok_or_else(|| StoreError::damaged(sort, "no alias"))?.into(),
         description: maybe(item, "summary")?,

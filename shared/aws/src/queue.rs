@@ -9,9 +9,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -22,6 +19,8 @@ use stepwell_interpreter::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::retry::is_passing;
+use crate::services::ServiceError;
+use crate::services::sqs::{BatchResultError, Client, SendEntry};
 
 /// SQS's longest `DelaySeconds`.
 const DELAY_SECONDS_MAX: i64 = 900;
@@ -131,20 +130,16 @@ impl SqsQueue {
     pub async fn delete(&self, messages: &[&str]) -> Vec<bool> {
         let receipts: Vec<_> =
             messages.iter().map(|message| self.receipts().get(*message).cloned()).collect();
-        let entries = receipts.into_iter().enumerate().filter_map(|(n, receipt)| {
-            let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string()).receipt_handle(receipt?);
-            entry.build().ok()
-        });
-        let entries: Vec<_> = entries.take(BATCH).collect();
+        let held = receipts.into_iter().enumerate().filter_map(|(n, receipt)| Some((n, receipt?)));
+        let held: Vec<_> = held.take(BATCH).collect();
         let mut deleted = vec![false; messages.len()];
-        if entries.is_empty() {
+        if held.is_empty() {
             return deleted;
         }
-        let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
-        match request.send().await {
-            Ok(answer) => {
-                let gone = answer.successful().iter().filter_map(|entry| entry.id().parse::<usize>().ok());
-                gone.for_each(|n| deleted.get_mut(n).into_iter().for_each(|deleted| *deleted = true));
+        match self.client.delete_message_batch(&self.url, &held).await {
+            Ok(gone) => {
+                gone.into_iter()
+                    .for_each(|n| deleted.get_mut(n).into_iter().for_each(|deleted| *deleted = true));
             }
             Err(error) => {
                 tracing::warn!(error = %failed("DeleteMessageBatch", error), "messages that are done with were not deleted")
@@ -177,28 +172,23 @@ impl SqsQueue {
     }
 
     async fn send_batch(&self, batch: Vec<Waiting>) {
-        let entries = batch.iter().enumerate().map(|(n, waiting)| {
-            SendMessageBatchRequestEntry::builder()
-                .id(n.to_string())
-                .message_body(&waiting.body)
-                .delay_seconds(waiting.delay_seconds)
-                .build()
-                .expect("it has an id and a body")
-        });
-        let request = self.client.send_message_batch().queue_url(&self.url);
-        let answer = request.set_entries(Some(entries.collect())).send().await;
+        let entries = batch
+            .iter()
+            .map(|waiting| SendEntry { message_body: &waiting.body, delay_seconds: waiting.delay_seconds });
+        let answer = self.client.send_message_batch(&self.url, &entries.collect::<Vec<_>>()).await;
         let results: Vec<Result<(), SendError>> = match answer {
             Err(error) => {
                 let error = failed(SEND, error);
                 batch.iter().map(|_| Err(error.clone())).collect()
             }
-            Ok(answer) => {
-                let refused = |n: usize| {
-                    let failed = answer.failed().iter().find(|failed| failed.id() == n.to_string())?;
-                    let message = failed.message().unwrap_or_default().to_owned();
-                    Some(SendError::Refused { operation: SEND, code: failed.code().to_owned(), message })
-                };
-                (0..batch.len()).map(|n| refused(n).map_or(Ok(()), Err)).collect()
+            Ok(refused) => {
+                let mut results = vec![Ok(()); batch.len()];
+                for BatchResultError { id, code, message } in refused {
+                    if let Some(result) = results.get_mut(id) {
+                        *result = Err(SendError::Refused { operation: SEND, code, message });
+                    }
+                }
+                results
             }
         };
         for (waiting, result) in batch.into_iter().zip(results) {
@@ -273,9 +263,9 @@ impl SqsQueue {
         let receipt = self.receipts().get(message).cloned();
         let receipt = receipt.ok_or_else(|| SendError::NotHeld(message.to_owned()))?;
         let seconds = visibility.as_millis().div_ceil(1000).min(VISIBILITY_SECONDS_MAX.into());
-        let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
-        let changed = change.visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX)).send().await;
-        changed.map(drop).map_err(|error| failed("ChangeMessageVisibility", error))
+        let seconds = u64::try_from(seconds).unwrap_or(VISIBILITY_SECONDS_MAX);
+        let changed = self.client.change_message_visibility(&self.url, &receipt, seconds).await;
+        changed.map_err(|error| failed("ChangeMessageVisibility", error))
     }
 }
 
@@ -293,24 +283,14 @@ pub(crate) async fn gather() {
 }
 
 /// What a request that failed comes to.
-fn failed<E, R>(operation: &'static str, error: SdkError<E, R>) -> SendError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
-{
-    if let Some(code) = error.code() {
-        let (code, message) = (code.to_owned(), error.message().unwrap_or_default().to_owned());
-        return SendError::Refused { operation, code, message };
+fn failed(operation: &'static str, error: ServiceError) -> SendError {
+    match error {
+        ServiceError::Refused(exception) if !is_passing(exception.status, &exception.code) => {
+            let (code, message) = (exception.code, exception.message.unwrap_or_default());
+            SendError::Refused { operation, code, message }
+        }
+        error => SendError::NoAnswer { operation, why: error.to_string() },
     }
-    // The client's errors say what happened in their sources.
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    SendError::NoAnswer { operation, why: text }
 }
 
 #[async_trait]

@@ -106,8 +106,7 @@ impl Table {
             .map(|(name, _)| name)
             .collect();
         // What else the item holds, as when this machine was born, stays.
-        let mut names: Vec<_> = fields.keys().map(String::as_str).collect();
-        names.sort_unstable();
+        let names: Vec<_> = fields.keys().map(|name| &**name).collect();
         let sets: Vec<_> = names.iter().map(|name| format!("{name} = :{name}")).collect();
         let mut expression = format!("SET {}", sets.join(", "));
         if !absent.is_empty() {

@@ -4,10 +4,8 @@
 //! the end. So what is removed here is decided by one read: as long as META is this run's, as it is after a redrive, nothing is touched.
 //! Everything may be done again, and what was begun is gone on with: Map Runs are found by the names that are removed last.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use futures::{TryStreamExt, stream};
 use stepwell_engine::meta::RunId;
 use stepwell_engine::port::BoxError;
@@ -16,10 +14,10 @@ use stepwell_engine::stored::decode_map_run;
 use crate::blobs::key as object_key;
 use crate::error::StoreError;
 use crate::executions::{META, PAGE, owner, run_text};
-use crate::item::{Fields, Item, Write, key, text};
+use crate::item::{AttributeValue, Fields, Item, Write};
 use crate::map_runs::{LISTING, MAP_RUN, OUTCOME, results_of};
-use crate::retry::Retries;
-use crate::store::{LAST, Table};
+use crate::services::dynamodb::Found;
+use crate::store::{Range, Table};
 use crate::table::{PARTITION, SORT};
 
 /// Items in one BatchWriteItem.
@@ -123,34 +121,11 @@ impl Remains {
                 blobs.delete(&object_key(owner, "")).await?;
             }
             let sorts = found.iter().map(|item| item.text(SORT)).collect::<Result<Vec<_>, _>>()?;
-            let batches = sorts.chunks(BATCH).map(|batch| Ok(self.remove_batch(partition, batch)));
+            let batches = sorts.chunks(BATCH).map(|batch| Ok(self.table.delete_batch(partition, batch)));
             stream::iter(batches).try_for_each_concurrent(AT_ONCE, |removed| removed).await?;
             after = next;
             if after.is_none() {
                 return Ok(());
-            }
-        }
-    }
-
-    async fn remove_batch(&self, partition: &str, sorts: &[&str]) -> Result<(), StoreError> {
-        let delete = |sort: &&str| {
-            let delete = DeleteRequest::builder().set_key(Some(key(partition, sort))).build();
-            delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
-        };
-        let requests = sorts.iter().map(delete).collect::<Result<Vec<_>, _>>();
-        let requests = requests.map_err(|error| StoreError::damaged(partition, error))?;
-        let mut left = HashMap::from([(self.table.name.clone(), requests)]);
-        let mut retries = Retries::new();
-        loop {
-            let batch = self.table.client.batch_write_item().set_request_items(Some(left));
-            let answer = batch.send().await.map_err(|error| StoreError::of("BatchWriteItem", error))?;
-            left = answer.unprocessed_items.unwrap_or_default();
-            left.retain(|_, requests| !requests.is_empty());
-            if left.is_empty() {
-                return Ok(());
-            }
-            if !retries.again(&*self.table.clock).await {
-                return Err(StoreError::Busy { operation: "BatchWriteItem" });
             }
         }
     }
@@ -160,23 +135,12 @@ impl Remains {
         &self,
         partition: &str,
         prefix: &str,
-        attributes: &str,
+        attributes: &'static str,
         after: Option<Item>,
     ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
-        let query = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .consistent_read(true)
-            .key_condition_expression(format!("{PARTITION} = :p AND {SORT} BETWEEN :from AND :to"))
-            .expression_attribute_values(":p", text(partition))
-            .expression_attribute_values(":from", text(prefix))
-            .expression_attribute_values(":to", text(format!("{prefix}{LAST}")))
-            .projection_expression(attributes)
-            .set_exclusive_start_key(after);
-        let answer = query.send().await.map_err(|error| StoreError::of("Query", error))?;
-        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
+        let range = Range { attributes: Some(attributes), ..Range::prefix(partition, prefix) };
+        let Found { items, last_evaluated_key } = self.table.some_items(&range, after.as_ref(), None).await?;
+        Ok((items, last_evaluated_key))
     }
 }
 
@@ -188,8 +152,11 @@ impl Gone {
         }
         let run = u128::from_str_radix(item.text("run_id")?, 16);
         let run = RunId(run.map_err(|error| StoreError::damaged("run_id", error))?);
-        let objects = ["input_body", "end_body"].iter().filter_map(|name| item.get(*name)?.as_s().ok());
-        let objects = objects.cloned().collect();
+        let objects = ["input_body", "end_body"].iter().filter_map(|name| match item.get(*name)? {
+            AttributeValue::S(hash) => Some(hash.to_string()),
+            _ => None,
+        });
+        let objects = objects.collect();
         Ok(Some(Gone { execution: item.text(PARTITION)?.to_owned(), run, objects }))
     }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use sha2::{Digest, Sha256};
 use stepwell_engine::port::{BoxError, Clock, Refused};
+use stepwell_integrations::xml::elements;
 use stepwell_integrations::{Aws, CallError, HttpAnswer, Service, ServiceClient, escaped};
 
 use crate::blobs::Blobs;
@@ -204,18 +205,6 @@ fn is_missing(method: &Method, answer: &HttpAnswer) -> bool {
         && elements(&text, "Code").all(|code| code != "NoSuchBucket")
 }
 
-/// What stands in the elements of this name, as it is written. Elements of S3's answers have no attributes, but for the root.
-fn elements<'x>(xml: &'x str, name: &str) -> impl Iterator<Item = &'x str> {
-    let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
-    let mut rest = xml;
-    std::iter::from_fn(move || {
-        let (_, behind) = rest.split_once(begin.as_str())?;
-        let (inside, behind) = behind.split_once(end.as_str())?;
-        rest = behind;
-        Some(inside)
-    })
-}
-
 #[async_trait]
 impl Blobs for S3Blobs {
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BoxError> {
@@ -238,13 +227,6 @@ impl Blobs for S3Blobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn elements_are_found_in_their_order() {
-        let xml = "<R xmlns=\"x\"><C><Key>a&amp;b</Key></C><C><Key>c</Key></C><Key>d";
-        assert_eq!(elements(xml, "Key").collect::<Vec<_>>(), ["a&amp;b", "c"]);
-        assert_eq!(elements("", "Key").count(), 0);
-    }
 
     #[test]
     fn a_bucket_is_in_the_hosts_name_where_it_fits() {

@@ -6,21 +6,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_scheduler::Client;
-use aws_sdk_scheduler::error::ProvideErrorMetadata;
-use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
-use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
-};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stepwell_engine::message::Message;
-use stepwell_engine::port::{BoxError, Queue, QueueError, Refused, Scheduler};
+use stepwell_engine::port::{BoxError, Queue, QueueError, Scheduler};
 use stepwell_engine::stored::encode_message;
 use stepwell_interpreter::Timestamp;
 
 use crate::queue::{BodyError, body, read_body};
-use crate::retry::is_passing;
+use crate::services::scheduler::{Client, Schedule, Target};
 
 /// How long before a message is due its schedule fires: it may do so up to a minute late, and its target may have to be
 /// tried again.
@@ -153,31 +147,25 @@ impl Schedules {
     }
 
     async fn create(&self, name: String, at: Timestamp, input: String) -> Result<(), BoxError> {
-        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()?;
-        let tries =
-            RetryPolicy::builder().maximum_retry_attempts(TRIES).maximum_event_age_in_seconds(TRIES_SECONDS);
-        let target = Target::builder().arn(&self.target).role_arn(&self.role).input(input);
-        let create = self
-            .client
-            .create_schedule()
-            .name(name)
-            .group_name(&self.group)
-            .schedule_expression(expression(at)?)
-            .flexible_time_window(window)
-            .action_after_completion(ActionAfterCompletion::Delete)
-            .target(target.retry_policy(tries.build()).build()?);
-        match create.send().await {
-            Ok(_) => Ok(()),
+        let schedule_expression = expression(at)?;
+        let target = Target {
+            arn: &self.target,
+            role_arn: &self.role,
+            input: &input,
+            maximum_retry_attempts: TRIES,
+            maximum_event_age_in_seconds: TRIES_SECONDS,
+        };
+        let schedule = Schedule {
+            name: &name,
+            group_name: &self.group,
+            schedule_expression: &schedule_expression,
+            target,
+        };
+        match self.client.create_schedule(&schedule).await {
+            Ok(()) => Ok(()),
             // It was set before, by us or by the client's first try.
-            Err(error)
-                if matches!(error.as_service_error(), Some(CreateScheduleError::ConflictException(_))) =>
-            {
-                Ok(())
-            }
-            Err(error) => match error.code() {
-                Some(code) if !is_passing(0, code) => Err(Box::new(Refused(error.into()))),
-                _ => Err(error.into()),
-            },
+            Err(error) if error.code() == Some("ConflictException") => Ok(()),
+            Err(error) => Err(error.boxed()),
         }
     }
 }

@@ -3,21 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure as Returned,
-    TransactWriteItem, Update,
-};
 use stepwell_engine::port::Clock;
+use stepwell_expr::json::write_value;
 
 use crate::blobs::Bodies;
 use crate::error::StoreError;
-use crate::item::{Act, Item, Reason, Transacted, Write, Written, key, text};
-use crate::table::{PARTITION, SORT};
+use crate::item::{Act, Item, Reason, Transacted, Write, Written, key};
+use crate::retry::Retries;
+use crate::services::dynamodb::{CancellationReason, Client, Found, cancellation_reasons, item_there};
+use crate::services::{Object, ServiceError, array, body, write_item};
+use crate::table::{Index, LISTED, PARTITION, SORT};
 
 /// How often a write is tried that other transactions are in the way of.
 const TRIES: u32 = 8;
@@ -27,7 +22,7 @@ const WAIT_MILLISECONDS: u64 = 10;
 
 /// The table, and what its adapters share.
 pub(crate) struct Table {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     pub(crate) name: String,
     pub(crate) bodies: Bodies,
     pub(crate) clock: Arc<dyn Clock>,
@@ -37,6 +32,8 @@ pub(crate) struct Table {
 
 /// Items of one partition, by their sort keys.
 pub(crate) struct Range<'a> {
+    /// An index, which lags behind; `None` is the table itself.
+    pub(crate) index: Option<Index>,
     pub(crate) partition: &'a str,
     /// The first.
     pub(crate) from: String,
@@ -48,16 +45,62 @@ pub(crate) struct Range<'a> {
     pub(crate) limit: Option<usize>,
     /// Only those with this attribute.
     pub(crate) having: Option<&'static str>,
+    /// Only these attributes, with commas between them.
+    pub(crate) attributes: Option<&'static str>,
 }
 
 impl<'a> Range<'a> {
     pub(crate) fn new(partition: &'a str, from: impl Into<String>, to: impl Into<String>) -> Self {
-        Range { partition, from: from.into(), to: to.into(), descending: false, limit: None, having: None }
+        Range {
+            index: None,
+            partition,
+            from: from.into(),
+            to: to.into(),
+            descending: false,
+            limit: None,
+            having: None,
+            attributes: None,
+        }
     }
 
     /// All with this prefix.
     pub(crate) fn prefix(partition: &'a str, prefix: &str) -> Self {
         Range::new(partition, prefix, format!("{prefix}{LAST}"))
+    }
+
+    /// The request for some of them, from behind `start`. (API: Query.)
+    fn query(&self, table_name: &str, start: Option<&Item>, limit: Option<usize>) -> String {
+        let (partition, sort) = self.index.map_or((PARTITION, SORT), |index| (index.partition, LISTED));
+        let bounds = [(":p", self.partition), (":from", &self.from), (":to", &self.to)];
+        body(|query| {
+            query.text("TableName", table_name);
+            match self.index {
+                Some(index) => query.text("IndexName", index.name),
+                None => query.plain("ConsistentRead", "true"),
+            }
+            let condition = format!("{partition} = :p AND {sort} BETWEEN :from AND :to");
+            query.text("KeyConditionExpression", &condition);
+            query.object("ExpressionAttributeValues", |values| {
+                for (name, value) in bounds {
+                    values.object(name, |attribute| attribute.text("S", value));
+                }
+            });
+            if let Some(name) = self.having {
+                query.text("FilterExpression", &format!("attribute_exists({name})"));
+            }
+            if let Some(attributes) = self.attributes {
+                query.text("ProjectionExpression", attributes);
+            }
+            if self.descending {
+                query.plain("ScanIndexForward", "false");
+            }
+            if let Some(limit) = limit {
+                query.plain("Limit", &limit.min(i32::MAX as usize).to_string());
+            }
+            if let Some(start) = start {
+                write_item(start, query.name("ExclusiveStartKey"));
+            }
+        })
     }
 }
 
@@ -76,9 +119,8 @@ impl Table {
     }
 
     async fn get(&self, partition: &str, sort: &str, consistent: bool) -> Result<Option<Item>, StoreError> {
-        let get = self.client.get_item().table_name(&self.name).set_key(Some(key(partition, sort)));
-        let found = get.consistent_read(consistent).send().await;
-        found.map(|found| found.item).map_err(|error| StoreError::of("GetItem", error))
+        let found = self.client.get_item(&self.name, &key(partition, sort), consistent).await;
+        found.map_err(|error| StoreError::of("GetItem", error))
     }
 
     /// The items of a range.
@@ -89,21 +131,8 @@ impl Table {
         while found.len() < limit {
             // What a filter leaves out counts here too.
             let asked = range.limit.filter(|_| range.having.is_none()).map(|limit| limit - found.len());
-            let query = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .consistent_read(true)
-                .key_condition_expression(format!("{PARTITION} = :p AND {SORT} BETWEEN :from AND :to"))
-                .expression_attribute_values(":p", text(range.partition))
-                .expression_attribute_values(":from", text(&range.from))
-                .expression_attribute_values(":to", text(&range.to))
-                .set_filter_expression(range.having.map(|name| format!("attribute_exists({name})")))
-                .scan_index_forward(!range.descending)
-                .set_limit(asked.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-                .set_exclusive_start_key(start);
-            let answer = query.send().await.map_err(|error| StoreError::of("Query", error))?;
-            found.extend(answer.items.unwrap_or_default());
+            let answer = self.some_items(&range, start.as_ref(), asked).await?;
+            found.extend(answer.items);
             start = answer.last_evaluated_key;
             if start.is_none() {
                 break;
@@ -113,68 +142,39 @@ impl Table {
         Ok(found)
     }
 
-    /// Does one write.
-    pub(crate) async fn write(&self, write: Write) -> Result<Written, StoreError> {
-        for attempt in 0..TRIES {
-            match self.write_once(write.clone()).await {
-                Err(StoreError::Busy { .. }) => self.back_off(attempt).await,
-                other => return other,
-            }
-        }
-        Err(StoreError::Busy { operation: "write" })
+    /// A megabyte of a range's items at the most, from behind `start`, and where to go on.
+    pub(crate) async fn some_items(
+        &self,
+        range: &Range<'_>,
+        start: Option<&Item>,
+        limit: Option<usize>,
+    ) -> Result<Found, StoreError> {
+        let found = self.client.query(range.query(&self.name, start, limit)).await;
+        found.map_err(|error| StoreError::of("Query", error))
     }
 
-    async fn write_once(&self, write: Write) -> Result<Written, StoreError> {
-        let Write { act, condition, values } = write;
-        let values = (!values.is_empty()).then_some(values);
-        let busy = |operation| Err(StoreError::Busy { operation });
-        match act {
-            Act::Put(item) => {
-                let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
-                let put = put.set_condition_expression(condition).set_expression_attribute_values(values);
-                match put.return_values_on_condition_check_failure(Returned::AllOld).send().await {
-                    Ok(_) => Ok(Written::Done),
-                    Err(error) => match error.as_service_error() {
-                        Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                            Ok(Written::Not(failed.item().cloned()))
-                        }
-                        Some(PutItemError::TransactionConflictException(_)) => busy("PutItem"),
-                        _ => Err(StoreError::of("PutItem", error)),
-                    },
+    /// Does one write.
+    pub(crate) async fn write(&self, write: Write) -> Result<Written, StoreError> {
+        if let Act::Check(_) = write.act {
+            return Err(StoreError::damaged("a write", "a condition alone is no write"));
+        }
+        let operation = write.act.operation();
+        let request = body(|request| write.write(&self.name, request));
+        for attempt in 0..TRIES {
+            let Err(error) = self.client.call(operation, request.clone()).await else {
+                return Ok(Written::Done);
+            };
+            match &error {
+                ServiceError::Refused(failed) if failed.code == "ConditionalCheckFailedException" => {
+                    return Ok(Written::Not(item_there(failed)));
                 }
-            }
-            Act::Update(key, expression) => {
-                let update = self.client.update_item().table_name(&self.name).set_key(Some(key));
-                let update = update.update_expression(expression).set_condition_expression(condition);
-                let update = update.set_expression_attribute_values(values);
-                match update.return_values_on_condition_check_failure(Returned::AllOld).send().await {
-                    Ok(_) => Ok(Written::Done),
-                    Err(error) => match error.as_service_error() {
-                        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                            Ok(Written::Not(failed.item().cloned()))
-                        }
-                        Some(UpdateItemError::TransactionConflictException(_)) => busy("UpdateItem"),
-                        _ => Err(StoreError::of("UpdateItem", error)),
-                    },
+                ServiceError::Refused(failed) if failed.code == "TransactionConflictException" => {
+                    self.back_off(attempt).await;
                 }
-            }
-            Act::Check(_) => Err(StoreError::damaged("a write", "a condition alone is no write")),
-            Act::Delete(key) => {
-                let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key));
-                let delete = delete.set_condition_expression(condition);
-                let delete = delete.set_expression_attribute_values(values);
-                match delete.return_values_on_condition_check_failure(Returned::AllOld).send().await {
-                    Ok(_) => Ok(Written::Done),
-                    Err(error) => match error.as_service_error() {
-                        Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
-                            Ok(Written::Not(failed.item().cloned()))
-                        }
-                        Some(DeleteItemError::TransactionConflictException(_)) => busy("DeleteItem"),
-                        _ => Err(StoreError::of("DeleteItem", error)),
-                    },
-                }
+                _ => return Err(StoreError::of(operation, error)),
             }
         }
+        Err(StoreError::Busy { operation })
     }
 
     /// Does all of `writes`, which are to different items, or none. All tries bear one token, the client's own too, so
@@ -182,17 +182,23 @@ impl Table {
     pub(crate) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
         const OPERATION: &str = "TransactWriteItems";
         let token = format!("{:016x}{:016x}", self.clock.random(), self.clock.random());
+        let request = body(|request| {
+            request.text("ClientRequestToken", &token);
+            array(request.name("TransactItems"), &writes, |out, write| {
+                let mut item = Object::begin(out);
+                item.object(write.act.part(), |part| write.write(&self.name, part));
+                item.end();
+            });
+        });
         for attempt in 0..TRIES {
-            let mut transaction = self.client.transact_write_items().client_request_token(&token);
-            for write in writes.clone() {
-                transaction = transaction.transact_items(self.part(write)?);
-            }
-            let Err(error) = transaction.send().await else { return Ok(Transacted::Done) };
-            let reasons = match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    cancelled.cancellation_reasons()
+            let Err(error) = self.client.call(OPERATION, request.clone()).await else {
+                return Ok(Transacted::Done);
+            };
+            let reasons = match &error {
+                ServiceError::Refused(cancelled) if cancelled.code == "TransactionCanceledException" => {
+                    cancellation_reasons(cancelled)
                 }
-                Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
+                ServiceError::Refused(failed) if failed.code == "TransactionInProgressException" => {
                     self.back_off(attempt).await;
                     continue;
                 }
@@ -206,47 +212,31 @@ impl Table {
         Err(StoreError::Busy { operation: OPERATION })
     }
 
-    fn part(&self, write: Write) -> Result<TransactWriteItem, StoreError> {
-        let Write { act, condition, values } = write;
-        let values = (!values.is_empty()).then_some(values);
-        let part = TransactWriteItem::builder();
-        let returned = Returned::AllOld;
-        let part = match act {
-            Act::Put(item) => Put::builder()
-                .table_name(&self.name)
-                .set_item(Some(item))
-                .set_condition_expression(condition)
-                .set_expression_attribute_values(values)
-                .return_values_on_condition_check_failure(returned)
-                .build()
-                .map(|put| part.put(put)),
-            Act::Update(key, expression) => Update::builder()
-                .table_name(&self.name)
-                .set_key(Some(key))
-                .update_expression(expression)
-                .set_condition_expression(condition)
-                .set_expression_attribute_values(values)
-                .return_values_on_condition_check_failure(returned)
-                .build()
-                .map(|update| part.update(update)),
-            Act::Delete(key) => Delete::builder()
-                .table_name(&self.name)
-                .set_key(Some(key))
-                .set_condition_expression(condition)
-                .set_expression_attribute_values(values)
-                .return_values_on_condition_check_failure(returned)
-                .build()
-                .map(|delete| part.delete(delete)),
-            Act::Check(key) => ConditionCheck::builder()
-                .table_name(&self.name)
-                .set_key(Some(key))
-                .set_condition_expression(condition)
-                .set_expression_attribute_values(values)
-                .return_values_on_condition_check_failure(returned)
-                .build()
-                .map(|check| part.condition_check(check)),
-        };
-        part.map(|part| part.build()).map_err(|error| StoreError::damaged("a transaction", error))
+    /// Deletes items of a partition, up to 25 of them. (API: BatchWriteItem.)
+    pub(crate) async fn delete_batch(&self, partition: &str, sorts: &[&str]) -> Result<(), StoreError> {
+        const OPERATION: &str = "BatchWriteItem";
+        let mut request = body(|request| {
+            request.object("RequestItems", |tables| {
+                array(tables.name(&self.name), sorts, |out, sort| {
+                    let mut item = Object::begin(out);
+                    item.object("DeleteRequest", |delete| {
+                        write_item(&key(partition, sort), delete.name("Key"));
+                    });
+                    item.end();
+                });
+            });
+        });
+        let mut retries = Retries::new();
+        loop {
+            let answer = self.client.call(OPERATION, request).await;
+            let answer = answer.map_err(|error| StoreError::of(OPERATION, error))?;
+            let left = answer.get("UnprocessedItems").filter(|left| left.get(&self.name).is_some());
+            let Some(left) = left else { return Ok(()) };
+            request = body(|request| write_value(left, request.name("RequestItems")));
+            if !retries.again(&*self.clock).await {
+                return Err(StoreError::Busy { operation: OPERATION });
+            }
+        }
     }
 
     /// Waits before attempt number `attempt` + 1, for a time that is drawn, so that two do not meet again.
@@ -257,26 +247,19 @@ impl Table {
 }
 
 /// What a cancelled transaction means; `None` where it was only in the way of another.
-fn judge(reasons: &[CancellationReason]) -> Option<Result<Transacted, StoreError>> {
+fn judge(reasons: Vec<CancellationReason>) -> Option<Result<Transacted, StoreError>> {
     let mut found = Vec::with_capacity(reasons.len());
     let mut is_busy = false;
     for reason in reasons {
-        match reason.code() {
-            None | Some("None") => found.push(Reason::Held),
-            Some("ConditionalCheckFailed") => {
-                let item = reason.item().filter(|item| !item.is_empty()).cloned();
-                found.push(Reason::Failed(item));
-            }
+        match reason.code.as_deref() {
+            None => found.push(Reason::Held),
+            Some("ConditionalCheckFailed") => found.push(Reason::Failed(reason.item)),
             Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => {
                 is_busy = true
             }
             Some(code) => {
-                let message = reason.message().unwrap_or_default().to_owned();
-                return Some(Err(StoreError::Refused {
-                    operation: "TransactWriteItems",
-                    code: code.to_owned(),
-                    message,
-                }));
+                let message = reason.message.as_deref().unwrap_or_default().to_owned();
+                return Some(Err(StoreError::Cancelled { code: code.to_owned(), message }));
             }
         }
     }
@@ -285,14 +268,19 @@ fn judge(reasons: &[CancellationReason]) -> Option<Result<Transacted, StoreError
 
 #[cfg(test)]
 mod tests {
+    use stepwell_expr::json::parse;
+    use stepwell_integrations::Exception;
+
     use super::*;
 
     #[test]
     fn a_cancelled_transaction_says_whether_to_try_again() {
         let check = |codes: &[&str], expected: &str| {
-            let reasons: Vec<_> =
-                codes.iter().map(|code| CancellationReason::builder().code(*code).build()).collect();
-            let judged = match judge(&reasons) {
+            let reasons = codes.iter().map(|code| format!(r#"{{"Code":"{code}","Item":{{}}}}"#));
+            let reasons = reasons.collect::<Vec<_>>().join(",");
+            let body = parse(&format!(r#"{{"CancellationReasons":[{reasons}]}}"#)).unwrap();
+            let reasons = cancellation_reasons(&Exception { body, ..Exception::default() });
+            let judged = match judge(reasons) {
                 None => "again".to_owned(),
                 Some(Err(error)) => error.to_string(),
                 Some(Ok(Transacted::Done)) => "done".to_owned(),

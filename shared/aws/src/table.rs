@@ -1,12 +1,9 @@
 //! The table: its keys, its indexes, and how it is made. `infra/template.yaml` says the same.
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
-};
-use stepwell_engine::port::BoxError;
+use serde_json::json;
+
+use crate::services::ServiceError;
+use crate::services::dynamodb::Client;
 
 /// The partition key.
 pub const PARTITION: &str = "pk";
@@ -49,44 +46,34 @@ pub const INDEXES: [Index; 3] = [BY_MACHINE, BY_VERSION, BY_ALIAS];
 ///
 /// # Errors
 /// What DynamoDB answers, also where there is such a table.
-pub async fn create_table(client: &Client, name: &str) -> Result<(), BoxError> {
-    let mut create = client
-        .create_table()
-        .table_name(name)
-        .billing_mode(BillingMode::PayPerRequest)
-        .key_schema(key(PARTITION, KeyType::Hash)?)
-        .key_schema(key(SORT, KeyType::Range)?)
-        .stream_specification(
-            StreamSpecification::builder()
-                .stream_enabled(true)
-                .stream_view_type(StreamViewType::from(STREAM))
-                .build()?,
-        );
-    for name in [PARTITION, SORT, LISTED].into_iter().chain(INDEXES.map(|index| index.partition)) {
-        let attribute = AttributeDefinition::builder().attribute_name(name);
-        create = create.attribute_definitions(attribute.attribute_type(ScalarAttributeType::S).build()?);
-    }
-    for index in INDEXES {
-        create = create.global_secondary_indexes(
-            GlobalSecondaryIndex::builder()
-                .index_name(index.name)
-                .key_schema(key(index.partition, KeyType::Hash)?)
-                .key_schema(key(LISTED, KeyType::Range)?)
-                .projection(
-                    Projection::builder()
-                        .projection_type(ProjectionType::Include)
-                        .set_non_key_attributes(Some(PROJECTED.map(str::to_owned).into()))
-                        .build(),
-                )
-                .build()?,
-        );
-    }
-    create.send().await?;
-    let expiry = TimeToLiveSpecification::builder().attribute_name(EXPIRES).enabled(true).build()?;
-    client.update_time_to_live().table_name(name).time_to_live_specification(expiry).send().await?;
-    Ok(())
-}
-
-fn key(name: &str, key_type: KeyType) -> Result<KeySchemaElement, BuildError> {
-    KeySchemaElement::builder().attribute_name(name).key_type(key_type).build()
+pub async fn create_table(client: &Client, name: &str) -> Result<(), ServiceError> {
+    let keys = |partition: &str, sort: &str| {
+        json!([
+            { "AttributeName": partition, "KeyType": "HASH" },
+            { "AttributeName": sort, "KeyType": "RANGE" },
+        ])
+    };
+    let texts = [PARTITION, SORT, LISTED].into_iter().chain(INDEXES.map(|index| index.partition));
+    let texts = texts.map(|name| json!({ "AttributeName": name, "AttributeType": "S" }));
+    let indexes = INDEXES.map(|index| {
+        json!({
+            "IndexName": index.name,
+            "KeySchema": keys(index.partition, LISTED),
+            "Projection": { "ProjectionType": "INCLUDE", "NonKeyAttributes": PROJECTED },
+        })
+    });
+    let table = json!({
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": keys(PARTITION, SORT),
+        "AttributeDefinitions": texts.collect::<Vec<_>>(),
+        "GlobalSecondaryIndexes": indexes,
+        "StreamSpecification": { "StreamEnabled": true, "StreamViewType": STREAM },
+    });
+    client.call("CreateTable", table.to_string()).await?;
+    let expiry = json!({
+        "TableName": name,
+        "TimeToLiveSpecification": { "AttributeName": EXPIRES, "Enabled": true },
+    });
+    client.call("UpdateTimeToLive", expiry.to_string()).await.map(drop)
 }

@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use stepwell_engine::port::{ALIASES_MAX, Alias, Publication, RegistryError, VERSIONS_MAX, Version};
 
 use crate::error::StoreError;
-use crate::item::{Fields, Item, Transacted, Write, key, number, text};
+use crate::item::{AttributeValue, Fields, Item, Transacted, Write, key, number, text};
 use crate::machines::{
     ACTIVE, ALIAS, MACHINES, PUBLISHED, VERSION, alias_fields, alias_sort, read_alias, read_version,
     version_fields, version_sort,
@@ -112,11 +111,11 @@ impl Table {
             let last = count(counts.as_ref(), "last_version")?;
             let of_revision = Write::check((MACHINES, arn))
                 .when("born = :born AND status_name = :active AND revision = :revision")
-                .with(":born", text(&current.born))
+                .with(":born", text(current.born.as_str()))
                 .with(":active", text(ACTIVE))
                 .with(":revision", text(&*publication.revision));
             let mut writes = vec![of_revision];
-            writes.extend(make(arn, &text(&current.born), publication, last));
+            writes.extend(make(arn, &text(current.born.as_str()), publication, last));
             if let Transacted::Done = self.transact(writes).await? {
                 return Ok(Ok(Arc::new(Version {
                     number: last + 1,
@@ -187,7 +186,7 @@ impl Table {
                 .when("attribute_not_exists(aliases) OR aliases < :most")
                 .with(":most", most);
             let mut item = keyed(arn, &alias_sort(&alias.name), &alias_fields(alias));
-            item.insert("born".into(), text(&current.born));
+            item.insert("born".into(), text(current.born.as_str()));
             let mut writes =
                 vec![self.still_open(arn, &current.born), counted, Write::put(item).when_absent()];
             let named: Vec<u64> = versions_of(alias).into_iter().collect();
@@ -221,7 +220,7 @@ impl Table {
                 Some(there) => there,
             };
             let mut item = keyed(arn, &alias_sort(&alias.name), &alias_fields(alias));
-            item.insert("born".into(), text(&current.born));
+            item.insert("born".into(), text(current.born.as_str()));
             let put = Write::put(item).when("edition = :expected").with(":expected", number(expected));
             let mut writes = vec![self.still_open(arn, &current.born), put];
             let (before, after) = (versions_of(&there), versions_of(alias));

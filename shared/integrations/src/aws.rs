@@ -15,9 +15,7 @@ pub struct Aws {
     pub(crate) endpoints: Endpoints,
     pub(crate) keys: Arc<Keys>,
     #[cfg(feature = "http-client")]
-    pub(crate) lean: Arc<crate::http::HttpClient>,
-    #[cfg(feature = "sdk")]
-    pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
+    pub(crate) http: Arc<dyn crate::http::Http>,
     #[cfg(feature = "http-client")]
     roles: Arc<crate::role::Roles>,
     assumes_machine_roles: bool,
@@ -31,9 +29,7 @@ impl Aws {
             endpoints,
             keys: Arc::new(keys),
             #[cfg(feature = "http-client")]
-            lean: Arc::default(),
-            #[cfg(feature = "sdk")]
-            http: crate::connections::http_client(),
+            http: Arc::new(crate::http::HttpClient::new()),
             #[cfg(feature = "http-client")]
             roles: Arc::default(),
             assumes_machine_roles: false,
@@ -47,35 +43,6 @@ impl Aws {
         Aws { assumes_machine_roles: true, ..self }
     }
 
-    /// Calls of `region`, with the keys that the SDKs' chain finds: environment, profiles, web identity, container,
-    /// instance. It is asked when the first are needed.
-    #[cfg(feature = "chain")]
-    pub async fn load(region: impl Into<String>, endpoints: Endpoints) -> Self {
-        let region = region.into();
-        let config = chain().region(aws_config::Region::new(region.clone())).load().await;
-        Aws::new(region, endpoints, keys_of(&config))
-    }
-
-    /// The same with the keys and settings of a profile in the user's files. The region is `region`, else what the
-    /// environment or the profile says; `None` where nothing does.
-    #[cfg(feature = "chain")]
-    pub async fn load_profile(
-        profile: Option<&str>,
-        region: Option<&str>,
-        endpoints: Endpoints,
-    ) -> Option<Self> {
-        let mut chain = chain();
-        if let Some(profile) = profile {
-            chain = chain.profile_name(profile);
-        }
-        if let Some(region) = region {
-            chain = chain.region(aws_config::Region::new(region.to_owned()));
-        }
-        let config = chain.load().await;
-        let region = config.region()?.to_string();
-        Some(Aws::new(region, endpoints, keys_of(&config)))
-    }
-
     /// The region of calls.
     pub fn region(&self) -> &str {
         &self.region
@@ -86,18 +53,11 @@ impl Aws {
         &self.endpoints
     }
 
-    /// The same, whose official clients use connections of the caller's.
-    #[cfg(feature = "sdk")]
+    /// The same, whose requests another takes to where they go.
+    #[cfg(feature = "http-client")]
     #[must_use]
-    pub fn with_http(self, client: impl aws_smithy_runtime_api::client::http::HttpClient + 'static) -> Self {
-        use aws_smithy_runtime_api::shared::IntoShared;
-        Aws { http: client.into_shared(), ..self }
-    }
-
-    /// The connections that the official clients share.
-    #[cfg(feature = "sdk")]
-    pub fn http(&self) -> aws_smithy_runtime_api::client::http::SharedHttpClient {
-        self.http.clone()
+    pub fn over(self, http: impl crate::http::Http + 'static) -> Self {
+        Aws { http: Arc::new(http), ..self }
     }
 
     /// The keys that calls are signed with.
@@ -133,14 +93,4 @@ impl Aws {
         #[cfg(not(feature = "http-client"))]
         Err(crate::error::roles_not_available(role.as_deref().unwrap_or(&task.info.role_arn)))
     }
-}
-
-#[cfg(feature = "chain")]
-fn chain() -> aws_config::ConfigLoader {
-    aws_config::defaults(crate::sdk::BEHAVIOR()).http_client(crate::connections::http_client())
-}
-
-#[cfg(feature = "chain")]
-fn keys_of(config: &aws_config::SdkConfig) -> Keys {
-    config.credentials_provider().map_or_else(Keys::none, Keys::from_chain)
 }

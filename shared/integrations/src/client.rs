@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::Full;
 
-use crate::http::{HttpAnswer, HttpClient, HttpError};
+use crate::http::{Http, HttpAnswer, HttpError};
 use crate::keys::Keys;
 use crate::sign::Signer;
 use crate::{Aws, Service};
@@ -18,7 +17,7 @@ pub struct ServiceClient {
     service: Service,
     endpoint: String,
     is_emulated: bool,
-    http: Arc<HttpClient>,
+    http: Arc<dyn Http>,
     signer: Signer,
     keys: Arc<Keys>,
 }
@@ -45,7 +44,7 @@ impl ServiceClient {
             service,
             endpoint: custom.map_or_else(|| service.aws_endpoint(&aws.region), str::to_owned),
             is_emulated: aws.endpoints.is_emulated(service),
-            http: Arc::clone(&aws.lean),
+            http: Arc::clone(&aws.http),
             signer: Signer::new(aws.region.clone(), service.prefix()),
             keys: Arc::clone(&aws.keys),
         }
@@ -78,36 +77,59 @@ impl ServiceClient {
     /// [`CallError`]; an answer that says no is none.
     pub async fn send(
         &self,
-        mut request: Request<Bytes>,
+        request: Request<Bytes>,
         bytes_max: usize,
         patience: Duration,
     ) -> Result<HttpAnswer, CallError> {
-        let keys = if self.is_emulated {
-            self.keys.for_emulator().await
-        } else {
-            self.keys.for_aws().await.map_err(|error| CallError::NoKeys(error.to_string()))?
-        };
-        self.signer.sign(&mut request, &keys, SystemTime::now());
-        let answer = self.http.send(request.map(Full::new), bytes_max);
-        match tokio::time::timeout(patience, answer).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(CallError::Late(patience)),
-        }
+        let answer = self.send_with(&self.keys, request, bytes_max);
+        tokio::time::timeout(patience, answer).await.unwrap_or(Err(CallError::Late(patience)))
     }
 
-    /// One operation of a service that speaks AWS's JSON protocol (1.1), such as `Logs_20140328.PutLogEvents`.
+    /// The same, signed with these keys, however long the answer takes.
+    ///
+    /// # Errors
+    /// As [`ServiceClient::send`].
+    pub async fn send_with(
+        &self,
+        keys: &Keys,
+        mut request: Request<Bytes>,
+        bytes_max: usize,
+    ) -> Result<HttpAnswer, CallError> {
+        let keys = if self.is_emulated {
+            keys.for_emulator().await
+        } else {
+            keys.for_aws().await.map_err(|error| CallError::NoKeys(error.to_string()))?
+        };
+        self.signer.sign(&mut request, &keys, SystemTime::now());
+        Ok(self.http.send(request, bytes_max).await?)
+    }
+
+    /// A request for one operation of a service that speaks AWS's JSON protocol, such as `Logs_20140328.PutLogEvents`.
+    ///
+    /// # Errors
+    /// [`HttpError::NotSent`] where the endpoint is no address.
+    pub fn json_request(&self, target: &str, body: Bytes) -> Result<Request<Bytes>, HttpError> {
+        let (content_type, is_of_query) = match self.service {
+            Service::Sqs => (JSON_1_0, true),
+            Service::DynamoDb => (JSON_1_0, false),
+            _ => (JSON_1_1, false),
+        };
+        let mut request = Request::post(format!("{}/", self.endpoint))
+            .header("content-type", content_type)
+            .header("x-amz-target", target);
+        if is_of_query {
+            // So that exceptions tell the codes that they had in the Query protocol.
+            request = request.header("x-amzn-query-mode", "true");
+        }
+        request.body(body).map_err(|error| HttpError::NotSent(error.to_string()))
+    }
+
+    /// Sends such a request once.
     ///
     /// # Errors
     /// As [`ServiceClient::send`].
     pub async fn json(&self, target: &str, body: Bytes, patience: Duration) -> Result<HttpAnswer, CallError> {
-        /// What any answer of these services stays under.
-        const BYTES_MAX: usize = 16 * 1024 * 1024;
-        let request = Request::post(format!("{}/", self.endpoint))
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", target)
-            .body(body)
-            .map_err(|error| HttpError::NotSent(error.to_string()))?;
-        self.send(request, BYTES_MAX, patience).await
+        self.send(self.json_request(target, body)?, ANSWER_BYTES_MAX, patience).await
     }
 
     /// The service.
@@ -115,6 +137,12 @@ impl ServiceClient {
         self.service
     }
 }
+
+const JSON_1_0: &str = "application/x-amz-json-1.0";
+const JSON_1_1: &str = "application/x-amz-json-1.1";
+
+/// What any answer of the services that speak JSON stays under.
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Escapes what is not unreserved, as paths and queries of signed requests must be, but for the bytes in `kept`.
 pub fn escaped(text: &str, kept: &[u8]) -> String {

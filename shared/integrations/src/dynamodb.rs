@@ -3,30 +3,26 @@
 mod attribute;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{
-    AttributeValueUpdate, Capacity, ConsumedCapacity, ExpectedAttributeValue, ItemCollectionMetrics,
-};
 use stepwell_engine::port::TaskCall;
-use stepwell_expr::{Payload, Value};
+use stepwell_expr::{Map, Payload, Value};
 use stepwell_interpreter::{ErrorOutput, Pattern, Resource};
 
 use crate::error::DYNAMODB;
+use crate::exchange::Caller;
 use crate::metadata::Spelling;
 use crate::parameters::Parameters;
-use crate::sdk::{Clients, Exchange, failed};
 use crate::{Aws, Integration, Service};
 
 /// Reads and writes items of tables. (API: DynamoDB.)
 #[derive(Debug)]
 pub struct DynamoDb {
-    clients: Clients<Client>,
+    caller: Caller,
 }
 
 impl DynamoDb {
     /// Calls where `aws` says.
     pub fn new(aws: &Aws) -> Self {
-        DynamoDb { clients: Clients::new(aws, Service::DynamoDb, Client::new) }
+        DynamoDb { caller: Caller::new(aws, Service::DynamoDb, &DYNAMODB) }
     }
 }
 
@@ -37,14 +33,18 @@ impl Integration for DynamoDb {
             return Err(crate::error::not_available("dynamodb"));
         };
         let parameters = &task.call.parameters;
-        let client = self.clients.of(task).await?;
-        match &**action {
-            "getItem" => get_item(&client, parameters).await,
-            "putItem" => put_item(&client, parameters).await,
-            "updateItem" => update_item(&client, parameters).await,
-            "deleteItem" => delete_item(&client, parameters).await,
-            action => Err(crate::error::not_available(&format!("dynamodb:{action}"))),
-        }
+        let (target, parameters) = match &**action {
+            "getItem" => ("DynamoDB_20120810.GetItem", read(parameters, GET, &[])?),
+            "putItem" => ("DynamoDB_20120810.PutItem", read(parameters, WRITE, PUT)?),
+            "updateItem" => ("DynamoDB_20120810.UpdateItem", read(parameters, WRITE, UPDATE)?),
+            "deleteItem" => ("DynamoDB_20120810.DeleteItem", read(parameters, WRITE, DELETE)?),
+            action => return Err(crate::error::not_available(&format!("dynamodb:{action}"))),
+        };
+        let exchange = self.caller.json(task, target, parameters).await?;
+        let answer = exchange.members()?;
+        let spelling = if action.starts_with("get") { Spelling::LowerRequestId } else { Spelling::Classic };
+        let shown = SHOWN.map(|(name, show)| (name, answer.get(name).filter(is_there).map(show)));
+        Ok(exchange.result(shown, spelling))
     }
 
     fn offers(&self, action: &str, pattern: Pattern) -> bool {
@@ -58,185 +58,151 @@ impl Integration for DynamoDb {
 
 const ACTIONS: [&str; 4] = ["deleteItem", "getItem", "putItem", "updateItem"];
 
-const GET: [&str; 7] = [
-    "AttributesToGet",
-    "ConsistentRead",
-    "ExpressionAttributeNames",
-    "Key",
-    "ProjectionExpression",
-    "ReturnConsumedCapacity",
-    "TableName",
+/// A parameter, and how its value is read: as it is sent, or not at all where it is of the wrong kind.
+type Parameter = (&'static str, fn(&Value) -> Option<Value>);
+
+const GET: &[Parameter] = &[
+    ("AttributesToGet", texts),
+    ("ConsistentRead", boolean),
+    ("ExpressionAttributeNames", names),
+    ("Key", attribute::read_map),
+    ("ProjectionExpression", text),
+    ("ReturnConsumedCapacity", text),
+    ("TableName", text),
 ];
 
 /// What the three that write have in common.
-const WRITE: [&str; 10] = [
-    "ConditionExpression",
-    "ConditionalOperator",
-    "Expected",
-    "ExpressionAttributeNames",
-    "ExpressionAttributeValues",
-    "ReturnConsumedCapacity",
-    "ReturnItemCollectionMetrics",
-    "ReturnValues",
-    "ReturnValuesOnConditionCheckFailure",
-    "TableName",
+const WRITE: &[Parameter] = &[
+    ("ConditionExpression", text),
+    ("ConditionalOperator", text),
+    ("Expected", expected),
+    ("ExpressionAttributeNames", names),
+    ("ExpressionAttributeValues", attribute::read_map),
+    ("ReturnConsumedCapacity", text),
+    ("ReturnItemCollectionMetrics", text),
+    ("ReturnValues", text),
+    ("ReturnValuesOnConditionCheckFailure", text),
+    ("TableName", text),
 ];
 
-/// Fills in what the three that write have in common.
-macro_rules! write_request {
-    ($request:expr, $parameters:expr) => {{
-        let parameters = $parameters;
-        $request
-            .set_condition_expression(parameters.text("ConditionExpression")?.map(str::to_owned))
-            .set_conditional_operator(parameters.text("ConditionalOperator")?.map(Into::into))
-            .set_expected(parameters.members("Expected", expected)?)
-            .set_expression_attribute_names(parameters.members("ExpressionAttributeNames", text)?)
-            .set_expression_attribute_values(
-                parameters.members("ExpressionAttributeValues", attribute::read)?,
-            )
-            .set_return_consumed_capacity(parameters.text("ReturnConsumedCapacity")?.map(Into::into))
-            .set_return_item_collection_metrics(
-                parameters.text("ReturnItemCollectionMetrics")?.map(Into::into),
-            )
-            .set_return_values(parameters.text("ReturnValues")?.map(Into::into))
-            .set_return_values_on_condition_check_failure(
-                parameters.text("ReturnValuesOnConditionCheckFailure")?.map(Into::into),
-            )
-            .set_table_name(parameters.text("TableName")?.map(str::to_owned))
-    }};
+const PUT: &[Parameter] = &[("Item", attribute::read_map)];
+const DELETE: &[Parameter] = &[("Key", attribute::read_map)];
+const UPDATE: &[Parameter] =
+    &[("AttributeUpdates", updates), ("Key", attribute::read_map), ("UpdateExpression", text)];
+
+/// The request that parameters stand for, of which these two lists are known.
+fn read(payload: &Payload, some: &[Parameter], others: &[Parameter]) -> Result<Map, ErrorOutput> {
+    let all = || some.iter().chain(others);
+    let known: Vec<&str> = all().map(|(name, _)| *name).collect();
+    let parameters = Parameters::new(payload, &known)?;
+    let mut request = Map::with_capacity(known.len());
+    for (name, read) in all() {
+        if let Some(value) = parameters.value(name) {
+            request.insert(*name, read(value).ok_or_else(|| parameters.invalid(name))?);
+        }
+    }
+    Ok(request)
 }
 
-/// Sends a request that writes, and gives its result.
-macro_rules! write_result {
-    ($request:expr) => {{
-        let exchange = Exchange::default();
-        let output = $request.customize().interceptor(exchange.clone()).send().await;
-        let output = output.map_err(|error| failed(&DYNAMODB, &error))?;
-        let members = [
-            ("Attributes", output.attributes.as_ref().map(attribute::write_map)),
-            ("ConsumedCapacity", output.consumed_capacity.as_ref().map(consumed)),
-            ("ItemCollectionMetrics", output.item_collection_metrics.as_ref().map(metrics)),
-        ];
-        Ok(exchange.result(members, Spelling::Classic))
-    }};
+fn text(value: &Value) -> Option<Value> {
+    value.as_str().map(|_| value.clone())
 }
 
-async fn get_item(client: &Client, parameters: &Payload) -> Result<Payload, ErrorOutput> {
-    let parameters = Parameters::new(parameters, &GET)?;
-    let names = parameters.value("AttributesToGet").map(|names| {
-        let names = names.as_array().and_then(|names| names.iter().map(text).collect::<Option<Vec<_>>>());
-        names.ok_or_else(|| parameters.invalid("AttributesToGet"))
+fn boolean(value: &Value) -> Option<Value> {
+    value.as_bool().map(Value::from)
+}
+
+fn texts(value: &Value) -> Option<Value> {
+    value.as_array()?.iter().all(|text| text.as_str().is_some()).then(|| value.clone())
+}
+
+fn names(value: &Value) -> Option<Value> {
+    attribute::map(value, text)
+}
+
+/// `Expected`, the conditions of old.
+fn expected(value: &Value) -> Option<Value> {
+    attribute::map(value, |condition| {
+        members(condition, |name, value| match name {
+            "Value" => attribute::read(value),
+            "Exists" => boolean(value),
+            "ComparisonOperator" => text(value),
+            "AttributeValueList" => attribute::list(value, attribute::read),
+            _ => None,
+        })
+    })
+}
+
+/// `AttributeUpdates`, the updates of old.
+fn updates(value: &Value) -> Option<Value> {
+    attribute::map(value, |update| {
+        members(update, |name, value| match name {
+            "Value" => attribute::read(value),
+            "Action" => text(value),
+            _ => None,
+        })
+    })
+}
+
+/// An object, each of whose members is read by its name.
+fn members(value: &Value, read: impl Fn(&str, &Value) -> Option<Value>) -> Option<Value> {
+    let members = value.as_object()?.iter().map(|(name, value)| Some((name.clone(), read(name, value)?)));
+    Some(Value::object(members.collect::<Option<_>>()?))
+}
+
+/// A member of an answer, and how it is shown.
+type Shown = (&'static str, fn(&Value) -> Value);
+
+/// The members of answers.
+const SHOWN: [Shown; 4] = [
+    ("Attributes", attribute::show_map),
+    ("ConsumedCapacity", consumed),
+    ("Item", attribute::show_map),
+    ("ItemCollectionMetrics", metrics),
+];
+
+fn is_there(value: &&Value) -> bool {
+    **value != Value::Null
+}
+
+/// Members in the order given; what is missing is left out.
+fn present<const N: usize>(value: &Value, members: [Shown; N]) -> Value {
+    let shown = members.into_iter().filter_map(|(name, show)| {
+        let member = value.get(name).filter(is_there)?;
+        Some((name.into(), show(member)))
     });
-    let request = client
-        .get_item()
-        .set_attributes_to_get(names.transpose()?)
-        .set_consistent_read(parameters.boolean("ConsistentRead")?)
-        .set_expression_attribute_names(parameters.members("ExpressionAttributeNames", text)?)
-        .set_key(parameters.members("Key", attribute::read)?)
-        .set_projection_expression(parameters.text("ProjectionExpression")?.map(str::to_owned))
-        .set_return_consumed_capacity(parameters.text("ReturnConsumedCapacity")?.map(Into::into))
-        .set_table_name(parameters.text("TableName")?.map(str::to_owned));
-    let exchange = Exchange::default();
-    let output = request.customize().interceptor(exchange.clone()).send().await;
-    let output = output.map_err(|error| failed(&DYNAMODB, &error))?;
-    let members = [
-        ("ConsumedCapacity", output.consumed_capacity.as_ref().map(consumed)),
-        ("Item", output.item.as_ref().map(attribute::write_map)),
-    ];
-    Ok(exchange.result(members, Spelling::LowerRequestId))
+    Value::object(shown.collect())
 }
 
-async fn put_item(client: &Client, parameters: &Payload) -> Result<Payload, ErrorOutput> {
-    let parameters = Parameters::new(parameters, &[&WRITE[..], &["Item"]].concat())?;
-    let request = client.put_item().set_item(parameters.members("Item", attribute::read)?);
-    write_result!(write_request!(request, &parameters))
+fn consumed(value: &Value) -> Value {
+    let indexes = |value: &Value| attribute::hashed(value, capacity);
+    present(
+        value,
+        [
+            ("CapacityUnits", double),
+            ("GlobalSecondaryIndexes", indexes),
+            ("LocalSecondaryIndexes", indexes),
+            ("ReadCapacityUnits", double),
+            ("Table", capacity),
+            ("TableName", Value::clone),
+            ("WriteCapacityUnits", double),
+        ],
+    )
 }
 
-async fn delete_item(client: &Client, parameters: &Payload) -> Result<Payload, ErrorOutput> {
-    let parameters = Parameters::new(parameters, &[&WRITE[..], &["Key"]].concat())?;
-    let request = client.delete_item().set_key(parameters.members("Key", attribute::read)?);
-    write_result!(write_request!(request, &parameters))
+fn capacity(value: &Value) -> Value {
+    present(value, [("CapacityUnits", double), ("ReadCapacityUnits", double), ("WriteCapacityUnits", double)])
 }
 
-async fn update_item(client: &Client, parameters: &Payload) -> Result<Payload, ErrorOutput> {
-    let known = [&WRITE[..], &["AttributeUpdates", "Key", "UpdateExpression"]].concat();
-    let parameters = Parameters::new(parameters, &known)?;
-    let request = client
-        .update_item()
-        .set_attribute_updates(parameters.members("AttributeUpdates", update)?)
-        .set_key(parameters.members("Key", attribute::read)?)
-        .set_update_expression(parameters.text("UpdateExpression")?.map(str::to_owned));
-    write_result!(write_request!(request, &parameters))
+fn metrics(value: &Value) -> Value {
+    let range = |value: &Value| {
+        let range = value.as_array().unwrap_or_default();
+        Value::array(range.iter().map(double).collect())
+    };
+    present(value, [("ItemCollectionKey", attribute::show_map), ("SizeEstimateRangeGB", range)])
 }
 
-fn text(value: &Value) -> Option<String> {
-    value.as_str().map(str::to_owned)
-}
-
-/// A member of `Expected`, the conditions of old.
-fn expected(value: &Value) -> Option<ExpectedAttributeValue> {
-    let mut builder = ExpectedAttributeValue::builder();
-    for (name, value) in value.as_object()?.iter() {
-        builder = match &**name {
-            "Value" => builder.value(attribute::read(value)?),
-            "Exists" => builder.exists(value.as_bool()?),
-            "ComparisonOperator" => builder.comparison_operator(value.as_str()?.into()),
-            "AttributeValueList" => {
-                let values = value.as_array()?.iter().map(attribute::read).collect::<Option<_>>()?;
-                builder.set_attribute_value_list(Some(values))
-            }
-            _ => return None,
-        };
-    }
-    Some(builder.build())
-}
-
-/// A member of `AttributeUpdates`, the updates of old.
-fn update(value: &Value) -> Option<AttributeValueUpdate> {
-    let mut builder = AttributeValueUpdate::builder();
-    for (name, value) in value.as_object()?.iter() {
-        builder = match &**name {
-            "Value" => builder.value(attribute::read(value)?),
-            "Action" => builder.action(value.as_str()?.into()),
-            _ => return None,
-        };
-    }
-    Some(builder.build())
-}
-
-/// Members in the order given; `None` is left out.
-fn present<const N: usize>(members: [(&'static str, Option<Value>); N]) -> Value {
-    Value::object(members.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect())
-}
-
-fn consumed(consumed: &ConsumedCapacity) -> Value {
-    let indexes = |map: &std::collections::HashMap<String, Capacity>| attribute::members(map, capacity);
-    present([
-        ("CapacityUnits", consumed.capacity_units.map(Value::from)),
-        ("GlobalSecondaryIndexes", consumed.global_secondary_indexes.as_ref().map(indexes)),
-        ("LocalSecondaryIndexes", consumed.local_secondary_indexes.as_ref().map(indexes)),
-        ("ReadCapacityUnits", consumed.read_capacity_units.map(Value::from)),
-        ("Table", consumed.table.as_ref().map(capacity)),
-        ("TableName", consumed.table_name.as_deref().map(Value::from)),
-        ("WriteCapacityUnits", consumed.write_capacity_units.map(Value::from)),
-    ])
-}
-
-fn capacity(capacity: &Capacity) -> Value {
-    present([
-        ("CapacityUnits", capacity.capacity_units.map(Value::from)),
-        ("ReadCapacityUnits", capacity.read_capacity_units.map(Value::from)),
-        ("WriteCapacityUnits", capacity.write_capacity_units.map(Value::from)),
-    ])
-}
-
-fn metrics(metrics: &ItemCollectionMetrics) -> Value {
-    let range = metrics.size_estimate_range_gb.as_deref();
-    present([
-        ("ItemCollectionKey", metrics.item_collection_key.as_ref().map(attribute::write_map)),
-        (
-            "SizeEstimateRangeGB",
-            range.map(|range| Value::array(range.iter().map(|gb| (*gb).into()).collect())),
-        ),
-    ])
+/// A number as Java's doubles are spelled: with a point.
+fn double(value: &Value) -> Value {
+    value.as_f64().map_or(Value::Null, Value::from)
 }

@@ -5,6 +5,13 @@ use std::sync::Arc;
 use stepwell_asl::ErrorName;
 use stepwell_interpreter::ErrorOutput;
 
+#[cfg(feature = "http-client")]
+use crate::client::CallError;
+#[cfg(feature = "http-client")]
+use crate::exception::Exception;
+#[cfg(feature = "http-client")]
+use crate::http::HttpError;
+
 /// How a service's errors are named.
 #[derive(Debug)]
 pub(crate) struct Errors {
@@ -52,9 +59,30 @@ impl Errors {
         self.other.into()
     }
 
+    /// The error of a call that had no answer.
+    #[cfg(feature = "http-client")]
+    pub(crate) fn not_called(&self, error: &CallError) -> ErrorOutput {
+        match error {
+            CallError::NoKeys(why) => self
+                .client(format!("Unable to load credentials from any of the providers in the chain: {why}")),
+            CallError::Http(HttpError::Unknown(why)) => {
+                self.client(format!("Unable to execute HTTP request: {why}"))
+            }
+            error => self.client(error),
+        }
+    }
+
     /// The error of a call that did not reach the service, or whose answer did not reach us.
     pub(crate) fn client(&self, why: impl std::fmt::Display) -> ErrorOutput {
         ErrorOutput::new(format!("{}.SdkClientException", self.prefix), why.to_string())
+    }
+}
+
+#[cfg(feature = "http-client")]
+impl Exception {
+    pub(crate) fn as_refusal(&self) -> Refusal<'_> {
+        let Exception { status, code, message, request_id, .. } = self;
+        Refusal { status: *status, code, message: message.as_deref(), request_id: request_id.as_deref() }
     }
 }
 

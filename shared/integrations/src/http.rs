@@ -1,8 +1,10 @@
 //! A lean HTTP client: one request is one request.
 
+use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
@@ -37,6 +39,16 @@ pub enum HttpError {
     TooLarge(usize),
 }
 
+/// Whatever takes requests to where they go: [`HttpClient`], or what a test puts in its place.
+#[async_trait]
+pub trait Http: Debug + Send + Sync {
+    /// Sends `request`, once, and reads an answer of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// [`HttpError`] tells whether the request may have arrived.
+    async fn send(&self, request: Request<Bytes>, bytes_max: usize) -> Result<HttpAnswer, HttpError>;
+}
+
 /// Connections that are kept and used again. The TLS side is made when the first `https` address comes.
 ///
 /// A function's process may stand still between two events, and no clock of its own may notice. What was not used lately by the clock
@@ -45,7 +57,25 @@ pub struct HttpClient {
     pools: Mutex<Pools>,
 }
 
+/// How connections are made and kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// How long one may take to come about.
+    pub connect: Duration,
+    /// How long one is kept that nobody uses.
+    pub idle: Duration,
+}
+
+impl Default for Connections {
+    /// For calls of tasks. Unused connections are closed by us before servers do, which spares calls from ending in the race between a
+    /// request and the server's goodbye.
+    fn default() -> Self {
+        Connections { connect: Duration::from_secs(10), idle: Duration::from_secs(15) }
+    }
+}
+
 struct Pools {
+    kept: Connections,
     plain: PlainClient,
     tls: Option<(HttpsConnector<HttpConnector>, TlsClient)>,
     used: SystemTime,
@@ -54,11 +84,7 @@ struct Pools {
 type PlainClient = Client<HttpConnector, Full<Bytes>>;
 type TlsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// Unused connections are closed by us before servers do, which spares calls from ending in the race between a request
-/// and the server's goodbye.
-const IDLE: Duration = Duration::from_secs(15);
 const KEEPALIVE: Duration = Duration::from_secs(60);
-const CONNECT: Duration = Duration::from_secs(10);
 
 impl Default for HttpClient {
     fn default() -> Self {
@@ -75,19 +101,20 @@ impl std::fmt::Debug for HttpClient {
 impl HttpClient {
     /// A client without connections.
     pub fn new() -> Self {
-        let (plain, used) = (builder().build(connector()), SystemTime::now());
-        HttpClient { pools: Mutex::new(Pools { plain, tls: None, used }) }
+        HttpClient::keeping(Connections::default())
     }
 
-    /// Sends `request`, once, and reads an answer of at most `bytes_max` bytes.
-    ///
-    /// # Errors
-    /// [`HttpError`] tells whether the request may have arrived.
-    pub async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-        bytes_max: usize,
-    ) -> Result<HttpAnswer, HttpError> {
+    /// The same, which makes and keeps them as `kept` says.
+    pub fn keeping(kept: Connections) -> Self {
+        let (plain, used) = (builder(kept).build(connector(kept)), SystemTime::now());
+        HttpClient { pools: Mutex::new(Pools { kept, plain, tls: None, used }) }
+    }
+}
+
+#[async_trait]
+impl Http for HttpClient {
+    async fn send(&self, request: Request<Bytes>, bytes_max: usize) -> Result<HttpAnswer, HttpError> {
+        let request = request.map(Full::new);
         let response = if request.uri().scheme_str() == Some("https") {
             let client = self.pools(|pools| pools.tls()).map_err(HttpError::NotSent)?;
             client.request(request).await
@@ -112,10 +139,10 @@ impl HttpClient {
 impl Pools {
     /// Lets go of connections that have not been used for long.
     fn forget_unused(&mut self, now: SystemTime) {
-        if now.duration_since(self.used).is_ok_and(|unused| unused > IDLE) {
-            self.plain = builder().build(connector());
+        if now.duration_since(self.used).is_ok_and(|unused| unused > self.kept.idle) {
+            self.plain = builder(self.kept).build(connector(self.kept));
             if let Some((connector, client)) = &mut self.tls {
-                *client = builder().build(connector.clone());
+                *client = builder(self.kept).build(connector.clone());
             }
         }
         self.used = now;
@@ -125,36 +152,36 @@ impl Pools {
         if let Some((_, client)) = &self.tls {
             return Ok(client.clone());
         }
-        let connector = tls_connector()?;
-        let client: TlsClient = builder().build(connector.clone());
+        let connector = tls_connector(self.kept)?;
+        let client: TlsClient = builder(self.kept).build(connector.clone());
         self.tls = Some((connector, client.clone()));
         Ok(client)
     }
 }
 
-fn builder() -> hyper_util::client::legacy::Builder {
+fn builder(kept: Connections) -> hyper_util::client::legacy::Builder {
     let mut builder = Client::builder(TokioExecutor::new());
     // What hyper retries is a request of which no byte was written, on a connection that had just been closed.
-    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).retry_canceled_requests(true);
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(kept.idle).retry_canceled_requests(true);
     builder
 }
 
-fn connector() -> HttpConnector {
+fn connector(kept: Connections) -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_connect_timeout(Some(kept.connect));
     // A function may take 15 minutes, in which nothing is sent that would keep a router's memory of the connection.
     connector.set_keepalive(Some(KEEPALIVE));
     connector
 }
 
-fn tls_connector() -> Result<HttpsConnector<HttpConnector>, String> {
+fn tls_connector(kept: Connections) -> Result<HttpsConnector<HttpConnector>, String> {
     let provider = rustls::crypto::ring::default_provider();
     let builder = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(provider)
         .map_err(|error| format!("the system's certificates cannot be used: {error}"))?;
-    Ok(builder.https_only().enable_http1().wrap_connector(connector()))
+    Ok(builder.https_only().enable_http1().wrap_connector(connector(kept)))
 }
 
 fn failed(error: &hyper_util::client::legacy::Error) -> HttpError {

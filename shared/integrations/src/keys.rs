@@ -1,54 +1,58 @@
 //! The keys that requests are signed with.
 
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use stepwell_engine::port::BoxError;
 
-/// How long keys without an end are used before the chain is asked again.
+use crate::credentials::{Credentials, KeySource};
+
+/// How long keys without an end are used before their source is asked again.
 const KEPT: Duration = Duration::from_secs(15 * 60);
 /// Keys that end sooner than this are replaced.
 const MARGIN: Duration = Duration::from_secs(60);
-/// How long the chain may search before an emulator gets a dummy signature: where there are no keys, it ends with
+/// How long the source may search before an emulator gets a dummy signature: where there are no keys, a chain ends with
 /// questions to addresses that nobody answers.
 const EMULATOR_PATIENCE: Duration = Duration::from_millis(300);
 
-/// Keys from a chain of providers, kept while they are good.
+/// Keys from a source, kept while they are good.
 #[derive(Debug)]
 pub struct Keys {
-    chain: Option<SharedCredentialsProvider>,
+    source: Option<Arc<dyn KeySource>>,
     kept: RwLock<Option<(Credentials, SystemTime)>>,
     loading: tokio::sync::Mutex<()>,
 }
 
 impl Keys {
-    /// Keys from `chain`, which is asked when the first is needed.
-    pub fn from_chain(chain: SharedCredentialsProvider) -> Self {
-        Keys { chain: Some(chain), kept: RwLock::default(), loading: tokio::sync::Mutex::default() }
+    /// Keys from `source`, which is asked when the first are needed.
+    pub fn from_source(source: Arc<dyn KeySource>) -> Self {
+        Keys { source: Some(source), kept: RwLock::default(), loading: tokio::sync::Mutex::default() }
     }
 
     /// No keys: emulators get requests with a dummy signature, AWS none.
     pub fn none() -> Self {
-        Keys { chain: None, kept: RwLock::default(), loading: tokio::sync::Mutex::default() }
+        Keys { source: None, kept: RwLock::default(), loading: tokio::sync::Mutex::default() }
     }
 
     /// These keys, as a function has them from its environment.
+    pub fn of(keys: Credentials) -> Self {
+        Keys::from_source(Arc::new(keys))
+    }
+
+    /// The same, of their parts.
     pub fn fixed(
         access_key_id: impl Into<String>,
         secret_access_key: impl Into<String>,
         session_token: Option<String>,
     ) -> Self {
-        let keys = Credentials::new(access_key_id, secret_access_key, session_token, None, "fixed");
-        Keys::from_chain(SharedCredentialsProvider::new(keys))
+        Keys::of(Credentials::new(access_key_id, secret_access_key, session_token))
     }
 
     /// The keys for AWS.
     ///
     /// # Errors
-    /// The chain's, where it finds none.
-    pub async fn for_aws(&self) -> Result<Credentials, CredentialsError> {
+    /// The source's, where it has none.
+    pub async fn for_aws(&self) -> Result<Credentials, BoxError> {
         if let Some(keys) = self.kept() {
             return Ok(keys);
         }
@@ -56,17 +60,17 @@ impl Keys {
         if let Some(keys) = self.kept() {
             return Ok(keys);
         }
-        let Some(chain) = &self.chain else {
-            return Err(CredentialsError::not_loaded("no credentials are configured"));
+        let Some(source) = &self.source else {
+            return Err("no credentials are configured".into());
         };
-        let keys = chain.provide_credentials().await?;
+        let keys = source.keys().await?;
         let soonest = SystemTime::now() + KEPT;
-        let until = keys.expiry().map_or(soonest, |expiry| expiry - MARGIN);
+        let until = keys.expires().map_or(soonest, |expires| expires - MARGIN);
         self.keep(&keys, until);
         Ok(keys)
     }
 
-    /// The keys for an endpoint that is not AWS's: the chain's if it has any, else dummies.
+    /// The keys for an endpoint that is not AWS's: the source's if it has any, else dummies.
     pub async fn for_emulator(&self) -> Credentials {
         if let Some(keys) = self.kept() {
             return keys;
@@ -74,7 +78,7 @@ impl Keys {
         match tokio::time::timeout(EMULATOR_PATIENCE, self.for_aws()).await {
             Ok(Ok(keys)) => keys,
             _ => {
-                let keys = Credentials::new("test", "test", None, None, "dummy");
+                let keys = Credentials::new("test", "test", None);
                 self.keep(&keys, SystemTime::now() + KEPT);
                 keys
             }

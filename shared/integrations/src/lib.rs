@@ -19,6 +19,8 @@ mod host;
 mod integrations;
 mod java;
 mod lambda;
+#[cfg(feature = "http-client")]
+mod message_attribute;
 mod metadata;
 mod mock;
 mod parameters;
@@ -27,14 +29,20 @@ mod states;
 
 #[cfg(feature = "keys")]
 mod aws;
+#[cfg(feature = "chain")]
+mod chain;
 #[cfg(feature = "http-client")]
 mod client;
-#[cfg(feature = "sdk")]
-mod connections;
+#[cfg(feature = "keys")]
+mod credentials;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 #[cfg(feature = "http-client")]
 mod event_bus;
+#[cfg(feature = "http-client")]
+mod exception;
+#[cfg(feature = "http-client")]
+mod exchange;
 #[cfg(feature = "http-client")]
 mod http;
 #[cfg(feature = "keys")]
@@ -43,27 +51,31 @@ mod keys;
 mod logs;
 #[cfg(feature = "http-client")]
 mod role;
-#[cfg(feature = "sdk")]
-mod sdk;
 #[cfg(feature = "http-client")]
 mod sign;
 #[cfg(feature = "sns")]
 mod sns;
 #[cfg(feature = "sqs")]
 mod sqs;
+#[cfg(feature = "http-client")]
+pub mod xml;
 
 #[cfg(feature = "keys")]
 pub use aws::Aws;
 #[cfg(feature = "http-client")]
 pub use client::{CallError, ServiceClient, escaped};
+#[cfg(feature = "keys")]
+pub use credentials::{Credentials, KeySource};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
 pub use endpoint::{EndpointError, Endpoints, Service};
 #[cfg(feature = "http-client")]
 pub use event_bus::{BusEvent, EventBus, EventBusError};
+#[cfg(feature = "http-client")]
+pub use exception::Exception;
 pub use host::{FunctionHost, HostAnswer, HostCall};
 #[cfg(feature = "http-client")]
-pub use http::{HttpAnswer, HttpClient, HttpError};
+pub use http::{Connections, Http, HttpAnswer, HttpClient, HttpError};
 pub use integrations::{Integration, Integrations, IntegrationsBuilder};
 #[cfg(feature = "keys")]
 pub use keys::Keys;

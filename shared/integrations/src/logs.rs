@@ -13,6 +13,7 @@ use stepwell_expr::json::{parse, write_string};
 use stepwell_interpreter::Timestamp;
 use tokio::sync::oneshot;
 
+use crate::exception::Exception;
 use crate::{Aws, CallError, HttpAnswer, Service, ServiceClient};
 
 /// What CloudWatch Logs takes in one request (API: PutLogEvents): bytes, where each event counts for more than its text, events, and
@@ -221,13 +222,10 @@ fn refused(operation: &'static str, answer: &HttpAnswer) -> LogsError {
     LogsError::Refused { operation, code, message }
 }
 
-/// Code and message of an error in AWS's JSON protocol.
+/// Code and message of an exception; its status where it has no code.
 pub(crate) fn json_error(answer: &HttpAnswer) -> (String, String) {
-    let said = said(answer);
-    let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
-    let code = text("__type").map(|code| code.rsplit('#').next().unwrap_or_default().to_owned());
-    let code = code.unwrap_or_else(|| answer.status.to_string());
-    (code, text("message").or_else(|| text("Message")).unwrap_or_default())
+    let Exception { status, code, message, .. } = Exception::of_json(answer);
+    (if code.is_empty() { status.to_string() } else { code }, message.unwrap_or_default())
 }
 
 fn is_missing(answer: &Result<Value, LogsError>) -> bool {

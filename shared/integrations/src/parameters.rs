@@ -1,7 +1,5 @@
 //! The parameters of a service integration, read strictly.
 
-use std::collections::HashMap;
-
 use stepwell_asl::ErrorName;
 use stepwell_expr::{Map, Payload, Value};
 use stepwell_interpreter::ErrorOutput;
@@ -55,14 +53,6 @@ impl<'a> Parameters<'a> {
         self.text(name)?.ok_or_else(|| self.missing(name))
     }
 
-    /// `true` or `false`.
-    ///
-    /// # Errors
-    /// `States.Runtime` where it is something else.
-    pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, ErrorOutput> {
-        self.value(name).map(|value| value.as_bool().ok_or_else(|| self.invalid(name))).transpose()
-    }
-
     /// A whole number, also as text.
     ///
     /// # Errors
@@ -87,14 +77,14 @@ impl<'a> Parameters<'a> {
     ///
     /// # Errors
     /// `States.Runtime` where it is no object, or `read` finds nothing.
-    pub(crate) fn members<T>(
+    pub(crate) fn members(
         &self,
         name: &str,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> Result<Option<HashMap<String, T>>, ErrorOutput> {
+        read: impl Fn(&Value) -> Option<Value>,
+    ) -> Result<Option<Map>, ErrorOutput> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let map = value.as_object().ok_or_else(|| self.invalid(name))?;
-        let members = map.iter().map(|(key, value)| Some((key.to_string(), read(value)?)));
+        let members = map.iter().map(|(key, value)| Some((key.clone(), read(value)?)));
         members.collect::<Option<_>>().map(Some).ok_or_else(|| self.invalid(name))
     }
 

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::Request;
 use stepwell_asl::ErrorName;
+use stepwell_engine::port::BoxError;
 use stepwell_interpreter::{ErrorOutput, ExecutionInfo};
 
 use crate::client::{ServiceClient, escaped};
+use crate::credentials::{Credentials, KeySource};
+use crate::exception::Exception;
+use crate::xml::element;
 use crate::{Aws, Keys, Service};
 
 /// Roles whose keys are kept at once; tasks that name more than these begin anew.
@@ -86,7 +88,7 @@ impl Roles {
         let keys = known.unwrap_or_else(|| {
             let sts = ServiceClient::new(aws, Service::Sts).with_keys(Arc::clone(by));
             let (role, session) = (assumed.role.clone(), assumed.session.clone());
-            Arc::new(Keys::from_chain(SharedCredentialsProvider::new(Role { sts, role, session })))
+            Arc::new(Keys::from_source(Arc::new(Role { sts, role, session })))
         });
         keys.for_aws().await.map_err(NotAssumed::of)?;
         let mut all = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,9 +123,9 @@ struct Role {
 struct NotAssumed(String);
 
 impl NotAssumed {
-    /// What the chain's error says at its end.
-    fn of(error: CredentialsError) -> Self {
-        let mut last: &dyn std::error::Error = &error;
+    /// What a source's error says at its end.
+    fn of(error: BoxError) -> Self {
+        let mut last: &dyn std::error::Error = &*error;
         while let Some(source) = last.source() {
             last = source;
         }
@@ -131,12 +133,10 @@ impl NotAssumed {
     }
 }
 
-impl ProvideCredentials for Role {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(async { self.ask().await.map_err(CredentialsError::provider_error) })
+#[async_trait]
+impl KeySource for Role {
+    async fn keys(&self) -> Result<Credentials, BoxError> {
+        Ok(self.ask().await?)
     }
 }
 
@@ -153,29 +153,21 @@ impl Role {
         let request = request.map_err(|error| NotAssumed(error.to_string()))?;
         let answer = self.sts.send(request, ANSWER_BYTES_MAX, PATIENCE).await;
         let answer = answer.map_err(|error| NotAssumed(error.to_string()))?;
-        let text = String::from_utf8_lossy(&answer.body);
         if answer.status != 200 {
-            let why = element(&text, "Message").or_else(|| element(&text, "Code"));
-            return Err(NotAssumed(why.unwrap_or_else(|| format!("STS answers {}", answer.status))));
+            let Exception { status, code, message, .. } = Exception::of_xml(&answer);
+            let why = message.or(Some(code).filter(|code| !code.is_empty()));
+            return Err(NotAssumed(why.unwrap_or_else(|| format!("STS answers {status}"))));
         }
-        credentials(&text).ok_or_else(|| NotAssumed("STS answers without keys".to_owned()))
+        credentials(&String::from_utf8_lossy(&answer.body))
+            .ok_or_else(|| NotAssumed("STS answers without keys".to_owned()))
     }
 }
 
 /// The keys in an answer to AssumeRole.
 fn credentials(xml: &str) -> Option<Credentials> {
     let expires: jiff::Timestamp = element(xml, "Expiration")?.parse().ok()?;
-    let expires = SystemTime::from(expires);
     let (id, secret) = (element(xml, "AccessKeyId")?, element(xml, "SecretAccessKey")?);
-    Some(Credentials::new(id, secret, Some(element(xml, "SessionToken")?), Some(expires), "AssumeRole"))
-}
-
-/// The text of the first element of this name, which has no attributes.
-fn element(xml: &str, name: &str) -> Option<String> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    Some(named.iter().fold(text.trim().to_owned(), |text, (entity, char)| text.replace(entity, char)))
+    Some(Credentials::new(id, secret, Some(element(xml, "SessionToken")?)).until(SystemTime::from(expires)))
 }
 
 #[cfg(test)]
@@ -201,12 +193,10 @@ mod tests {
                    <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></A>";
         let keys = credentials(xml).unwrap();
         assert_eq!((keys.access_key_id(), keys.secret_access_key()), ("ID", "a/+="));
-        assert_eq!((keys.session_token(), keys.expiry().is_some()), (Some("t"), true));
+        assert_eq!((keys.session_token(), keys.expires().is_some()), (Some("t"), true));
         for missing in ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"] {
             assert!(credentials(&xml.replace(missing, "Other")).is_none(), "{missing}");
         }
         assert!(credentials(&xml.replace("2099", "soon")).is_none());
-        assert_eq!(element("<Message>a &lt;b&gt; &amp;lt;</Message>", "Message").unwrap(), "a <b> &lt;");
-        assert_eq!(element("<Message>open", "Message"), None);
     }
 }

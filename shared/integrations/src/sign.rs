@@ -3,11 +3,12 @@
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use aws_credential_types::Credentials;
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Uri};
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
+use ring::hmac;
+
+use crate::credentials::Credentials;
 
 /// The service whose paths are signed as they are, and whose bodies' hashes stand in a header.
 const S3: &str = "s3";
@@ -23,7 +24,7 @@ pub struct Signer {
 struct SigningKey {
     secret: String,
     date: String,
-    key: Vec<u8>,
+    key: hmac::Key,
 }
 
 impl std::fmt::Debug for Signer {
@@ -51,15 +52,15 @@ impl Signer {
         if let Some(token) = keys.session_token().and_then(text) {
             headers.insert(HeaderName::from_static("x-amz-security-token"), token);
         }
-        let payload = hex(&Sha256::digest(request.body()));
+        let payload = sha256(request.body().as_ref());
         let is_s3 = self.service == S3;
         if is_s3 && let Some(hash) = text(&payload) {
             request.headers_mut().insert(HeaderName::from_static("x-amz-content-sha256"), hash);
         }
-        let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
+        let scope = format!("{date}/{}/{}/{TERMINATOR}", self.region, self.service);
         let (signed, canonical) = canonical(request, &payload, is_s3);
-        let string = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
-        let signature = self.signature(keys.secret_access_key(), date, now, &string);
+        let string = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", sha256(canonical.as_bytes()));
+        let signature = self.signature(keys.secret_access_key(), date, &string);
         let id = keys.access_key_id();
         let value = format!(
             "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={signed}, Signature={signature}"
@@ -69,16 +70,26 @@ impl Signer {
         }
     }
 
-    fn signature(&self, secret: &str, date: &str, now: SystemTime, string: &str) -> String {
+    fn signature(&self, secret: &str, date: &str, string: &str) -> String {
         let mut kept = self.key.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !kept.as_ref().is_some_and(|key| key.date == date && key.secret == secret) {
-            let key = generate_signing_key(secret, now, &self.region, self.service).as_ref().to_vec();
-            *kept = Some(SigningKey { secret: secret.to_owned(), date: date.to_owned(), key });
-        }
-        let key = kept.as_ref().map(|key| key.key.clone()).unwrap_or_default();
-        drop(kept);
-        calculate_signature(key, string.as_bytes())
+        let known = kept.take().filter(|kept| kept.date == date && kept.secret == secret);
+        let kept = kept.insert(known.unwrap_or_else(|| SigningKey {
+            secret: secret.to_owned(),
+            date: date.to_owned(),
+            key: signing_key(secret, &[date, &self.region, self.service, TERMINATOR]),
+        }));
+        hex(hmac::sign(&kept.key, string.as_bytes()).as_ref())
     }
+}
+
+/// What ends a scope.
+const TERMINATOR: &str = "aws4_request";
+
+/// The key of a scope: each part signed with what signing the one before gave.
+fn signing_key(secret: &str, scope: &[&str]) -> hmac::Key {
+    let key = |bytes: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, bytes);
+    let first = key(format!("AWS4{secret}").as_bytes());
+    scope.iter().fold(first, |signing, part| key(hmac::sign(&signing, part.as_bytes()).as_ref()))
 }
 
 /// The names of the signed headers, and the canonical request.
@@ -130,6 +141,10 @@ fn stamp(now: SystemTime) -> String {
     now.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
+fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
@@ -150,7 +165,9 @@ mod tests {
 
     /// The official signer is the referee.
     fn official(request: &Request<Vec<u8>>, keys: &Credentials, now: SystemTime, service: &str) -> String {
-        let identity = keys.clone().into();
+        let token = keys.session_token().map(str::to_owned);
+        let (id, secret) = (keys.access_key_id(), keys.secret_access_key());
+        let identity = aws_credential_types::Credentials::new(id, secret, token, None, "test").into();
         let mut settings = SigningSettings::default();
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         if service == S3 {
@@ -194,8 +211,8 @@ mod tests {
             signer.sign(&mut signed, keys, now);
             assert_eq!(signed.headers()["authorization"].to_str().unwrap(), expected, "{uri}");
         };
-        let plain = Credentials::new("AKID", "secret", None, None, "test");
-        let session = Credentials::new("AKID", "other", Some("token/+=".to_owned()), None, "test");
+        let plain = Credentials::new("AKID", "secret", None);
+        let session = Credentials::new("AKID", "other", Some("token/+=".to_owned()));
         check("http://localhost:9001/2015-03-31/functions/f/invocations", &plain, 1_700_000_000);
         check(
             "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions/f/invocations",
@@ -209,10 +226,11 @@ mod tests {
         );
         check("http://h/f?Qualifier=%24LATEST", &plain, 951_782_400);
     }
+
     #[test]
     fn signs_for_s3_as_the_official_signer_does() {
         let signer = Signer::new("eu-west-1", S3);
-        let keys = Credentials::new("AKID", "secret", Some("token/+=".to_owned()), None, "test");
+        let keys = Credentials::new("AKID", "secret", Some("token/+=".to_owned()));
         let check = |method: &str, uri: &str, body: &[u8]| {
             let request = Request::builder().method(method).uri(uri).body(body.to_vec()).unwrap();
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);

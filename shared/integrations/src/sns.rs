@@ -1,31 +1,29 @@
 //! `sns:publish`
 
 use async_trait::async_trait;
-use aws_sdk_sns::Client;
-use aws_sdk_sns::types::MessageAttributeValue;
-use aws_smithy_types::Blob;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use stepwell_engine::port::TaskCall;
 use stepwell_expr::{Payload, Value};
 use stepwell_interpreter::{ErrorOutput, Pattern};
 
+use crate::client::escaped;
 use crate::error::SNS;
+use crate::exchange::Caller;
+use crate::message_attribute::message_attribute;
 use crate::metadata::Spelling;
 use crate::parameters::Parameters;
-use crate::sdk::{Clients, Exchange, failed};
+use crate::xml::{element, elements};
 use crate::{Aws, Integration, Service};
 
 /// Publishes messages to topics, endpoints and phones. (API: SNS Publish.)
 #[derive(Debug)]
 pub struct Sns {
-    clients: Clients<Client>,
+    caller: Caller,
 }
 
 impl Sns {
     /// Publishes them where `aws` says.
     pub fn new(aws: &Aws) -> Self {
-        Sns { clients: Clients::new(aws, Service::Sns, Client::new) }
+        Sns { caller: Caller::new(aws, Service::Sns, &SNS) }
     }
 }
 
@@ -41,29 +39,29 @@ const PARAMETERS: [&str; 9] = [
     "TopicArn",
 ];
 
+/// Those that are texts.
+const TEXTS: [&str; 7] = [
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "MessageStructure",
+    "PhoneNumber",
+    "Subject",
+    "TargetArn",
+    "TopicArn",
+];
+
 #[async_trait]
 impl Integration for Sns {
     async fn call(&self, task: &TaskCall) -> Result<Payload, ErrorOutput> {
         let parameters = Parameters::new(&task.call.parameters, &PARAMETERS)?;
-        let text = |name| parameters.text(name).map(|text| text.map(str::to_owned));
-        let client = self.clients.of(task).await?;
-        let exchange = Exchange::default();
-        let request = client
-            .publish()
-            .set_message(parameters.message("Message"))
-            .set_message_attributes(parameters.members("MessageAttributes", attribute)?)
-            .set_message_deduplication_id(text("MessageDeduplicationId")?)
-            .set_message_group_id(text("MessageGroupId")?)
-            .set_message_structure(text("MessageStructure")?)
-            .set_phone_number(text("PhoneNumber")?)
-            .set_subject(text("Subject")?)
-            .set_target_arn(text("TargetArn")?)
-            .set_topic_arn(text("TopicArn")?);
-        let output = request.customize().interceptor(exchange.clone()).send().await;
-        let output = output.map_err(|error| failed(&SNS, &error))?;
-        let members = [("MessageId", output.message_id), ("SequenceNumber", output.sequence_number)];
-        Ok(exchange
-            .result(members.map(|(name, text)| (name, text.map(Value::from))), Spelling::LowerConnection))
+        let exchange = self.caller.query(task, body(&parameters)?).await?;
+        let text = exchange.text();
+        let Some(result) = elements(&text, "PublishResult").next() else {
+            return Err(exchange.unreadable("it has no PublishResult"));
+        };
+        let shown =
+            ["MessageId", "SequenceNumber"].map(|name| (name, element(result, name).map(Value::from)));
+        Ok(exchange.result(shown, Spelling::LowerConnection))
     }
 
     fn offers(&self, action: &str, pattern: Pattern) -> bool {
@@ -71,18 +69,48 @@ impl Integration for Sns {
     }
 }
 
-/// `{"DataType", "StringValue" or "BinaryValue"}`
-fn attribute(value: &Value) -> Option<MessageAttributeValue> {
-    let mut builder = MessageAttributeValue::builder();
-    for (name, value) in value.as_object()?.iter() {
-        builder = match &**name {
-            "DataType" => builder.data_type(value.as_str()?),
-            "StringValue" => {
-                builder.string_value(value.as_str().map_or_else(|| value.to_json(), str::to_owned))
-            }
-            "BinaryValue" => builder.binary_value(Blob::new(BASE64_STANDARD.decode(value.as_str()?).ok()?)),
-            _ => return None,
-        };
+/// The request, in the Query protocol.
+fn body(parameters: &Parameters<'_>) -> Result<String, ErrorOutput> {
+    let mut body = "Action=Publish&Version=2010-03-31".to_owned();
+    let mut put = |name: &str, value: &str| {
+        body.push('&');
+        body.push_str(name);
+        body.push('=');
+        body.push_str(&escaped(value, b""));
+    };
+    if let Some(message) = parameters.message("Message") {
+        put("Message", &message);
     }
-    builder.build().ok()
+    for name in TEXTS {
+        if let Some(text) = parameters.text(name)? {
+            put(name, text);
+        }
+    }
+    let attributes = parameters.members("MessageAttributes", message_attribute)?.unwrap_or_default();
+    for (n, (name, attribute)) in (1..).zip(attributes.iter()) {
+        put(&format!("MessageAttributes.entry.{n}.Name"), name);
+        for (member, value) in attribute.as_object().into_iter().flat_map(|members| members.iter()) {
+            let member = format!("MessageAttributes.entry.{n}.Value.{member}");
+            put(&member, value.as_str().unwrap_or_default());
+        }
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_numbered() {
+        let parameters = r#"{"Message":"a b","TopicArn":"t","MessageAttributes":{
+            "k":{"DataType":"Number","StringValue":1},"b":{"DataType":"Binary","BinaryValue":"AA=="}}}"#;
+        let payload = Payload::parse(parameters).unwrap();
+        let expected = "Action=Publish&Version=2010-03-31&Message=a%20b&TopicArn=t\
+                        &MessageAttributes.entry.1.Name=k&MessageAttributes.entry.1.Value.DataType=Number\
+                        &MessageAttributes.entry.1.Value.StringValue=1&MessageAttributes.entry.2.Name=b\
+                        &MessageAttributes.entry.2.Value.DataType=Binary\
+                        &MessageAttributes.entry.2.Value.BinaryValue=AA%3D%3D";
+        assert_eq!(body(&Parameters::new(&payload, &PARAMETERS).unwrap()).unwrap(), expected);
+    }
 }

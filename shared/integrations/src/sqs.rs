@@ -1,33 +1,27 @@
 //! `sqs:sendMessage`
 
 use async_trait::async_trait;
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
-};
-use aws_smithy_types::Blob;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use stepwell_engine::port::TaskCall;
 use stepwell_expr::{Payload, Value};
 use stepwell_interpreter::{ErrorOutput, Pattern};
 
 use crate::error::SQS;
+use crate::exchange::Caller;
+use crate::message_attribute::message_attribute;
 use crate::metadata::Spelling;
 use crate::parameters::Parameters;
-use crate::sdk::{Clients, Exchange, failed};
 use crate::{Aws, Integration, Service};
 
 /// Sends messages to queues. (API: SQS SendMessage.)
 #[derive(Debug)]
 pub struct Sqs {
-    clients: Clients<Client>,
+    caller: Caller,
 }
 
 impl Sqs {
     /// Sends them where `aws` says.
     pub fn new(aws: &Aws) -> Self {
-        Sqs { clients: Clients::new(aws, Service::Sqs, Client::new) }
+        Sqs { caller: Caller::new(aws, Service::Sqs, &SQS) }
     }
 }
 
@@ -43,69 +37,45 @@ const PARAMETERS: [&str; 8] = [
     "QueueUrl",
 ];
 
+/// The members of an answer that are shown.
+const SHOWN: [&str; 5] = [
+    "MD5OfMessageAttributes",
+    "MD5OfMessageBody",
+    "MD5OfMessageSystemAttributes",
+    "MessageId",
+    "SequenceNumber",
+];
+
 #[async_trait]
 impl Integration for Sqs {
     async fn call(&self, task: &TaskCall) -> Result<Payload, ErrorOutput> {
         let parameters = Parameters::new(&task.call.parameters, &PARAMETERS)?;
-        let attributes = match parameters.members("MessageAttributes", attribute)? {
-            None => parameters.members("MessageAttribute", attribute)?,
+        let attributes = match parameters.members("MessageAttributes", message_attribute)? {
+            None => parameters.members("MessageAttribute", message_attribute)?,
             attributes => attributes,
         };
-        let system = parameters.members("MessageSystemAttributes", system_attribute)?.map(|attributes| {
-            let name = |name: String| MessageSystemAttributeNameForSends::from(name.as_str());
-            attributes.into_iter().map(|(key, value)| (name(key), value)).collect()
-        });
-        let client = self.clients.of(task).await?;
-        let exchange = Exchange::default();
-        let request = client
-            .send_message()
-            .queue_url(parameters.required_text("QueueUrl")?)
-            .set_message_body(parameters.message("MessageBody"))
-            .set_delay_seconds(parameters.integer("DelaySeconds")?)
-            .set_message_attributes(attributes)
-            .set_message_system_attributes(system)
-            .set_message_deduplication_id(parameters.text("MessageDeduplicationId")?.map(str::to_owned))
-            .set_message_group_id(parameters.text("MessageGroupId")?.map(str::to_owned));
-        let output = request.customize().interceptor(exchange.clone()).send().await;
-        let output = output.map_err(|error| failed(&SQS, &error))?;
-        let members = [
-            ("MD5OfMessageAttributes", output.md5_of_message_attributes),
-            ("MD5OfMessageBody", output.md5_of_message_body),
-            ("MD5OfMessageSystemAttributes", output.md5_of_message_system_attributes),
-            ("MessageId", output.message_id),
-            ("SequenceNumber", output.sequence_number),
+        let text = |name| parameters.text(name).map(|text| text.map(Value::from));
+        let request = [
+            ("QueueUrl", Some(parameters.required_text("QueueUrl")?.into())),
+            ("MessageBody", parameters.message("MessageBody").map(Value::from)),
+            ("DelaySeconds", parameters.integer("DelaySeconds")?.map(|seconds| i64::from(seconds).into())),
+            ("MessageAttributes", attributes.map(Value::object)),
+            (
+                "MessageSystemAttributes",
+                parameters.members("MessageSystemAttributes", message_attribute)?.map(Value::object),
+            ),
+            ("MessageDeduplicationId", text("MessageDeduplicationId")?),
+            ("MessageGroupId", text("MessageGroupId")?),
         ];
-        Ok(exchange
-            .result(members.map(|(name, text)| (name, text.map(Value::from))), Spelling::LowerConnection))
+        let request = request.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
+        let exchange = self.caller.json(task, "AmazonSQS.SendMessage", request.collect()).await?;
+        let answer = exchange.members()?;
+        let shown =
+            SHOWN.map(|name| (name, answer.get(name).filter(|value| value.as_str().is_some()).cloned()));
+        Ok(exchange.result(shown, Spelling::LowerConnection))
     }
 
     fn offers(&self, action: &str, pattern: Pattern) -> bool {
         action == "sendMessage" && matches!(pattern, Pattern::RequestResponse | Pattern::WaitForTaskToken)
     }
-}
-
-fn attribute(value: &Value) -> Option<MessageAttributeValue> {
-    let (data_type, string, binary) = attribute_parts(value)?;
-    let builder = MessageAttributeValue::builder().data_type(data_type).set_string_value(string);
-    builder.set_binary_value(binary).build().ok()
-}
-
-fn system_attribute(value: &Value) -> Option<MessageSystemAttributeValue> {
-    let (data_type, string, binary) = attribute_parts(value)?;
-    let builder = MessageSystemAttributeValue::builder().data_type(data_type).set_string_value(string);
-    builder.set_binary_value(binary).build().ok()
-}
-
-/// `{"DataType", "StringValue" or "BinaryValue"}`
-fn attribute_parts(value: &Value) -> Option<(String, Option<String>, Option<Blob>)> {
-    let mut parts = (None, None, None);
-    for (name, value) in value.as_object()?.iter() {
-        match &**name {
-            "DataType" => parts.0 = Some(value.as_str()?.to_owned()),
-            "StringValue" => parts.1 = Some(value.as_str().map_or_else(|| value.to_json(), str::to_owned)),
-            "BinaryValue" => parts.2 = Some(Blob::new(BASE64_STANDARD.decode(value.as_str()?).ok()?)),
-            _ => return None,
-        }
-    }
-    Some((parts.0?, parts.1, parts.2))
 }

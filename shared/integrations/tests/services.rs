@@ -1,4 +1,4 @@
-//! Calls of DynamoDB, SNS and SQS through the official clients.
+//! Calls of DynamoDB, SNS and SQS: what is sent, and what becomes of an answer.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where there is nothing to unwrap")]
 

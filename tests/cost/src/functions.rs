@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use serde_json::{Value, json};
 use stepwell_aws::lambda::{self, Event};
-use stepwell_aws::{Assembly, Config, table};
-use stepwell_integrations::{Aws, Keys};
+use stepwell_aws::services::dynamodb;
+use stepwell_aws::{Assembly, Config, SystemClock, table};
+use stepwell_integrations::{Aws, Endpoints, Keys};
 use stepwell_wire::Api;
 
 use crate::clock::JumpingClock;
@@ -56,7 +56,7 @@ impl Sandbox {
     pub fn new(services: &Services, clock: Arc<JumpingClock>) -> Self {
         let variables = environment(services);
         let config = Config::from_variables(|name| variables.get(name).cloned()).expect("it is whole");
-        let keys = Keys::from_chain(SharedCredentialsProvider::new(config.credentials.clone()));
+        let keys = Keys::of(config.credentials.clone());
         let aws = Aws::new(config.region.clone(), config.endpoints.clone(), keys);
         Sandbox { assembly: Assembly::with(config, aws, clock) }
     }
@@ -137,13 +137,10 @@ fn answered(operation: &str, answer: &str) -> Value {
 
 /// Makes the table.
 pub async fn deploy(services: &Services) {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(REGION))
-        .endpoint_url(services.endpoint(Service::DynamoDb))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "deploy"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http());
-    let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+    let endpoints =
+        Endpoints::aws().with(stepwell_integrations::Service::DynamoDb, services.endpoint(Service::DynamoDb));
+    let aws = Aws::new(REGION, endpoints, Keys::fixed("AKIDEXAMPLE", "secret", None));
+    let client = dynamodb::Client::new(&aws, Arc::new(SystemClock::default()));
     table::create_table(&client, TABLE).await.expect("the table is made");
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use serde_json::Value;
+use stepwell_aws::SystemClock;
+use stepwell_aws::services::dynamodb::Client;
+use stepwell_integrations::{Aws, Endpoints, Keys, Service};
 
 use crate::http::Server;
 use crate::queue::Services;
@@ -72,16 +73,10 @@ impl Cloud {
     /// What keeps the emulator from running.
     pub async fn start(target: &Path) -> Result<Self> {
         let dynamodb = DynamoDb::start(target)?;
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(REGION))
-            .endpoint_url(&dynamodb.endpoint)
-            .credentials_provider(Credentials::new(ACCOUNT, "test", None, None, "test"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http());
-        let client = Client::from_conf(config.build());
-        stepwell_aws::table::create_table(&client, TABLE)
-            .await
-            .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let endpoints = Endpoints::aws().with(Service::DynamoDb, &*dynamodb.endpoint);
+        let aws = Aws::new(REGION, endpoints, Keys::fixed(ACCOUNT, "test", None));
+        let client = Client::new(&aws, Arc::new(SystemClock::default()));
+        stepwell_aws::table::create_table(&client, TABLE).await?;
         let services = Arc::new(Services::default());
         let server = Server::start(services.clone()).await?;
         Ok(Cloud { dynamodb, services, server })

@@ -3,20 +3,16 @@
 //! A shard's records come in order, and Lambda gives them again from the first that failed. So they are taken one behind the other,
 //! and the first failure ends the batch.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use std::pin::pin;
 
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::{Either, select};
 use stepwell_expr::Value;
 use stepwell_expr::json::write_string;
 
 use super::Time;
 use crate::Assembly;
-use crate::item::Item;
 use crate::remains::Gone;
+use crate::services::read_item;
 
 /// Removes what the records' runs left; the answer names the first that has to come again (Lambda: `batchItemFailures`).
 pub(super) async fn removed(assembly: &Assembly, event: &Value, time: Time) -> String {
@@ -49,24 +45,11 @@ fn gone(record: &Value) -> Result<Option<Gone>, String> {
     let Some(image) = record.get("dynamodb").and_then(|change| change.get("OldImage")) else {
         return Ok(None);
     };
-    Gone::read(&item(image)).map_err(|error| error.to_string())
+    Gone::read(&read_item(image)).map_err(|error| error.to_string())
 }
 
 fn member<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
     path.iter().try_fold(value, |value, name| value.get(name))?.as_str()
-}
-
-/// Texts and bytes of an item, as a stream's JSON has them. Others are of no use here.
-fn item(image: &Value) -> Item {
-    let read = |attribute: &Value| {
-        if let Some(text) = member(attribute, &["S"]) {
-            return Some(AttributeValue::S(text.to_owned()));
-        }
-        let bytes = STANDARD.decode(member(attribute, &["B"])?).ok()?;
-        Some(AttributeValue::B(Blob::new(bytes)))
-    };
-    let attributes = image.as_object().into_iter().flat_map(|members| members.iter());
-    attributes.filter_map(|(name, value)| Some((name.to_string(), read(value)?))).collect()
 }
 
 #[cfg(test)]

@@ -1,19 +1,18 @@
 //! The functions on all services: events in, answers out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::RuntimeComponents;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Request;
 use serde_json::{Value, json};
 use stepwell_aws::lambda::{self, Event, Failure};
 use stepwell_aws::{Assembly, Config};
 use stepwell_engine::message::{Message, MessageBody};
 use stepwell_engine::meta::RunId;
 use stepwell_engine::port::{Clock, Scheduler};
-use stepwell_integrations::{Aws, Keys};
+use stepwell_integrations::{Aws, Http, HttpAnswer, HttpClient, HttpError, Keys};
 use stepwell_interpreter::{TimerId, Timestamp};
 
 use crate::lambda::{Call, Lambda};
@@ -25,34 +24,25 @@ pub(crate) const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMac
 /// The function's configured timeout.
 const TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Requests of the table's client go to the emulator, all others to the stub.
+/// Requests for the table go to the emulator, those for the queue and the scheduler to the stub, all others to where they say.
 #[derive(Debug, Clone)]
 struct Services {
     dynamodb: Wire,
-    others: Stub,
+    stub: Stub,
+    others: Arc<HttpClient>,
 }
 
-impl HttpClient for Services {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let dynamodb = self.dynamodb.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { dynamodb, others: self.others.clone() })
-    }
-}
-
-#[derive(Debug)]
-struct Connector {
-    dynamodb: SharedHttpConnector,
-    others: Stub,
-}
-
-impl HttpConnector for Connector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        if target.starts_with("DynamoDB") { self.dynamodb.call(request) } else { self.others.call(request) }
+#[async_trait]
+impl Http for Services {
+    async fn send(&self, request: Request<Bytes>, bytes_max: usize) -> Result<HttpAnswer, HttpError> {
+        let target = request.headers().get("x-amz-target").map(|target| target.as_bytes());
+        if target.is_some_and(|target| target.starts_with(b"DynamoDB")) {
+            self.dynamodb.send(request, bytes_max).await
+        } else if request.uri().host() == Some("stub") {
+            self.stub.send(request, bytes_max).await
+        } else {
+            self.others.send(request, bytes_max).await
+        }
     }
 }
 
@@ -113,8 +103,10 @@ impl Account {
             Some(value.to_owned())
         };
         let config = Config::from_variables(variables).expect("it is whole");
-        let services = Services { dynamodb: self.world.wire.clone(), others: self.stub.clone() };
-        let aws = Aws::new("us-east-1", config.endpoints.clone(), Keys::none()).with_http(services);
+        let (dynamodb, stub, others) = (self.world.wire.clone(), self.stub.clone(), Arc::default());
+        let keys = Keys::of(config.credentials.clone());
+        let aws = Aws::new("us-east-1", config.endpoints.clone(), keys);
+        let aws = aws.over(Services { dynamodb, stub, others });
         Assembly::with(config, aws, self.world.clock.clone())
     }
 

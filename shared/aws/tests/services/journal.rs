@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_aws::Store;
+use stepwell_aws::retry::ATTEMPTS;
 use stepwell_engine::meta::{End, Meta, RunId};
 use stepwell_engine::port::{AppendError, Clock, Journal, ListQuery, Page, PutMetaError, Seq, Writer};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, Timestamp};
 
-use crate::support::{ATTEMPTS, TABLE, World};
+use crate::support::World;
 
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
 
@@ -292,14 +293,11 @@ async fn listed(journal: &dyn Journal, suffix: &str, status: Option<&'static str
 
 /// Bytes of an item, roughly as DynamoDB counts them.
 pub(crate) async fn item_bytes(world: &World, partition: &str, sort: &str) -> usize {
-    use aws_sdk_dynamodb::types::AttributeValue;
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let get = world.client().get_item().table_name(TABLE).key("pk", text(partition)).key("sk", text(sort));
-    let item = get.send().await.expect("the store answers").item.expect("it is there");
-    let bytes = |value: &AttributeValue| match value {
-        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
-        AttributeValue::B(bytes) => bytes.as_ref().len(),
-        _ => 1,
+    let item = world.item(partition, sort).await;
+    let bytes = |value: &serde_json::Value| match (&value["B"], value["S"].as_str().or(value["N"].as_str())) {
+        (serde_json::Value::String(encoded), _) => encoded.trim_end_matches('=').len() * 3 / 4,
+        (_, text) => text.map_or(1, str::len),
     };
-    item.iter().map(|(name, value)| name.len() + bytes(value)).sum()
+    let attributes = item.as_object().expect("it is there").iter();
+    attributes.map(|(name, value)| name.len() + bytes(value)).sum()
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_sqs::types::QueueAttributeName;
-use stepwell_aws::{Schedules, SqsQueue, SystemClock, fire, read_body, retry};
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+use stepwell_aws::services::{scheduler, sqs};
+use stepwell_aws::{Schedules, SqsQueue, SystemClock, fire, read_body};
 use stepwell_engine::message::{Message, MessageBody};
 use stepwell_engine::meta::RunId;
 use stepwell_engine::port::{Clock, Queue, Scheduler};
+use stepwell_integrations::{Aws, Endpoints, HttpAnswer, Keys, Service, ServiceClient};
 use stepwell_interpreter::{ErrorOutput, TimerId, Timestamp};
 
 use crate::support::other;
@@ -22,55 +25,64 @@ const AHEAD: Duration = Duration::from_secs(180);
 
 /// A queue of its own.
 struct Live {
-    client: aws_sdk_sqs::Client,
+    client: ServiceClient,
     url: String,
     queue: SqsQueue,
     clock: Arc<dyn Clock>,
 }
 
-fn keys() -> Credentials {
-    Credentials::new("123456789012", "test", None, None, "test")
+/// Where a service is that takes any keys.
+fn aws(service: Service, endpoint: &str) -> Aws {
+    let endpoints = Endpoints::aws().with(service, endpoint);
+    Aws::new("us-east-1", endpoints, Keys::fixed("123456789012", "test", None))
+}
+
+/// Longer than anybody waits for messages.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn good(answer: &HttpAnswer) -> Value {
+    let body = serde_json::from_slice(&answer.body).expect("it is JSON");
+    assert!((200..300).contains(&answer.status), "{body}");
+    body
 }
 
 impl Live {
     async fn new(endpoint: &str, name: &str) -> Self {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(endpoint)
-            .credentials_provider(keys())
-            .retry_config(retry::retries())
-            .timeout_config(aws_sdk_sqs::config::timeout::TimeoutConfig::disabled())
-            .http_client(aws_smithy_http_client::Builder::new().build_http());
-        let client = aws_sdk_sqs::Client::from_conf(config.build());
-        let name = format!("stepwell-{name}-{}", std::process::id());
-        let create = client.create_queue().queue_name(name);
-        let create = create.attributes(QueueAttributeName::MaximumMessageSize, "1048576");
-        let made = create.attributes(QueueAttributeName::VisibilityTimeout, "60").send().await.expect("made");
-        let url = made.queue_url().expect("it has an address").to_owned();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let queue = SqsQueue::new(client.clone(), &url, clock.clone());
+        let aws = aws(Service::Sqs, endpoint);
+        let queue = sqs::Client::new(&aws, clock.clone());
+        let name = format!("stepwell-{name}-{}", std::process::id());
+        let attributes = json!({ "MaximumMessageSize": "1048576", "VisibilityTimeout": "60" });
+        let client = ServiceClient::new(&aws, Service::Sqs);
+        let made = ask(&client, "CreateQueue", json!({ "QueueName": name, "Attributes": attributes })).await;
+        let url = made["QueueUrl"].as_str().expect("it has an address").to_owned();
+        let queue = SqsQueue::new(queue, &url, clock.clone());
         Live { client, url, queue, clock }
     }
 
     /// What comes within `seconds`: the bodies, by their ids.
     async fn receive(&self, seconds: i32) -> Vec<(String, String)> {
-        let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
-        let received = receive.wait_time_seconds(seconds).send().await.expect("it answers");
-        let each = received.messages().iter().map(|message| {
-            let (id, receipt) = (message.message_id(), message.receipt_handle());
-            let (id, receipt) = (id.expect("it has an id"), receipt.expect("it has a receipt"));
-            self.queue.received(id, receipt);
-            (id.to_owned(), message.body().unwrap_or_default().to_owned())
+        let request = json!({ "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": seconds });
+        let received = ask(&self.client, "ReceiveMessage", request).await;
+        let messages = received["Messages"].as_array().cloned().unwrap_or_default();
+        let each = messages.iter().map(|message| {
+            let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
+            self.queue.received(&text("MessageId"), &text("ReceiptHandle"));
+            (text("MessageId"), text("Body"))
         });
         each.collect()
     }
 
-    async fn attribute(&self, name: QueueAttributeName) -> String {
-        let ask = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
-        let answer = ask.send().await.expect("it answers");
-        answer.attributes().and_then(|all| all.get(&name)).cloned().unwrap_or_default()
+    async fn attribute(&self, name: &str) -> String {
+        let request = json!({ "QueueUrl": self.url, "AttributeNames": [name] });
+        let answer = ask(&self.client, "GetQueueAttributes", request).await;
+        answer["Attributes"][name].as_str().unwrap_or_default().to_owned()
     }
+}
+
+async fn ask(client: &ServiceClient, operation: &str, request: Value) -> Value {
+    let answer = client.json(&format!("AmazonSQS.{operation}"), request.to_string().into(), PATIENCE).await;
+    good(&answer.expect("it answers"))
 }
 
 fn message(n: u64, bytes: usize) -> Message {
@@ -127,23 +139,21 @@ async fn a_schedule_fires_ahead_of_its_time_and_is_gone() {
     let Ok(endpoint) = other(SCHEDULER) else { return println!("{SCHEDULER} names no scheduler: skipped") };
     let Ok(sqs) = other(SQS) else { return println!("{SQS} names no SQS: skipped") };
     let live = Live::new(&sqs, "schedules").await;
-    let config = aws_sdk_scheduler::Config::builder()
-        .behavior_version(aws_sdk_scheduler::config::BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(&endpoint)
-        .credentials_provider(keys())
-        .retry_config(retry::retries())
-        .timeout_config(retry::timeouts())
-        .http_client(aws_smithy_http_client::Builder::new().build_http());
-    let client = aws_sdk_scheduler::Client::from_conf(config.build());
+    let aws = aws(Service::Scheduler, &endpoint);
+    let client = scheduler::Client::new(&aws, live.clock.clone());
+    let others = ServiceClient::new(&aws, Service::Scheduler);
+    let other = async |request: http::request::Builder, body: &'static str| {
+        let request = request.body(Bytes::from_static(body.as_bytes())).expect("it is a request");
+        good(&others.send(request, 1 << 20, PATIENCE).await.expect("it answers"))
+    };
     let group = format!("stepwell-{}", std::process::id());
-    let target = live.attribute(QueueAttributeName::QueueArn).await;
+    let target = live.attribute("QueueArn").await;
     let role = "arn:aws:iam::123456789012:role/schedules".to_owned();
-    let schedules = Schedules { client: client.clone(), group: group.clone(), target, role };
+    let schedules = Schedules { client, group: group.clone(), target, role };
     let due = Timestamp(live.clock.now().0 + AHEAD.as_millis() as i64 + 3_000);
     let early = schedules.schedule(timer(1, due), due).await.expect_err("there is no such group yet");
     assert!(stepwell_engine::port::Refused::is_in(&early), "{early}");
-    client.create_schedule_group().name(&group).send().await.expect("made");
+    other(Request::post(format!("{endpoint}/schedule-groups/{group}")), "{}").await;
     // A timer that is set again is the same schedule; another is another.
     let year = Timestamp(due.0 + 31_536_000_000);
     for message in [timer(1, due), timer(1, due)] {
@@ -151,8 +161,8 @@ async fn a_schedule_fires_ahead_of_its_time_and_is_gone() {
     }
     schedules.schedule(timer(2, year), year).await.expect("set");
     let listed = async || {
-        let listed = client.list_schedules().group_name(&group).send().await.expect("it answers");
-        listed.schedules().len()
+        let listed = other(Request::get(format!("{endpoint}/schedules?ScheduleGroup={group}")), "").await;
+        listed["Schedules"].as_array().map_or(0, Vec::len)
     };
     assert_eq!(listed().await, 2);
     let mut received = vec![];
@@ -167,7 +177,7 @@ async fn a_schedule_fires_ahead_of_its_time_and_is_gone() {
     // What the timer function does with it: the rest of the time is a delay of the queue's.
     fire(&live.queue, input).await.expect("sent on");
     assert_eq!(live.queue.delete(&[id]).await, [true]);
-    assert_eq!(live.attribute(QueueAttributeName::ApproximateNumberOfMessagesDelayed).await, "1");
+    assert_eq!(live.attribute("ApproximateNumberOfMessagesDelayed").await, "1");
     assert!(live.receive(0).await.is_empty());
     for _ in 0..20 {
         if listed().await == 1 {

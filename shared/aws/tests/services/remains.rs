@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stepwell_aws::lambda::{self, Event};
 use stepwell_aws::{Assembly, Blobs, Config, Gone, S3Blobs, Store};
 use stepwell_engine::map_run::{Change, MapRun, Outcome};
@@ -54,16 +51,7 @@ async fn run(store: &Store, world: &World, run: u128, pages: u64, input: &str) -
 
 /// META as the stream has it.
 async fn image(world: &World) -> Value {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let get = world.client().get_item().table_name(TABLE).key("pk", text(&arn("a"))).key("sk", text("META"));
-    let item = get.send().await.expect("the store answers").item.expect("it is there");
-    let attribute = |value: &AttributeValue| match value {
-        AttributeValue::S(text) => json!({ "S": text }),
-        AttributeValue::N(number) => json!({ "N": number }),
-        AttributeValue::B(bytes) => json!({ "B": STANDARD.encode(bytes.as_ref()) }),
-        other => panic!("{other:?}"),
-    };
-    item.iter().map(|(name, value)| (name.clone(), attribute(value))).collect::<Map<_, _>>().into()
+    world.item(&arn("a"), "META").await
 }
 
 fn event(images: &[&Value]) -> String {
@@ -76,13 +64,8 @@ fn event(images: &[&Value]) -> String {
 
 /// The keys of all items.
 async fn keys(world: &World) -> BTreeSet<(String, String)> {
-    let scan = world.client().scan().table_name(TABLE).projection_expression("pk, sk").send().await;
-    let items = scan.expect("the store answers").items.unwrap_or_default();
-    let text = |item: &std::collections::HashMap<String, AttributeValue>, name: &str| match item.get(name) {
-        Some(AttributeValue::S(text)) => text.clone(),
-        other => panic!("{other:?}"),
-    };
-    items.iter().map(|item| (text(item, "pk"), text(item, "sk"))).collect()
+    let text = |item: &Value, name: &str| item[name]["S"].as_str().expect("a text").to_owned();
+    world.items().await.iter().map(|item| (text(item, "pk"), text(item, "sk"))).collect()
 }
 
 /// The function `timer` on the emulator and a bucket.
@@ -205,7 +188,6 @@ async fn a_removal_may_die_at_any_request() {
 }
 
 async fn forget_meta(world: &World) {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let delete = world.client().delete_item().table_name(TABLE);
-    delete.key("pk", text(&arn("a"))).key("sk", text("META")).send().await.expect("the store answers");
+    let key = json!({ "Key": { "pk": { "S": arn("a") }, "sk": { "S": "META" } } });
+    world.ask("DeleteItem", key).await;
 }

@@ -5,19 +5,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, RuntimeComponents};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::http::StatusCode;
-use aws_smithy_types::body::SdkBody;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request};
 use serde_json::{Value, json};
+use stepwell_aws::services::{scheduler, sqs};
 use stepwell_engine::port::Clock;
+use stepwell_integrations::{Aws, Endpoints, Http, HttpAnswer, HttpError, Keys, Service};
 use stepwell_interpreter::Timestamp;
 use stepwell_test_support::SimClock;
+
+use crate::support::Hasty;
 
 /// How long a delivered message stays hidden: the queue's own visibility.
 const VISIBILITY: Duration = Duration::from_secs(900);
@@ -69,26 +67,18 @@ impl Stub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .endpoint_url("http://stub")
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
-            .http_client(self.clone());
-        aws_sdk_sqs::Client::from_conf(config.build())
+    fn aws(&self) -> Aws {
+        let services = [Service::Sqs, Service::Scheduler].into_iter();
+        let endpoints = services.fold(Endpoints::aws(), |all, service| all.with(service, "http://stub"));
+        Aws::new("us-east-1", endpoints, Keys::none()).over(self.clone())
     }
 
-    pub(crate) fn scheduler(&self) -> aws_sdk_scheduler::Client {
-        let config = aws_sdk_scheduler::Config::builder()
-            .behavior_version(aws_sdk_scheduler::config::BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .endpoint_url("http://stub")
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
-            .http_client(self.clone());
-        aws_sdk_scheduler::Client::from_conf(config.build())
+    pub(crate) fn sqs(&self) -> sqs::Client {
+        sqs::Client::new(&self.aws(), Arc::new(Hasty(self.clock.clone())))
+    }
+
+    pub(crate) fn scheduler(&self) -> scheduler::Client {
+        scheduler::Client::new(&self.aws(), Arc::new(Hasty(self.clock.clone())))
     }
 
     /// Requests since this was last called: the operation, and how many entries it had.
@@ -138,15 +128,17 @@ impl Stub {
         if at > until { None } else { state.schedules.remove(&name) }
     }
 
-    fn answer(&self, request: &HttpRequest) -> Result<Value, (u16, &'static str)> {
-        let body = request.body().bytes().unwrap_or_default();
-        let body: Value = serde_json::from_slice(body).map_err(|_| (400, "SerializationException"))?;
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
+    fn answer(&self, request: &Request<Bytes>) -> Result<Value, (u16, &'static str)> {
+        let body: Value =
+            serde_json::from_slice(request.body()).map_err(|_| (400, "SerializationException"))?;
+        let target = request.headers().get("x-amz-target").map_or("", |target| target.to_str().unwrap_or(""));
         match target.rsplit('.').next().unwrap_or_default() {
             "SendMessageBatch" => self.send(&body),
             "DeleteMessageBatch" => Ok(self.delete_batch(&body)),
             "ChangeMessageVisibility" => self.change_visibility(&body),
-            _ if request.uri().contains("/schedules/") => self.schedule(request.uri(), &body),
+            _ if request.uri().path().starts_with("/schedules/") => {
+                self.schedule(request.uri().path(), &body)
+            }
             _ => Err((400, "UnknownOperationException")),
         }
     }
@@ -230,36 +222,25 @@ impl fmt::Debug for Stub {
     }
 }
 
-impl HttpClient for Stub {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Stub {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (status, body, error) = match self.answer(&request) {
+#[async_trait]
+impl Http for Stub {
+    async fn send(&self, request: Request<Bytes>, _: usize) -> Result<HttpAnswer, HttpError> {
+        let answer = self.answer(&request);
+        // No service answers at once.
+        tokio::task::yield_now().await;
+        let (status, body, error) = match answer {
             Ok(body) => (200, body, None),
             Err((status, error)) => (status, json!({ "__type": error, "message": "" }), Some(error)),
         };
         let mut state = self.state();
         if state.to_lose > 0 {
             state.to_lose -= 1;
-            return later(Err(ConnectorError::timeout("the reply is lost".into())));
+            return Err(HttpError::Unknown("the reply is lost".to_owned()));
         }
-        let status = StatusCode::try_from(status).expect("it is a status");
-        let mut response = HttpResponse::new(status, SdkBody::from(body.to_string()));
+        let mut headers = HeaderMap::new();
         if let Some(error) = error {
-            response.headers_mut().insert("x-amzn-errortype", error);
+            headers.insert("x-amzn-errortype", HeaderValue::from_static(error));
         }
-        later(Ok(response))
+        Ok(HttpAnswer { status, headers, body: body.to_string().into() })
     }
-}
-
-/// No service answers at once.
-fn later(answer: Result<HttpResponse, ConnectorError>) -> HttpConnectorFuture {
-    HttpConnectorFuture::new(async {
-        tokio::task::yield_now().await;
-        answer
-    })
 }

@@ -9,27 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, RuntimeComponents, StalledStreamProtectionConfig,
-};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::http::StatusCode;
 use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+use stepwell_aws::services::dynamodb::Client;
 use stepwell_aws::{Blobs, Options, Store, table};
 use stepwell_engine::meta::RETENTION;
-use stepwell_engine::port::BoxError;
+use stepwell_engine::port::{BoxError, Clock};
+use stepwell_integrations::{
+    Aws, Endpoints, Http, HttpAnswer, HttpClient, HttpError, Keys, Service, ServiceClient,
+};
+use stepwell_interpreter::Timestamp;
 use stepwell_test_support::SimClock;
 use tokio::sync::Notify;
-
-/// How often a client tries a request.
-pub(crate) const ATTEMPTS: u32 = 3;
 
 pub(crate) const TABLE: &str = "stepwell";
 
@@ -108,22 +100,37 @@ impl World {
         world
     }
 
+    /// A client over the wire, which never waits long before it tries again.
     pub(crate) fn client(&self) -> Client {
-        let retries = RetryConfig::standard()
-            .with_max_attempts(ATTEMPTS)
-            .with_initial_backoff(Duration::from_millis(1))
-            .with_max_backoff(Duration::from_millis(1));
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(&self.emulator.endpoint)
-            .credentials_provider(Credentials::new(&self.emulator.account, "test", None, None, "test"))
-            .retry_config(retries)
-            // What one test uses up of the clients' retries is none of another's.
-            .retry_partition(RetryPartition::new(format!("{}/{}", self.endpoint(), self.account())))
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client(self.wire.clone());
-        Client::from_conf(config.build())
+        Client::new(&self.aws().over(self.wire.clone()), Arc::new(Hasty(self.clock.clone())))
+    }
+
+    fn aws(&self) -> Aws {
+        let endpoints = Endpoints::aws().with(Service::DynamoDb, self.endpoint());
+        Aws::new("us-east-1", endpoints, Keys::fixed(self.account(), "test", None))
+    }
+
+    /// Asks the emulator itself, past the wire.
+    pub(crate) async fn ask(&self, operation: &str, mut request: Value) -> Value {
+        request["TableName"] = TABLE.into();
+        let client = ServiceClient::new(&self.aws(), Service::DynamoDb);
+        let target = format!("DynamoDB_20120810.{operation}");
+        let answer = client.json(&target, request.to_string().into(), Duration::from_secs(10)).await;
+        let answer = answer.expect("the emulator answers");
+        let body = serde_json::from_slice(&answer.body).expect("it is JSON");
+        assert_eq!(answer.status, 200, "{body}");
+        body
+    }
+
+    /// An item, as DynamoDB and its streams write it.
+    pub(crate) async fn item(&self, partition: &str, sort: &str) -> Value {
+        let key = json!({ "Key": { "pk": { "S": partition }, "sk": { "S": sort } } });
+        self.ask("GetItem", key).await["Item"].take()
+    }
+
+    /// All items.
+    pub(crate) async fn items(&self) -> Vec<Value> {
+        self.ask("Scan", json!({})).await["Items"].as_array().expect("they are a list").clone()
     }
 
     /// Where the emulator listens.
@@ -138,7 +145,7 @@ impl World {
 
     pub(crate) fn options(&self) -> Options {
         Options {
-            client: self.client(),
+            client: Arc::new(self.client()),
             table: TABLE.to_owned(),
             blobs: Some(self.blobs.clone()),
             clock: self.clock.clone(),
@@ -155,7 +162,7 @@ impl World {
 /// Counts requests, loses replies, and kills who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
-    inner: SharedHttpClient,
+    inner: Arc<HttpClient>,
     state: Arc<Mutex<State>>,
     died: Arc<Notify>,
 }
@@ -186,11 +193,7 @@ enum Fate {
 
 impl Wire {
     fn new() -> Self {
-        Wire {
-            inner: aws_smithy_http_client::Builder::new().build_http(),
-            state: Arc::default(),
-            died: Arc::default(),
-        }
+        Wire { inner: Arc::default(), state: Arc::default(), died: Arc::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -246,49 +249,50 @@ impl Wire {
     }
 }
 
-impl HttpClient for Wire {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { wire: self.clone(), inner })
+#[async_trait]
+impl Http for Wire {
+    async fn send(&self, request: Request<Bytes>, bytes_max: usize) -> Result<HttpAnswer, HttpError> {
+        let target = request.headers().get("x-amz-target").map_or("", |target| target.to_str().unwrap_or(""));
+        let fate = self.note(target.rsplit('.').next().unwrap_or_default());
+        let done = match fate {
+            Fate::Refused(exception) => {
+                let body =
+                    format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{exception}","message":"so"}}"#);
+                return Ok(HttpAnswer { status: 400, headers: Default::default(), body: body.into() });
+            }
+            Fate::Dead { done: false } => None,
+            _ => Some(self.inner.send(request, bytes_max).await?),
+        };
+        match (fate, done) {
+            (Fate::Answered, Some(answer)) => Ok(answer),
+            (Fate::Lost, _) => Err(HttpError::Unknown("the reply is lost".to_owned())),
+            _ => {
+                self.died.notify_one();
+                std::future::pending().await
+            }
+        }
     }
 }
 
-#[derive(Debug)]
-struct Connector {
-    wire: Wire,
-    inner: SharedHttpConnector,
-}
+/// A clock by which nobody waits before trying again.
+pub(crate) struct Hasty(pub(crate) Arc<SimClock>);
 
-impl HttpConnector for Connector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let fate = self.wire.note(target.rsplit('.').next().unwrap_or_default());
-        let died = self.wire.died.clone();
-        if let Fate::Refused(exception) = fate {
-            let body =
-                format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{exception}","message":"so"}}"#);
-            let status = StatusCode::try_from(400).expect("it is a status");
-            return HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.into())));
-        }
-        let answer = (fate != Fate::Dead { done: false }).then(|| self.inner.call(request));
-        HttpConnectorFuture::new(async move {
-            let answer = match answer {
-                Some(answer) => Some(answer.await?),
-                None => None,
-            };
-            match (fate, answer) {
-                (Fate::Answered, Some(answer)) => Ok(answer),
-                (Fate::Lost, _) => Err(ConnectorError::timeout("the reply is lost".into())),
-                _ => {
-                    died.notify_one();
-                    std::future::pending().await
-                }
-            }
-        })
+#[async_trait]
+impl Clock for Hasty {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn random(&self) -> u64 {
+        self.0.random()
+    }
+
+    async fn sleep(&self, _: Duration) {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -1,94 +1,97 @@
-//! Attribute values, between the JSON of Step Functions and the client's types.
+//! Attribute values: Step Functions writes them as DynamoDB does, but is easier about numbers and keeps an order of its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_types::Blob;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use stepwell_expr::Value;
 
 use crate::java::hash_map_order;
 
-/// Reads `{"S": "…"}` and its sisters; `None` where it is none of them.
-pub(super) fn read(value: &Value) -> Option<AttributeValue> {
+/// Reads `{"S": "…"}` and its sisters, as DynamoDB takes them; `None` where it is none of them.
+pub(super) fn read(value: &Value) -> Option<Value> {
     let mut members = value.as_object()?.iter();
     let (kind, value) = members.next()?;
     if members.next().is_some() {
         return None;
     }
-    Some(match &**kind {
-        "S" => AttributeValue::S(value.as_str()?.to_owned()),
-        "N" => AttributeValue::N(number(value)?),
-        "B" => AttributeValue::B(blob(value)?),
-        "BOOL" => AttributeValue::Bool(value.as_bool()?),
-        "NULL" => AttributeValue::Null(value.as_bool()?),
-        "M" => AttributeValue::M(
-            value
-                .as_object()?
-                .iter()
-                .map(|(name, value)| Some((name.to_string(), read(value)?)))
-                .collect::<Option<_>>()?,
-        ),
-        "L" => AttributeValue::L(all(value, read)?),
-        "SS" => AttributeValue::Ss(all(value, |value| value.as_str().map(str::to_owned))?),
-        "NS" => AttributeValue::Ns(all(value, number)?),
-        "BS" => AttributeValue::Bs(all(value, blob)?),
+    let value = match &**kind {
+        "S" => text(value)?,
+        "N" => number(value)?,
+        "B" => blob(value)?,
+        "BOOL" | "NULL" => value.as_bool()?.into(),
+        "M" => read_map(value)?,
+        "L" => list(value, read)?,
+        "SS" => list(value, text)?,
+        "NS" => list(value, number)?,
+        "BS" => list(value, blob)?,
         _ => return None,
-    })
+    };
+    Some(Value::object([(kind.clone(), value)].into_iter().collect()))
 }
 
-fn all<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
-    value.as_array()?.iter().map(read).collect()
+/// Reads an item or a key.
+pub(super) fn read_map(value: &Value) -> Option<Value> {
+    map(value, read)
+}
+
+/// An object, each of whose members is read.
+pub(super) fn map(value: &Value, read: impl Fn(&Value) -> Option<Value>) -> Option<Value> {
+    let members = value.as_object()?.iter().map(|(name, value)| Some((name.clone(), read(value)?)));
+    Some(Value::object(members.collect::<Option<_>>()?))
+}
+
+/// An array, each of whose items is read.
+pub(super) fn list(value: &Value, read: impl Fn(&Value) -> Option<Value>) -> Option<Value> {
+    Some(Value::array(value.as_array()?.iter().map(read).collect::<Option<_>>()?))
+}
+
+fn text(value: &Value) -> Option<Value> {
+    value.as_str().map(|_| value.clone())
 }
 
 /// Numbers travel as text; a JSON number is taken for its text.
-fn number(value: &Value) -> Option<String> {
+fn number(value: &Value) -> Option<Value> {
     match value {
-        Value::String(text) => Some(text.to_string()),
-        Value::Number(_) => Some(value.to_json()),
+        Value::String(_) => Some(value.clone()),
+        Value::Number(_) => Some(value.to_json().into()),
         _ => None,
     }
 }
 
-fn blob(value: &Value) -> Option<Blob> {
-    Some(Blob::new(BASE64_STANDARD.decode(value.as_str()?).ok()?))
+/// Bytes travel as Base64, which is checked here.
+fn blob(value: &Value) -> Option<Value> {
+    BASE64_STANDARD.decode(value.as_str()?).ok()?;
+    Some(value.clone())
 }
 
-/// Writes an attribute value.
-pub(super) fn write(value: &AttributeValue) -> Value {
-    let texts = |texts: &[String]| Value::array(texts.iter().map(|text| text.as_str().into()).collect());
-    let encoded = |blob: &Blob| Value::from(BASE64_STANDARD.encode(blob));
-    let (kind, value) = match value {
-        AttributeValue::S(text) => ("S", text.as_str().into()),
-        AttributeValue::N(text) => ("N", text.as_str().into()),
-        AttributeValue::B(blob) => ("B", encoded(blob)),
-        AttributeValue::Bool(value) => ("BOOL", (*value).into()),
-        AttributeValue::Null(value) => ("NULL", (*value).into()),
-        AttributeValue::M(map) => ("M", write_map(map)),
-        AttributeValue::L(values) => ("L", Value::array(values.iter().map(write).collect())),
-        AttributeValue::Ss(values) => ("SS", texts(values)),
-        AttributeValue::Ns(values) => ("NS", texts(values)),
-        AttributeValue::Bs(values) => ("BS", Value::array(values.iter().map(encoded).collect())),
-        // A kind that the client does not know came in without its value.
+/// Shows an attribute value that DynamoDB gave.
+fn show(value: &Value) -> Value {
+    let kind = value.as_object().and_then(|members| members.iter().next());
+    let Some((kind, value)) = kind else { return Value::empty_object() };
+    let value = match &**kind {
+        "M" => show_map(value),
+        "L" => Value::array(value.as_array().unwrap_or_default().iter().map(show).collect()),
+        "S" | "N" | "B" | "BOOL" | "NULL" | "SS" | "NS" | "BS" => value.clone(),
+        // Of a kind that AWS's client does not know it shows no value.
         _ => return Value::empty_object(),
     };
-    Value::from([(kind, value)])
+    Value::object([(kind.clone(), value)].into_iter().collect())
 }
 
-/// Writes an item, in the order in which AWS's maps give it out.
-pub(super) fn write_map(map: &HashMap<String, AttributeValue>) -> Value {
-    members(map, write)
+/// Shows an item, in the order in which AWS's maps give it out.
+pub(super) fn show_map(value: &Value) -> Value {
+    hashed(value, show)
 }
 
-/// Writes a map's members in that order.
-pub(super) fn members<T>(map: &HashMap<String, T>, write: impl Fn(&T) -> Value) -> Value {
-    let mut entries: Vec<(Arc<str>, &T)> =
-        map.iter().map(|(name, value)| (name.as_str().into(), value)).collect();
+/// Shows a map's members in that order.
+pub(super) fn hashed(value: &Value, show: impl Fn(&Value) -> Value) -> Value {
+    let Some(map) = value.as_object() else { return Value::empty_object() };
+    let mut entries: Vec<(Arc<str>, &Value)> =
+        map.iter().map(|(name, value)| (name.clone(), value)).collect();
     entries.sort_by(|(one, _), (other, _)| one.cmp(other));
     hash_map_order(&mut entries);
-    Value::object(entries.into_iter().map(|(name, value)| (name, write(value))).collect())
+    Value::object(entries.into_iter().map(|(name, value)| (name, show(value))).collect())
 }
 
 #[cfg(test)]
@@ -111,9 +114,11 @@ mod tests {
             r#"{"BS":["AA=="]}"#,
         ] {
             let value = read(&parse(text).unwrap()).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(write(&value).to_json(), text);
+            assert_eq!((value.to_json(), show(&value).to_json()), (text.to_owned(), text.to_owned()));
         }
-        assert_eq!(read(&parse(r#"{"N":1.50}"#).unwrap()), Some(AttributeValue::N("1.50".to_owned())));
+        assert_eq!(read(&parse(r#"{"N":1.50}"#).unwrap()).unwrap().to_json(), r#"{"N":"1.50"}"#);
+        let hashed = show(&parse(r#"{"M":{"id":{"S":"x"},"data":{"X":1}}}"#).unwrap());
+        assert_eq!(hashed.to_json(), r#"{"M":{"data":{},"id":{"S":"x"}}}"#);
     }
 
     #[test]

@@ -1,23 +1,20 @@
 //! The API of Lambda over HTTP.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ::http::Request;
 use bytes::Bytes;
-use http_body_util::Full;
 use stepwell_asl::ErrorName;
 use stepwell_engine::port::{Accepted, TaskCall};
-use stepwell_expr::Value;
-use stepwell_expr::json::parse;
 use stepwell_interpreter::{ErrorOutput, Resource};
 
 use super::functions::{EventConfig, Functions};
 use super::invocation::{Invocation, InvocationType};
 use super::{Invoked, service_result};
-use crate::error::{self, LAMBDA, Refusal};
+use crate::client::{CallError, ServiceClient, escaped};
+use crate::error::{self, LAMBDA};
+use crate::exception::Exception;
 use crate::http::{HttpAnswer, HttpError};
-use crate::keys::Keys;
-use crate::sign::Signer;
 use crate::{Aws, Service};
 
 /// The most that is read of an answer: Lambda's own limit with room for headers and escapes.
@@ -25,8 +22,7 @@ const BODY_BYTES_MAX: usize = 7 * 1024 * 1024;
 
 /// Calls functions over the API of Lambda. Connections are kept and used again.
 pub struct LambdaClient {
-    endpoint: String,
-    signer: Signer,
+    client: ServiceClient,
     aws: Aws,
     functions: Functions,
 }
@@ -40,10 +36,8 @@ const TOLD_WITHIN: Duration = Duration::from_secs(15 * 60);
 impl LambdaClient {
     /// Calls functions where `aws` says.
     pub fn new(aws: &Aws) -> Self {
-        let custom = aws.endpoints.custom(Service::Lambda);
         LambdaClient {
-            endpoint: custom.map_or_else(|| Service::Lambda.aws_endpoint(&aws.region), str::to_owned),
-            signer: Signer::new(aws.region.clone(), "lambda"),
+            client: ServiceClient::new(aws, Service::Lambda),
             aws: aws.clone(),
             functions: Functions::new(aws),
         }
@@ -98,27 +92,28 @@ impl LambdaClient {
         invocation: &Invocation,
     ) -> Result<Invoked, ErrorOutput> {
         let keys = self.aws.keys_for(task, Service::Lambda).await?;
-        let request = self.request(invocation, &keys).await?;
-        let answer = match self.aws.lean.send(request, BODY_BYTES_MAX).await {
+        let request = self.request(invocation).map_err(|error| LAMBDA.client(error))?;
+        let answer = match self.client.send_with(&keys, request, BODY_BYTES_MAX).await {
             Ok(answer) => answer,
-            Err(HttpError::TooLarge(_)) => return Err(error::result_too_large(name_in_errors(task))),
-            Err(error @ HttpError::NotSent(_)) => return Err(LAMBDA.client(error)),
-            Err(HttpError::Unknown(why)) => return Err(error::lambda_unknown(why)),
+            Err(CallError::Http(HttpError::TooLarge(_))) => {
+                return Err(error::result_too_large(name_in_errors(task)));
+            }
+            Err(CallError::Http(HttpError::Unknown(why))) => return Err(error::lambda_unknown(why)),
+            Err(error) => return Err(LAMBDA.not_called(&error)),
         };
-        if (200..300).contains(&answer.status) { Ok(invoked(answer)) } else { Err(refused(&answer)) }
+        if (200..300).contains(&answer.status) {
+            Ok(invoked(answer))
+        } else {
+            Err(LAMBDA.refused(&Exception::of_json(&answer).as_refusal()))
+        }
     }
 
-    async fn request(
-        &self,
-        invocation: &Invocation,
-        keys: &Keys,
-    ) -> Result<Request<Full<Bytes>>, ErrorOutput> {
-        let mut uri = format!("{}/2015-03-31/functions/", self.endpoint);
-        escape(&invocation.function, &mut uri);
-        uri.push_str("/invocations");
+    fn request(&self, invocation: &Invocation) -> Result<Request<Bytes>, ::http::Error> {
+        let function = escaped(&invocation.function, b"");
+        let mut uri = format!("{}/2015-03-31/functions/{function}/invocations", self.client.endpoint());
         if let Some(qualifier) = &invocation.qualifier {
             uri.push_str("?Qualifier=");
-            escape(qualifier, &mut uri);
+            uri.push_str(&escaped(qualifier, b""));
         }
         let mut request = Request::post(uri).header("content-type", "application/json");
         if invocation.kind != InvocationType::RequestResponse {
@@ -130,14 +125,7 @@ impl LambdaClient {
         if let Some(context) = &invocation.client_context {
             request = request.header("x-amz-client-context", context);
         }
-        let mut request = request.body(invocation.payload.clone()).map_err(|error| LAMBDA.client(error))?;
-        let keys = if self.aws.endpoints.is_emulated(Service::Lambda) {
-            keys.for_emulator().await
-        } else {
-            keys.for_aws().await.map_err(no_keys)?
-        };
-        self.signer.sign(&mut request, &keys, SystemTime::now());
-        Ok(request.map(Full::new))
+        request.body(invocation.payload.clone())
     }
 }
 
@@ -149,10 +137,6 @@ fn not_told(invocation: &Invocation, timeout: Duration, wait_max: Duration, what
          asynchronously it needs {what}."
     );
     ErrorOutput::new(ErrorName::TASK_FAILED, cause)
-}
-
-fn no_keys(error: impl std::error::Error) -> ErrorOutput {
-    LAMBDA.client(format!("Unable to load credentials from any of the providers in the chain: {error}"))
 }
 
 fn name_in_errors(task: &TaskCall) -> &str {
@@ -168,31 +152,4 @@ fn invoked(answer: HttpAnswer) -> Invoked {
         })
         .collect();
     Invoked { status: answer.status, headers, body: answer.body }
-}
-
-/// Reads an exception of Lambda: its code stands in a header, its message in the body.
-fn refused(answer: &HttpAnswer) -> ErrorOutput {
-    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
-    let text = String::from_utf8_lossy(&answer.body);
-    let body = parse(&text).unwrap_or_default();
-    let member = |names: &[&str]| names.iter().find_map(|name| body.get(name).and_then(Value::as_str));
-    let code = header("x-amzn-errortype").or_else(|| member(&["__type", "code"])).unwrap_or_default();
-    let code = code.split(':').next().unwrap_or_default();
-    LAMBDA.refused(&Refusal {
-        status: answer.status,
-        code: code.rsplit('#').next().unwrap_or_default(),
-        message: member(&["Message", "message", "errorMessage"]),
-        request_id: header("x-amzn-requestid"),
-    })
-}
-
-/// Escapes what is not unreserved, as paths and queries of signed requests must be.
-fn escape(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
 }

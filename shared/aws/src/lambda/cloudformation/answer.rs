@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request as HttpRequest;
-use http_body_util::Full;
 use stepwell_expr::Value;
-use stepwell_integrations::HttpClient;
+use stepwell_integrations::{Http, HttpClient};
 
 use super::{Failure, Made, NotMade, Request, object};
 
@@ -60,7 +59,7 @@ impl Answers {
         let mut why = String::new();
         for _ in 0..TRIES {
             // Nothing is signed but the address, and nothing may be added to it: no Content-Type, above all.
-            let put = HttpRequest::put(request.response_url).body(Full::new(document.clone()));
+            let put = HttpRequest::put(request.response_url).body(document.clone());
             let put = put.map_err(|error| Failure::new("InvalidRequest", error))?;
             match tokio::time::timeout(PATIENCE, self.http.send(put, BYTES_MAX)).await {
                 Ok(Ok(answer)) if (200..300).contains(&answer.status) => return Ok(()),
