@@ -1,4 +1,4 @@
-//! The arrows between the crates (ARCHITECTURE.md, "Who may use whom"), held against `cargo metadata`.
+//! The arrows between the crates (ARCHITECTURE.md, "Who may use whom"), held against `cargo metadata`; and what functions carry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,17 +65,8 @@ const FUNCTIONS: &[&str] = &[
 
 /// The crates that are pure, and what may be nowhere beneath them.
 const PURE: &[&str] = &["stepwell-expr", "stepwell-asl", "stepwell-interpreter", "stepwell-models"];
-const IMPURE: &[&str] = &[
-    "tokio",
-    "async-std",
-    "smol",
-    "getrandom",
-    "rand",
-    "hyper",
-    "aws-config",
-    "aws-sdk-dynamodb",
-    "rusqlite",
-];
+const IMPURE: &[&str] =
+    &["tokio", "async-std", "smol", "getrandom", "rand", "hyper", "aws-config", "rusqlite"];
 
 /// A crate that brings an impure one along for functions that ours takes the place of (`$random`, `$now` …).
 const OVERRIDDEN: &[&str] = &["jsonata-core"];
@@ -102,6 +93,11 @@ pub(crate) fn check() -> Result<()> {
     let metadata: Value = serde_json::from_str(&text).context("cargo metadata")?;
     let mut faults = edges(&metadata);
     faults.extend(impurities(&metadata));
+    let packages = list(&metadata, "packages").iter().filter_map(|package| package["name"].as_str());
+    for function in packages.filter(|name| name.starts_with(FUNCTION)) {
+        let tree = ["tree", "--package", function, "--edges", "normal", "--prefix", "none"];
+        faults.extend(burdens(function, &output(cargo().args(tree))?));
+    }
     if !faults.is_empty() {
         bail!("the architecture is broken:\n  {}", faults.join("\n  "));
     }
@@ -147,6 +143,14 @@ fn edges(metadata: &Value) -> Vec<String> {
         }
     }
     faults
+}
+
+/// What a function carries that it must not: AWS's SDKs, whose clients are four times those of ours. `tree` is what `cargo tree` prints,
+/// since the metadata of a workspace tells what any member adds to what they share.
+fn burdens(function: &str, tree: &str) -> Vec<String> {
+    let names: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let heavy = names.into_iter().filter(|name| name.starts_with("aws-"));
+    heavy.map(|name| format!("{function} carries {name}")).collect()
 }
 
 /// What a pure crate must not have beneath it, by its normal dependencies.
@@ -220,6 +224,15 @@ mod tests {
             "stepwell-aws -> stepwell-local is not drawn",
         ];
         assert_eq!(super::edges(&metadata), faults);
+    }
+
+    #[test]
+    fn an_sdk_in_a_function_is_found() {
+        let tree = "stepwell-function-step v0.1.0 (/w)\nstepwell-aws v0.1.0 (/w)\naws-config v1.8.0\nring v0.17.0 (*)\n";
+        assert_eq!(
+            super::burdens("stepwell-function-step", tree),
+            ["stepwell-function-step carries aws-config"]
+        );
     }
 
     #[test]
