@@ -1,9 +1,11 @@
 //! Drives an execution through happenings that are drawn.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use stepwell_asl::Definition;
 use stepwell_expr::Payload;
-use stepwell_interpreter::{AttemptId, Call, ErrorOutput, Outcome, Progress, Trigger};
+use stepwell_interpreter::{AttemptId, Call, ErrorOutput, EventId, Outcome, Progress, Trigger, history};
 use stepwell_test_support::Choices;
 use stepwell_test_support::definitions::Wanted;
 
@@ -22,10 +24,12 @@ const ERRORS: [&str; 6] =
     ["Busy", "Lost", "No", "States.TaskFailed", "States.Timeout", "States.DataLimitExceeded"];
 
 /// What an execution went through.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Lived {
     /// Records that were written.
     pub records: usize,
+    /// The types of its history's events.
+    pub types: BTreeSet<&'static str>,
     /// Whether it came to an end.
     pub ended: bool,
 }
@@ -61,7 +65,8 @@ pub(crate) fn shake(definition: &Definition, input: &Payload, choices: &mut Choi
         happened.with_context(|| format!("after\n{}", show::show(&run)))?;
     }
     run.finish()?;
-    Ok(Lived { records: run.records().len(), ended: run.has_ended() })
+    let types = history(run.records(), EventId(1)).iter().map(|event| event.event_type).collect();
+    Ok(Lived { records: run.records().len(), types, ended: run.has_ended() })
 }
 
 fn happen(run: &mut Run<'_>, choices: &mut Choices) -> Result<()> {

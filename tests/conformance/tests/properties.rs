@@ -5,7 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use proptest::collection::vec;
@@ -32,7 +33,7 @@ fn every_definition_holds_whatever_happens() {
 
 /// Runs drawn definitions until one fails, and makes that one small.
 #[track_caller]
-fn check(wanted: Wanted) {
+fn check(wanted: Wanted, types_min: usize) {
     if let Ok(text) = std::env::var("STEPWELL_CHOICES") {
         let list =
             text.split(',').filter(|number| !number.is_empty()).map(|number| number.trim().parse().unwrap());
@@ -46,30 +47,39 @@ fn check(wanted: Wanted) {
         1 => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
         _ => TestRunner::new(config),
     };
-    let (records, ended) = (Cell::new(0), Cell::new(0));
+    let (records, ended, types) = (Cell::new(0), Cell::new(0), RefCell::new(BTreeSet::new()));
     let found = runner.run(&vec(any::<u16>(), 0..CHOICES), |list| {
         let lived = shake_drawn(wanted, &mut Choices::of(list));
-        let Lived { records: some, ended: has_ended } =
+        let Lived { records: some, types: seen, ended: has_ended } =
             lived.map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+        types.borrow_mut().extend(seen);
         records.set(records.get() + some);
         ended.set(ended.get() + u32::from(has_ended));
         Ok(())
     });
-    println!("{} definitions, {} ended, {} records", DRAWN * times, ended.get(), records.get());
+    let types = types.into_inner();
+    println!(
+        "{} definitions, {} ended, {} records, {} types of events",
+        DRAWN * times,
+        ended.get(),
+        records.get(),
+        types.len()
+    );
     if let Err(TestError::Fail(why, list)) = &found {
         let list: Vec<_> = list.iter().map(ToString::to_string).collect();
         panic!("{why}\nSTEPWELL_CHOICES={}", list.join(","));
     }
     found.unwrap();
     assert!(ended.get() > DRAWN / 2 && records.get() > 10 * DRAWN as usize, "they hardly lived");
+    assert!(types.len() >= types_min, "only these events were seen: {types:?}");
 }
 
 #[test]
 fn every_drawn_definition_holds_whatever_happens() {
-    check(Wanted::ALL);
+    check(Wanted::ALL, 55);
 }
 
 #[test]
 fn and_so_does_every_drawn_express_definition() {
-    check(Wanted::EXPRESS);
+    check(Wanted::EXPRESS, 44);
 }
