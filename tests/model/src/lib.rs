@@ -71,7 +71,7 @@ pub struct Faults {
 }
 
 /// What is searched.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Case {
     /// The execution.
     pub shape: Shape,
