@@ -136,7 +136,7 @@ fn is_repeatable(trigger: &Trigger) -> bool {
 
 fn live(text: &str, seed: u64) -> u64 {
     let definition = definition(text);
-    let mut random = Random(Entropy::new(seed, 0));
+    let mut random = Random(Entropy::new(seed.into(), 0));
     let mut time = 1_000;
     let mut both = Both {
         live: Execution::default(),
@@ -149,7 +149,7 @@ fn live(text: &str, seed: u64) -> u64 {
     for step in 0..60 {
         let claimant = Claimant { message: format!("m{}", step / 7).into(), delivery: 1 };
         time += random.below(3_000) as i64;
-        let now = Now { time: Timestamp(time), seed: random.0.bits() };
+        let now = Now { time: Timestamp(time), seed: random.0.bits_128() };
         let decision = apply(&definition, &both.live, &trigger, now);
         assert_eq!(decision, apply(&definition, &both.live, &trigger, now), "one decision, twice asked");
         both.commit(decision);

@@ -24,8 +24,8 @@ const PAYLOAD_BYTES_STOP: usize = 512 * 1024;
 pub struct Now {
     /// The time.
     pub time: Timestamp,
-    /// Random.
-    pub seed: u64,
+    /// Random, and nobody's to guess: task tokens are drawn from it.
+    pub seed: u128,
 }
 
 /// What was decided. Nothing has happened yet: the records are to be committed, then the effects performed.
@@ -97,8 +97,8 @@ impl<'a> Decider<'a> {
     pub(crate) fn entropy(&mut self) -> Entropy {
         self.drawn += 1;
         // Mixed with the number of the last event, so that two decisions under one seed draw apart.
-        let salt = self.drawn ^ (self.execution.last_event().0 << 20);
-        Entropy::new(self.now.seed ^ salt.wrapping_mul(0xD134_2543_DE82_EF95), self.now.time.0)
+        let stream = self.drawn ^ (self.execution.last_event().0 << 20);
+        Entropy::stream(self.now.seed, stream, self.now.time.0)
     }
 
     pub(crate) fn record(&mut self, record: Record) {

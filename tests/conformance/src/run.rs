@@ -399,7 +399,7 @@ impl<'a> Run<'a> {
     }
 
     fn now(&self) -> Now {
-        Now { time: self.time, seed: self.decisions.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 42 }
+        Now { time: self.time, seed: u128::from(self.decisions) }
     }
 
     fn decide(&mut self, decide: impl Fn(&Execution, Now) -> Decision) -> Result<()> {

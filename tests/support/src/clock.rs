@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stepwell_engine::port::Clock;
-use stepwell_interpreter::Timestamp;
+use stepwell_interpreter::{Now, Timestamp};
 
 use crate::{Random, lock};
 
@@ -88,6 +88,11 @@ impl Clock for SimClock {
         lock(&self.inner).random.bits()
     }
 
+    /// Of one word, which is enough where nobody guesses.
+    fn decision(&self) -> Now {
+        Now { time: self.now(), seed: self.random().into() }
+    }
+
     async fn sleep(&self, duration: Duration) {
         let sleeper = {
             let mut inner = lock(&self.inner);
@@ -128,6 +133,10 @@ impl Clock for SkewedClock {
 
     fn random(&self) -> u64 {
         self.clock.random()
+    }
+
+    fn decision(&self) -> Now {
+        Now { time: self.now(), ..self.clock.decision() }
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -1,20 +1,21 @@
 //! Random numbers that a seed decides.
 
-use stepwell_expr::Entropy;
-
-/// Good enough to choose what goes wrong.
+/// Good enough to choose what goes wrong, and quick (SplitMix64).
 #[derive(Debug)]
-pub struct Random(Entropy);
+pub struct Random(u64);
 
 impl Random {
     /// The numbers of `seed`.
     pub fn new(seed: u64) -> Self {
-        Random(Entropy::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D, 0))
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
     }
 
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0.bits()
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
     }
 
     /// A number below `end`; 0 where that is 0.

@@ -22,6 +22,7 @@ pub trait Clock: Send + Sync {
 
     /// Time and a fresh seed for one decision.
     fn decision(&self) -> Now {
-        Now { time: self.now(), seed: self.random() }
+        let seed = u128::from(self.random()) << 64 | u128::from(self.random());
+        Now { time: self.now(), seed }
     }
 }

@@ -84,7 +84,7 @@ impl Program {
         entropy: &Entropy,
         limits: &Limits,
     ) -> Result<Option<Value>, Failure> {
-        let seed = if functions::need_chance(&self.analysis.functions) { entropy.bits() } else { 0 };
+        let seed = if functions::need_chance(&self.analysis.functions) { entropy.bits_128() } else { 0 };
         let sources = |exact| Sources::new(seed, entropy.now_ms, exact);
         let caught = catch_unwind(AssertUnwindSafe(|| {
             self.attempt(&self.tree, bind, &sources, limits, None).map_err(|error| match error {

@@ -106,7 +106,7 @@ pub(super) struct Sources {
 
 impl Sources {
     /// The same `seed` draws the same.
-    pub(super) fn new(seed: u64, now_ms: i64, exact: Rc<RefCell<Exact>>) -> Rc<Self> {
+    pub(super) fn new(seed: u128, now_ms: i64, exact: Rc<RefCell<Exact>>) -> Rc<Self> {
         Rc::new(Sources { entropy: Entropy::new(seed, now_ms), exact })
     }
 }

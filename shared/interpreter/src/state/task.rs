@@ -24,10 +24,7 @@ impl Decider<'_> {
         let resource = Resource::parse(&task.resource)
             .ok_or_else(|| Fault::runtime(format!("The resource {} is not supported.", task.resource)))?;
         let attempt = AttemptId(self.execution.attempts_made);
-        let nonce = {
-            let entropy = self.entropy();
-            u128::from(entropy.bits()) << 64 | u128::from(entropy.bits())
-        };
+        let nonce = self.entropy().bits_128();
         let info = self.execution.info().cloned();
         let token = match &info {
             Some(info) if resource.has_token() => Some(token::encode(&info.execution_arn, attempt, nonce)),

@@ -28,7 +28,7 @@ fn main() {
         let turns = 3_000_000 / w.transitions.max(1) / if name == "W6" { 1000 } else { 10 };
         let (mut records, t) = (0, Instant::now());
         for seed in 0..turns {
-            let now = Now { time: Timestamp(1), seed };
+            let now = Now { time: Timestamp(1), seed: seed.into() };
             let input = Payload::parse(w.input.as_str()).expect("the workload's input is JSON");
             let mut x: Execution =
                 apply(&definition, &Execution::default(), &Trigger::Start { info: info.clone(), input }, now)
