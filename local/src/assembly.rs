@@ -1,6 +1,5 @@
 //! Puts an engine together on this machine: the SQLite store, the functions hosted here, the services called elsewhere.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use stepwell_integrations::{FunctionHost, HostAnswer, HostCall, Mocks};
 use stepwell_local::{Dispatching, LocalStore, Options};
 use stepwell_wire::{Api, TaskCalls};
 
-use crate::config::Project;
+use crate::config::{Project, Variables};
 use crate::host::{Functions, HostOptions, InvokeError, InvokeOptions, LogSink};
 use crate::keys::AccessKeys;
 use crate::{notices, services};
@@ -58,7 +57,7 @@ impl Assembly {
         let store = LocalStore::open(parts.data_dir, Options::default())
             .with_context(|| format!("the store in {}", parts.data_dir.display()))?;
         let local = &parts.project.local;
-        let mut environment = BTreeMap::from([("AWS_ENDPOINT_URL_SFN".to_owned(), parts.api_url)]);
+        let mut environment = Variables::from([("AWS_ENDPOINT_URL_SFN".to_owned(), parts.api_url)]);
         if let Some(keys) = parts.keys
             && !USERS_OWN.iter().any(|name| std::env::var_os(name).is_some())
         {

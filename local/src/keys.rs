@@ -248,11 +248,19 @@ impl AccessKeys {
     /// Keeps other processes from writing until it is dropped.
     fn lock(&self) -> Result<File, KeysError> {
         if let Some(folder) = self.list.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| io_error(folder, error))?;
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(folder).map_err(|error| io_error(folder, error))?;
         }
         let path = self.list.with_extension("lock");
         let failed = |error| io_error(&path, error);
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(file)
     }
@@ -357,7 +365,12 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-            assert_eq!((mode(&root), mode(&folder.path().join("access-keys.json"))), (0o600, 0o600));
+            for file in ["access-keys.root", "access-keys.json", "access-keys.lock"] {
+                assert_eq!(mode(&folder.path().join(file)), 0o600, "{file}");
+            }
+            let made = folder.path().join("made/for/it");
+            AccessKeys::of(&made).create("123456789012", None).unwrap();
+            assert_eq!(mode(&made), 0o700);
             std::fs::set_permissions(&root, PermissionsExt::from_mode(0o640)).unwrap();
             assert!(matches!(AccessKeys::of(folder.path()).check(), Err(KeysError::Exposed { .. })));
             let exposed = AccessKeys::of(folder.path()).find(&key.id);

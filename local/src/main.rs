@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use stepwell::cli::{graph, keys, proxy, run, serve, validate};
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
 
 /// AWS Step Functions on your own machine: runs Amazon States Language state machines exactly as AWS does.
 ///
@@ -45,7 +48,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let filter =
         EnvFilter::try_from_env("STEPWELL_LOG").unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error"));
     let coloured = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(coloured).with_writer(std::io::stderr).init();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(coloured).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(filter).with(filter_fn(says_no_secrets)).init();
     match cli.command {
         Command::Run(args) => runtime()?.block_on(args.run()),
         Command::Local(args) => runtime()?.block_on(args.run()),
@@ -54,6 +58,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Validate(args) => args.run(),
         Command::Graph(args) => args.run(),
     }
+}
+
+/// AWS's libraries write whole answers at their finer levels, keys among them: whatever is asked for, those stay out.
+fn says_no_secrets(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || !metadata.target().starts_with("aws_")
 }
 
 /// One thread for every two cores: the store's writer, and whoever is served, need the others. On two cores a second

@@ -6,6 +6,7 @@
 mod intrinsic;
 mod sam;
 mod toml;
+mod variables;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stepwell_wire::{Rate, Throttle};
+
+pub use self::variables::Variables;
 
 /// The region of every ARN, unless the project says otherwise. Step Functions Local uses it too.
 pub const REGION_DEFAULT: &str = "us-east-1";
@@ -119,7 +122,7 @@ pub struct FunctionConfig {
     /// The most environments at once (SAM: `ReservedConcurrentExecutions`); `None` leaves it to the host.
     pub concurrency: Option<usize>,
     /// Its environment variables.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Variables,
 }
 
 impl FunctionConfig {
@@ -140,7 +143,7 @@ impl FunctionConfig {
             timeout: Self::TIMEOUT_DEFAULT,
             memory_mb: Self::MEMORY_MB_DEFAULT,
             concurrency: None,
-            environment: BTreeMap::new(),
+            environment: Variables::default(),
         }
     }
 }

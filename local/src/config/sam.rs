@@ -92,7 +92,7 @@ impl Resource<'_> {
             timeout: number("Timeout")?.map_or(FunctionConfig::TIMEOUT_DEFAULT, Duration::from_secs),
             memory_mb: memory_mb.unwrap_or(FunctionConfig::MEMORY_MB_DEFAULT),
             concurrency: concurrency.filter(|most| *most > 0),
-            environment,
+            environment: environment.into(),
             name,
         })
     }

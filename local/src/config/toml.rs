@@ -209,7 +209,7 @@ impl Reader<'_> {
             timeout,
             memory_mb: function.memory.unwrap_or(FunctionConfig::MEMORY_MB_DEFAULT),
             concurrency: function.concurrency,
-            environment: function.environment,
+            environment: function.environment.into(),
             ..FunctionConfig::new(&name, runtime, &handler, code)
         })
     }

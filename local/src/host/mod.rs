@@ -35,7 +35,9 @@ use self::outcome::{error_json, sandbox_error};
 use self::pool::{Lease, Pool};
 use self::runtime_api::{Ended, Invocation};
 use self::undertaker::Undertaker;
-use crate::config::{ACCOUNT_DEFAULT, FunctionConfig, REGION_DEFAULT, function_name, function_qualifier};
+use crate::config::{
+    ACCOUNT_DEFAULT, FunctionConfig, REGION_DEFAULT, Variables, function_name, function_qualifier,
+};
 
 /// How often a call is offered to another process because one ended before it took the call.
 const OFFERS_MAX: usize = 3;
@@ -48,7 +50,7 @@ pub struct HostOptions {
     /// The region in function ARNs and in `AWS_REGION`.
     pub region: String,
     /// Variables for every function, such as `AWS_ENDPOINT_URL_SFN`. A function's own go before them.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Variables,
     /// The most environments of one function, unless it says itself. Further calls wait.
     pub concurrency_max: usize,
     /// How long an unused environment is kept.
@@ -66,7 +68,7 @@ impl Default for HostOptions {
         Self {
             account: ACCOUNT_DEFAULT.to_owned(),
             region: REGION_DEFAULT.to_owned(),
-            environment: BTreeMap::new(),
+            environment: Variables::default(),
             concurrency_max: 100,
             idle_timeout: Duration::from_secs(300),
             init_timeout: Duration::from_secs(10),

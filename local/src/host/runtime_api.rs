@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -180,6 +180,8 @@ impl Endpoint {
 #[derive(Debug)]
 pub(super) struct Server {
     listener: TcpListener,
+    /// What `Host` has to be.
+    host: Arc<str>,
     endpoint: Arc<Endpoint>,
     connections: JoinSet<()>,
 }
@@ -188,7 +190,8 @@ impl Server {
     /// Listens on a free port of loopback.
     pub(super) async fn bind(endpoint: Arc<Endpoint>) -> io::Result<Self> {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
-        Ok(Self { listener, endpoint, connections: JoinSet::new() })
+        let host = listener.local_addr()?.to_string().into();
+        Ok(Self { listener, host, endpoint, connections: JoinSet::new() })
     }
 
     /// The address it listens on.
@@ -221,11 +224,16 @@ impl Server {
     fn connect(&mut self, stream: TcpStream) {
         // Without it answers are only slower.
         let _ = stream.set_nodelay(true);
-        let endpoint = Arc::clone(&self.endpoint);
+        let (endpoint, host) = (Arc::clone(&self.endpoint), Arc::clone(&self.host));
         self.connections.spawn(async move {
-            let service = service_fn(move |request| {
-                let endpoint = Arc::clone(&endpoint);
-                async move { Ok::<_, Infallible>(answer(&endpoint, request).await) }
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (endpoint, host) = (Arc::clone(&endpoint), Arc::clone(&host));
+                async move {
+                    Ok::<_, Infallible>(match is_a_pages(request.headers(), &host) {
+                        false => answer(&endpoint, request).await,
+                        true => refused(StatusCode::FORBIDDEN, "Forbidden", "this is no place for browsers"),
+                    })
+                }
             });
             // A connection that breaks says nothing of the call: the process's end does.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -238,7 +246,16 @@ const DEADLINE_MS: HeaderName = HeaderName::from_static("lambda-runtime-deadline
 const INVOKED_FUNCTION_ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked-function-arn");
 const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
 const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-client-context");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Whether a browser sends a request on behalf of a page: the page's own name is in `Host` (DNS rebinding), or the browser says
+/// so. A page must neither take a function's call nor answer it.
+fn is_a_pages(headers: &HeaderMap, host: &str) -> bool {
+    let names_us =
+        headers.get(HOST).is_some_and(|named| named.as_bytes().eq_ignore_ascii_case(host.as_bytes()));
+    !names_us || headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE)
+}
 
 async fn answer(endpoint: &Endpoint, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
@@ -364,6 +381,25 @@ mod tests {
             deadline_ms: 0,
             payload: Bytes::new(),
         }
+    }
+
+    #[test]
+    fn pages_are_refused() {
+        let check = |headers: &[(&'static str, &'static str)], expected: bool| {
+            let headers: HeaderMap = headers
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            assert_eq!(is_a_pages(&headers, "127.0.0.1:4711"), expected, "{headers:?}");
+        };
+        check(&[("host", "127.0.0.1:4711")], false);
+        check(&[("host", "127.0.0.1:4711"), ("user-agent", "aws-lambda-rust/1")], false);
+        check(&[], true);
+        check(&[("host", "127.0.0.1:4712")], true);
+        check(&[("host", "page.example:4711")], true);
+        check(&[("host", "127.0.0.1:4711"), ("origin", "https://page.example")], true);
+        check(&[("host", "127.0.0.1:4711"), ("origin", "null")], true);
+        check(&[("host", "127.0.0.1:4711"), ("sec-fetch-site", "cross-site")], true);
     }
 
     #[tokio::test]

@@ -8,8 +8,7 @@ use hyper::{Response, StatusCode};
 use stepwell_wire::{Api, Call, Error, Reply};
 use uuid::Uuid;
 
-/// A call that was let in.
-#[derive(Debug)]
+/// A call that was let in. Headers and body are not shown.
 pub struct Request<'a> {
     /// `X-Amz-Target`, such as `AWSStepFunctions.StartExecution`; empty where there is none.
     pub target: &'a str,
@@ -19,6 +18,13 @@ pub struct Request<'a> {
     pub body: Bytes,
     /// The account that the caller is known to call in; `None` for the server's own.
     pub account: Option<&'a str>,
+}
+
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Request");
+        shown.field("target", &self.target).field("account", &self.account).finish_non_exhaustive()
+    }
 }
 
 /// What stands behind a [`Server`](super::Server).

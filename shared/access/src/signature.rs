@@ -33,7 +33,7 @@ const MISMATCH: &str = "The request signature we calculated does not match the s
                         Secret Access Key and signing method. Consult the service documentation for details.";
 
 /// The head of a request, as it came.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Head<'a> {
     /// `POST` …
     pub method: &'a str,
@@ -43,6 +43,13 @@ pub struct Head<'a> {
     pub has_query: bool,
     /// All headers.
     pub headers: &'a HeaderMap,
+}
+
+/// Headers are not shown: whoever has them within seconds may send the request again.
+impl std::fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
 }
 
 impl<'a> From<&'a Parts> for Head<'a> {
@@ -57,7 +64,6 @@ impl<'a> From<&'a Parts> for Head<'a> {
 }
 
 /// What a request says of who signed it. Nothing of it is proven before [`Claim::verify`].
-#[derive(Debug)]
 pub struct Claim<'a> {
     head: Head<'a>,
     /// The id of the key.
@@ -69,6 +75,14 @@ pub struct Claim<'a> {
     stamp: &'a str,
     region: &'a str,
     signed_headers: &'a str,
+}
+
+impl std::fmt::Debug for Claim<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Claim");
+        shown.field("head", &self.head).field("key_id", &self.key_id).field("signed_at", &self.signed_at);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl<'a> Claim<'a> {

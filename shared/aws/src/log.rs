@@ -1,7 +1,8 @@
 //! What a function writes into its log.
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
@@ -12,5 +13,13 @@ pub(crate) fn log_as(filter: Option<&str>) {
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
     let lines = fmt::layer().without_time().with_ansi(false).with_writer(std::io::stderr);
     // Another call came first.
-    let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
+    let _ =
+        tracing_subscriber::registry().with(lines).with(filter).with(filter_fn(says_no_secrets)).try_init();
+}
+
+/// AWS's libraries, and Lambda's runtime, write whole requests and answers at their finer levels: whatever is asked for, those
+/// stay out.
+fn says_no_secrets(metadata: &Metadata<'_>) -> bool {
+    let is_theirs = ["aws_", "lambda_runtime"].iter().any(|prefix| metadata.target().starts_with(prefix));
+    *metadata.level() <= Level::INFO || !is_theirs
 }

@@ -14,8 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-/// A service's answer, whatever its status.
-#[derive(Debug)]
+/// A service's answer, whatever its status. It may hold keys, and is not shown.
 pub struct HttpAnswer {
     /// The status.
     pub status: u16,
@@ -23,6 +22,12 @@ pub struct HttpAnswer {
     pub headers: HeaderMap,
     /// The body, whole.
     pub body: Bytes,
+}
+
+impl std::fmt::Debug for HttpAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HttpAnswer({}, {} bytes)", self.status, self.body.len())
+    }
 }
 
 /// Why there is no answer.

@@ -8,16 +8,23 @@ use crate::AttemptId;
 const TEXT_BYTES_MAX: usize = 2048;
 
 /// The form of the bytes behind the text; its first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The form without a check sum, which tokens may have that were given out in November 2026.
+const VERSION_UNCHECKED: u8 = 1;
 
 /// Bytes before the execution's ARN: version, attempt, nonce.
 const HEAD_BYTES: usize = 1 + 4 + 16;
 
+/// Bytes of the check sum, behind the ARN.
+const SUM_BYTES: usize = 4;
+
 /// What a task token names.
 ///
 /// The nonce is drawn anew for each attempt and is in the journal, so that a token of another run of the same name,
-/// or of another redrive, fits no attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// or of another redrive, fits no attempt. It alone is what nobody can guess: the check sum is no secret, and only tells what
+/// was damaged on its way from what was never there, before any store is asked.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     /// The execution.
     pub execution_arn: Arc<str>,
@@ -27,14 +34,29 @@ pub struct Token {
     pub nonce: u128,
 }
 
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({}, {})", self.execution_arn, self.attempt.0)
+    }
+}
+
 /// The token of an attempt: at most 1024 characters that need no escaping anywhere, for an ARN of at most 740 bytes.
 pub fn encode(execution_arn: &str, attempt: AttemptId, nonce: u128) -> String {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + execution_arn.len());
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + execution_arn.len() + SUM_BYTES);
     bytes.push(VERSION);
     bytes.extend_from_slice(&attempt.0.to_be_bytes());
     bytes.extend_from_slice(&nonce.to_be_bytes());
     bytes.extend_from_slice(execution_arn.as_bytes());
+    bytes.extend_from_slice(&sum(&bytes));
     to_base64(&bytes)
+}
+
+/// FNV-1a: no two texts that differ in one byte have the same.
+fn sum(bytes: &[u8]) -> [u8; SUM_BYTES] {
+    bytes
+        .iter()
+        .fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+        .to_be_bytes()
 }
 
 /// Reads a token; `None` where `text` is none that [`encode`] made.
@@ -43,16 +65,23 @@ pub fn decode(text: &str) -> Option<Token> {
         return None;
     }
     let bytes = from_base64(text)?;
-    let (head, arn) = bytes.split_at_checked(HEAD_BYTES)?;
+    let checked = match bytes.first()? {
+        &VERSION => {
+            let (checked, summed) = bytes.split_last_chunk::<SUM_BYTES>()?;
+            (sum(checked) == *summed).then_some(checked)?
+        }
+        &VERSION_UNCHECKED => &bytes,
+        _ => return None,
+    };
+    let (head, arn) = checked.split_at_checked(HEAD_BYTES)?;
     let (attempt, nonce) = (head.get(1..5)?, head.get(5..)?);
     let token = Token {
         execution_arn: std::str::from_utf8(arn).ok()?.into(),
         attempt: AttemptId(u32::from_be_bytes(attempt.try_into().ok()?)),
         nonce: u128::from_be_bytes(nonce.try_into().ok()?),
     };
-    // Spare bits of the last character are not read: only the text that `encode` makes counts.
-    (head.first() == Some(&VERSION) && encode(&token.execution_arn, token.attempt, token.nonce) == text)
-        .then_some(token)
+    // Spare bits of the last character are not read: only the text that was made of these bytes counts.
+    (to_base64(&bytes) == text).then_some(token)
 }
 
 /// RFC 4648, section 5, without padding.
@@ -97,6 +126,42 @@ mod tests {
                 let text = encode(arn, AttemptId(7), nonce);
                 let expected = Token { execution_arn: arn.into(), attempt: AttemptId(7), nonce };
                 assert_eq!(decode(&text), Some(expected), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_without_a_check_sum_is_read() {
+        let bytes: Vec<u8> = [VERSION_UNCHECKED, 0, 0, 0, 7]
+            .into_iter()
+            .chain([0; 15])
+            .chain([9])
+            .chain(ARN.bytes())
+            .collect();
+        let expected = Token { execution_arn: ARN.into(), attempt: AttemptId(7), nonce: 9 };
+        assert_eq!(decode(&to_base64(&bytes)), Some(expected));
+    }
+
+    #[test]
+    fn a_token_that_was_altered_anywhere_is_none() {
+        let good = encode(ARN, AttemptId(7), 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+        let bytes = from_base64(&good).unwrap();
+        let unchecked = (0, VERSION_UNCHECKED);
+        for (at, byte) in bytes.iter().enumerate() {
+            for other in (0..=u8::MAX).filter(|other| other != byte && (at, *other) != unchecked) {
+                let mut altered = bytes.clone();
+                altered[at] = other;
+                assert_eq!(decode(&to_base64(&altered)), None, "{at} {other}");
+            }
+        }
+        for length in 0..good.len() {
+            assert_eq!(decode(&good[..length]), None, "{length}");
+        }
+        // The first two characters hold the version.
+        for (at, character) in good.char_indices().skip(2) {
+            for other in ALPHABET.iter().map(|byte| char::from(*byte)).filter(|other| *other != character) {
+                let altered = format!("{}{other}{}", &good[..at], &good[at + 1..]);
+                assert_eq!(decode(&altered), None, "{at} {other}");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::ErrorCode;
-use stepwell_engine::port::{BoxError, Refused};
+use stepwell_engine::port::{BoxError, NoSuchPlace, Refused};
 
 /// Why a data directory was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,11 @@ impl From<rusqlite::Error> for StoreError {
 impl StoreError {
     /// What a port answers with. What is damaged is so however often it is read.
     pub(crate) fn boxed(self) -> BoxError {
-        if self.is_damage() { Box::new(Refused(Box::new(self))) } else { Box::new(self) }
+        match self {
+            StoreError::Token => Box::new(NoSuchPlace),
+            error if error.is_damage() => Box::new(Refused(Box::new(error))),
+            error => Box::new(error),
+        }
     }
 
     /// Whether something cannot be read as what was written.

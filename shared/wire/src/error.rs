@@ -1,6 +1,8 @@
 //! The one table from what goes wrong to AWS's exceptions: name, message and HTTP status.
 
-use stepwell_engine::port::{ActivitiesError, JournalError, MapRunsError, Refused, RegistryError};
+use stepwell_engine::port::{
+    ActivitiesError, JournalError, MapRunsError, NoSuchPlace, Refused, RegistryError,
+};
 use stepwell_engine::{ActivityTaskError, CallbackError, StartError, StopError, UpdateMapRunError};
 
 use crate::answer::Answer;
@@ -279,7 +281,7 @@ fn violations(violations: &[String]) -> String {
 
 impl From<JournalError> for Error {
     fn from(error: JournalError) -> Self {
-        Error::Internal(Box::new(error))
+        if NoSuchPlace::is_in(&error) { Error::InvalidToken } else { Error::Internal(Box::new(error)) }
     }
 }
 
@@ -333,7 +335,7 @@ impl From<ActivityTaskError> for Error {
 
 impl From<MapRunsError> for Error {
     fn from(error: MapRunsError) -> Self {
-        Error::Internal(Box::new(error))
+        if NoSuchPlace::is_in(&error) { Error::InvalidToken } else { Error::Internal(Box::new(error)) }
     }
 }
 

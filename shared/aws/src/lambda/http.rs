@@ -29,8 +29,7 @@ const GATEWAY: Duration = Duration::from_secs(24);
 /// The largest answer of a function, in bytes, less the headers. (Lambda quotas: 6 MB, synchronous.)
 const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024 - 4096;
 
-/// A request, as one of the three sends it.
-#[derive(Debug)]
+/// A request, as one of the three sends it. Headers and body are not shown.
 pub(super) struct Request<'a> {
     event: &'a Value,
     /// `POST` …
@@ -39,6 +38,12 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a str,
     /// Whether it comes straight to the function, and so has the function's time.
     pub(super) is_direct: bool,
+}
+
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
 }
 
 impl<'a> Request<'a> {

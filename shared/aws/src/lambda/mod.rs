@@ -30,8 +30,8 @@ use self::shape::Shape;
 use self::time::Time;
 use crate::Assembly;
 
-/// An event, as Lambda hands it to a function.
-#[derive(Debug, Clone, Copy)]
+/// An event, as Lambda hands it to a function. What it says is not shown.
+#[derive(Clone, Copy)]
 pub struct Event<'a> {
     /// Its JSON, as it came.
     pub payload: &'a str,
@@ -39,6 +39,12 @@ pub struct Event<'a> {
     pub request_id: &'a str,
     /// When Lambda cuts the function off.
     pub deadline: Timestamp,
+}
+
+impl std::fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Event({}, {} bytes)", self.request_id, self.payload.len())
+    }
 }
 
 /// Why an event has no answer. Lambda shows it to a caller that waits, and repeats what nobody waits for.

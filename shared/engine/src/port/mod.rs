@@ -67,15 +67,32 @@ pub struct Refused(pub BoxError);
 impl Refused {
     /// Whether `error` says so, or what caused it.
     pub fn is_in(error: &(dyn std::error::Error + 'static)) -> bool {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if error.is::<Refused>() {
-                return true;
-            }
-            next = error.source();
-        }
-        false
+        is_in::<Refused>(error)
     }
+}
+
+/// Where a listing is to go on is no place of its own: somebody made that up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the listing has no such place")]
+pub struct NoSuchPlace;
+
+impl NoSuchPlace {
+    /// Whether `error` says so, or what caused it.
+    pub fn is_in(error: &(dyn std::error::Error + 'static)) -> bool {
+        is_in::<NoSuchPlace>(error)
+    }
+}
+
+/// Whether `error` is an `E`, or was caused by one.
+fn is_in<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<E>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ pub struct Accepted {
 }
 
 /// Which attempt a call belongs to that goes on by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Invocation {
     /// What ends the attempt ([`crate::Engine::send_task_result`]).
     pub token: Arc<str>,
@@ -90,4 +90,12 @@ pub struct Invocation {
     pub trace: Option<Arc<str>>,
     /// After this nobody waits for it any more.
     pub until: Timestamp,
+}
+
+/// The token is not shown.
+impl std::fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Invocation");
+        shown.field("resource", &self.resource).field("until", &self.until).finish_non_exhaustive()
+    }
 }

@@ -50,8 +50,14 @@ impl Hosted {
             InvocationType::Event => {
                 let host = Arc::clone(&self.host);
                 tokio::spawn(async move {
-                    let answer = host.invoke(call).await;
-                    tracing::debug!(?answer, "a function called as an event has ended");
+                    let (function, request_id) = (call.function.clone(), call.request_id.clone());
+                    let has_succeeded = matches!(host.invoke(call).await, HostAnswer::Success(_));
+                    tracing::debug!(
+                        function,
+                        request_id,
+                        has_succeeded,
+                        "a function called as an event has ended"
+                    );
                 });
                 Ok(invoked(202, false, Bytes::new()))
             }

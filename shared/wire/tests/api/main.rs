@@ -14,4 +14,5 @@ mod redrives;
 mod site;
 mod tasks;
 mod test_state;
+mod tokens;
 mod versions;
