@@ -2,11 +2,13 @@
 
 mod api_model;
 mod architecture;
+mod audit;
 mod bench;
 mod cdk;
 mod clients;
 mod conformance;
 mod cost;
+mod deny;
 mod deployment;
 mod examples;
 mod infra;
@@ -50,8 +52,10 @@ enum Chore {
     Infra,
     /// Check the CDK constructs: their tests, the example, cdk-nag
     Cdk,
-    /// Check the dependencies' licences and sources with cargo-deny, installing it if need be
+    /// Check the dependencies' licences and sources with cargo-deny, installing it if need be, and that none is withdrawn
     Deny,
+    /// Check the dependencies against RustSec's advisories, which are fetched, or in a clone
+    Audit(audit::Args),
     /// Time the workloads against a server of our own, or price them in AWS (`bench cost`)
     Bench(bench::Args),
     /// Kill the program again and again while clients use it, and count what is left
@@ -74,7 +78,8 @@ fn main() -> Result<ExitCode> {
         Chore::Architecture => architecture::check()?,
         Chore::Infra => infra::run()?,
         Chore::Cdk => cdk::run()?,
-        Chore::Deny => test::deny()?,
+        Chore::Deny => deny::check()?,
+        Chore::Audit(args) => audit::run(&args)?,
         Chore::Bench(args) => bench::run(&args)?,
         Chore::Kills(args) => kills::run(&args)?,
         Chore::Models(args) => models::run(&args)?,

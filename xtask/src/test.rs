@@ -1,9 +1,9 @@
 //! All the tests.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::shell::{self, cargo, root, target, works};
-use crate::{architecture, cdk, clients, conformance, deployment, examples, infra};
+use crate::shell::{self, cargo, works};
+use crate::{architecture, cdk, clients, conformance, deny, deployment, examples, infra};
 
 /// Which tests.
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
     let program = shell::tested_stepwell()?;
     examples::run(&program)?;
     if !quick {
-        deny()?;
+        deny::check()?;
         infra::run()?;
         cdk::run()?;
         conformance::run(&conformance::Args::default(), &program)?;
@@ -45,37 +45,5 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
 pub(crate) fn run(args: &Args) -> Result<()> {
     run_all(args.quick)?;
     println!("all tests passed");
-    Ok(())
-}
-
-/// Licences, bans and sources. (Advisories live outside the package registries, which is all that tests may reach.)
-pub(crate) fn deny() -> Result<()> {
-    let tools = target().join("tools");
-    let installed = tools.join("bin/cargo-deny");
-    let program = if works(std::process::Command::new("cargo-deny").arg("--version")) {
-        "cargo-deny".into()
-    } else {
-        if !installed.exists() {
-            eprintln!("cargo-deny is not installed: building it once, under {}", tools.display());
-            shell::run(
-                cargo()
-                    .args(["install", "cargo-deny", "--locked", "--quiet", "--root"])
-                    .arg(&tools)
-                    .env("CARGO_TARGET_DIR", tools.join("build")),
-            )
-            .context("installing cargo-deny")?;
-            let _ = std::fs::remove_dir_all(tools.join("build"));
-        }
-        installed
-    };
-    // The emulator for tests stands outside the workspace, under the same rules.
-    for manifest in ["Cargo.toml", "tests/emulator/Cargo.toml"] {
-        shell::run(
-            std::process::Command::new(&program)
-                .current_dir(root())
-                .args(["--config", "deny.toml", "--manifest-path", manifest])
-                .args(["check", "licenses", "bans", "sources"]),
-        )?;
-    }
     Ok(())
 }
