@@ -152,14 +152,16 @@ export class Stepwell extends Construct {
     return invoked.reduce((grant, fn) => grant.combine(fn.grantInvoke(grantee)), granted);
   }
 
-  private data(sid: string, actions: string[], withIndexes: boolean): iam.PolicyStatement {
-    const { tableArn } = this.table;
-    const resources = withIndexes ? [tableArn, `${tableArn}/index/*`] : [tableArn];
+  private data(...actions: string[]): iam.PolicyStatement {
     return allow(
-      sid,
+      'Table',
       actions.map((action) => `dynamodb:${action}`),
-      resources,
+      [this.table.tableArn],
     );
+  }
+
+  private listings(): iam.PolicyStatement {
+    return allow('Listings', ['dynamodb:Query'], [`${this.table.tableArn}/index/*`]);
   }
 
   private sending(sid: string, queue: keyof Queues): iam.PolicyStatement {
@@ -208,7 +210,8 @@ export class Stepwell extends Construct {
       environment,
       ...(props.taskPolicies ? { managedPolicies: props.taskPolicies } : {}),
       statements: [
-        this.data('Table', [...READ_WRITE, 'DeleteItem'], true),
+        this.data(...READ_WRITE, 'DeleteItem'),
+        this.listings(),
         allow(
           'Queue',
           ['ChangeMessageVisibility', 'DeleteMessage', 'GetQueueAttributes', 'ReceiveMessage', 'SendMessage'].map(
@@ -218,7 +221,7 @@ export class Stepwell extends Construct {
         ),
         allow(
           'Schedules',
-          ['scheduler:CreateSchedule', 'scheduler:DeleteSchedule', 'scheduler:GetSchedule'],
+          ['scheduler:CreateSchedule'],
           [schedules],
         ),
         // How long a task's function may take, and where its asynchronous invocations are told of.
@@ -255,7 +258,7 @@ export class Stepwell extends Construct {
       environment: { ...environment, STEPWELL_STATE_MACHINE_ARN: props.eventStateMachineArn ?? '' },
       ...(props.taskPolicies ? { managedPolicies: props.taskPolicies } : {}),
       statements: [
-        this.data('Table', READ_WRITE, false),
+        this.data(...READ_WRITE),
         this.sending('Queue', 'transitions'),
         this.sending('LostEvents', 'lostEvents'),
       ],
@@ -275,7 +278,7 @@ export class Stepwell extends Construct {
       timeout: cdk.Duration.seconds(30),
       environment,
       statements: [
-        this.data('Table', READ_WRITE, false),
+        this.data(...READ_WRITE),
         this.sending('Queue', 'transitions'),
         this.sending('LostEvents', 'lostEvents'),
       ],
@@ -296,7 +299,7 @@ export class Stepwell extends Construct {
       timeout: cdk.Duration.seconds(60),
       environment,
       statements: [
-        this.data('Table', ['BatchWriteItem', 'DeleteItem', 'GetItem', 'Query'], false),
+        this.data('BatchWriteItem', 'DeleteItem', 'GetItem', 'Query'),
         allow(
           'Stream',
           ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((action) => `dynamodb:${action}`),
@@ -357,7 +360,8 @@ export class Stepwell extends Construct {
       environment,
       ...(props.taskPolicies ? { managedPolicies: props.taskPolicies } : {}),
       statements: [
-        this.data('Table', [...READ_WRITE, 'DeleteItem'], true),
+        this.data(...READ_WRITE, 'DeleteItem'),
+        this.listings(),
         this.sending('Queue', 'transitions'),
         allow('Definitions', ['s3:GetObject', 's3:GetObjectVersion'], objects, {
           StringEquals: { 'aws:ResourceAccount': stack.account },
@@ -399,7 +403,8 @@ export class Stepwell extends Construct {
       environment: { ...environment, STEPWELL_KEYS_SECRET_ARN: secret.ref },
       managedPolicies,
       statements: [
-        this.data('Table', [...READ_WRITE, 'DeleteItem'], true),
+        this.data(...READ_WRITE, 'DeleteItem'),
+        this.listings(),
         this.sending('Queue', 'transitions'),
         allow('Secret', ['secretsmanager:GetSecretValue'], [secret.ref]),
       ],
