@@ -59,4 +59,15 @@ mod tests {
     async fn sleep_ends() {
         SystemClock::default().sleep(Duration::from_secs(3_600)).await;
     }
+
+    #[test]
+    fn a_decision_is_drawn_from_128_bits_of_the_system() {
+        // What an engine is put together with unless a test says otherwise.
+        let seeds: Vec<u128> = (0..300).map(|_| SystemClock::default().decision().seed).collect();
+        let halves = seeds.iter().flat_map(|seed| [(seed >> 64) as u64, *seed as u64]);
+        assert_eq!(halves.collect::<std::collections::BTreeSet<u64>>().len(), 600);
+        // No bit stands still.
+        assert_eq!(seeds.iter().fold(0, |all, seed| all | seed), u128::MAX);
+        assert_eq!(seeds.iter().fold(u128::MAX, |all, seed| all & seed), 0);
+    }
 }

@@ -117,4 +117,15 @@ mod tests {
         let words: std::collections::BTreeSet<u64> = (0..200).map(|_| clock.random()).collect();
         assert_eq!(words.len(), 200);
     }
+
+    #[test]
+    fn a_decision_is_drawn_from_128_bits_of_the_system() {
+        // What an engine is put together with unless a test says otherwise.
+        let seeds: Vec<u128> = (0..300).map(|_| SystemClock::new().decision().seed).collect();
+        let halves = seeds.iter().flat_map(|seed| [(seed >> 64) as u64, *seed as u64]);
+        assert_eq!(halves.collect::<std::collections::BTreeSet<u64>>().len(), 600);
+        // No bit stands still.
+        assert_eq!(seeds.iter().fold(0, |all, seed| all | seed), u128::MAX);
+        assert_eq!(seeds.iter().fold(u128::MAX, |all, seed| all & seed), 0);
+    }
 }
