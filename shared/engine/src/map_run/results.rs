@@ -17,8 +17,17 @@ const READ: usize = 500;
 pub(super) fn result_of(child: &Meta, transformation: Transformation) -> Payload {
     match child.end.as_ref() {
         Some(End { output: Some(output), .. }) if transformation != Transformation::None => output.clone(),
-        _ => Payload::of(described(child).into()),
+        _ => bounded(Payload::of(described(child).into())),
     }
+}
+
+/// A result that is over the limit by itself makes the state fail, whatever it says: of it no more is kept than that, since what is
+/// known of an execution may be more than a store holds.
+fn bounded(result: Payload) -> Payload {
+    if result.bytes() <= PAYLOAD_BYTES_MAX {
+        return result;
+    }
+    Payload::of(Value::string("-".repeat(PAYLOAD_BYTES_MAX)))
 }
 
 fn described(child: &Meta) -> Map {
@@ -99,6 +108,19 @@ fn push(text: &mut String, result: &Payload, transformation: Transformation) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_makes_the_state_fail_by_itself_is_not_kept_whole() {
+        let check = |bytes: usize, expected: usize| {
+            let result = bounded(Payload::of(Value::string("x".repeat(bytes - 2))));
+            assert_eq!((result.bytes(), result.text().len()), (expected, expected), "{bytes}");
+        };
+        check(100, 100);
+        check(PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX);
+        // Still over the limit, and within what an item of DynamoDB holds.
+        check(PAYLOAD_BYTES_MAX + 1, PAYLOAD_BYTES_MAX + 2);
+        check(1_000_000, PAYLOAD_BYTES_MAX + 2);
+    }
 
     #[test]
     fn arrays_are_flattened_where_that_is_asked_for() {

@@ -241,6 +241,11 @@ fn results_are_transformed() {
     assert_eq!(map_run.events(), "MapRunFailed MapStateFailed ExecutionFailed");
     assert_eq!(text(&map_run.execution(), "error"), "States.DataLimitExceeded");
     assert_eq!(text(&map_run.described(), "status"), "FAILED");
+    // One that is too large by itself, with what is known of it.
+    let input = format!("[{}]", quoted(&"x".repeat(110_000)));
+    let mut map_run = run(&distributed(large, false, writer), &input);
+    assert_eq!(map_run.events(), "MapRunFailed MapStateFailed ExecutionFailed");
+    assert_eq!(text(&map_run.execution(), "error"), "States.DataLimitExceeded");
 }
 
 #[test]
