@@ -8,12 +8,12 @@ use super::definition::{VALUES, definition};
 use super::properties::{Properties, invalid};
 use super::{Failure, Kind, Made, NotMade, Request, World, api_tags, object};
 
-const PROPERTIES: [&str; 12] = [
+/// The properties of AWS's type; ours has [`VALUES`] besides.
+pub(in crate::lambda) const MACHINE: [&str; 11] = [
     "Definition",
     "DefinitionS3Location",
     "DefinitionString",
     "DefinitionSubstitutions",
-    VALUES,
     "EncryptionConfiguration",
     "LoggingConfiguration",
     "RoleArn",
@@ -41,7 +41,7 @@ impl World<'_> {
         if request.kind == Kind::Delete {
             return self.delete(request, "DeleteStateMachine", "stateMachineArn").await;
         }
-        request.properties.only(&PROPERTIES)?;
+        request.properties.only(&[&MACHINE[..], &[VALUES]].concat())?;
         match request.kind {
             Kind::Update if !is_replaced(request)? => {
                 let arn = request.arn()?;

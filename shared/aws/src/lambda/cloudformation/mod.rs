@@ -23,6 +23,7 @@ use super::{Failure, call, succeeded};
 
 pub(super) use answer::Answers;
 pub(super) use definition::{NO_VALUE, VALUES};
+pub(super) use machine::MACHINE;
 
 /// What a custom resource is made with.
 pub(super) struct World<'a> {

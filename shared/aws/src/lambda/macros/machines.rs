@@ -4,21 +4,8 @@ use stepwell_expr::{Map, Value};
 
 use super::definition::written;
 use super::{Place, Template, at, members_mut, object};
-use crate::lambda::cloudformation::VALUES;
+use crate::lambda::cloudformation::{MACHINE, VALUES};
 
-const MACHINE: [&str; 11] = [
-    "Definition",
-    "DefinitionS3Location",
-    "DefinitionString",
-    "DefinitionSubstitutions",
-    "EncryptionConfiguration",
-    "LoggingConfiguration",
-    "RoleArn",
-    "StateMachineName",
-    "StateMachineType",
-    "Tags",
-    "TracingConfiguration",
-];
 const VERSION: [&str; 3] = ["Description", "StateMachineArn", "StateMachineRevisionId"];
 const ALIAS: [&str; 4] = ["DeploymentPreference", "Description", "Name", "RoutingConfiguration"];
 const ACTIVITY: [&str; 3] = ["EncryptionConfiguration", "Name", "Tags"];
