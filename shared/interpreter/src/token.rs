@@ -65,12 +65,12 @@ pub fn decode(text: &str) -> Option<Token> {
         return None;
     }
     let bytes = from_base64(text)?;
-    let checked = match bytes.first()? {
-        &VERSION => {
+    let checked = match *bytes.first()? {
+        VERSION => {
             let (checked, summed) = bytes.split_last_chunk::<SUM_BYTES>()?;
             (sum(checked) == *summed).then_some(checked)?
         }
-        &VERSION_UNCHECKED => &bytes,
+        VERSION_UNCHECKED => &bytes[..],
         _ => return None,
     };
     let (head, arn) = checked.split_at_checked(HEAD_BYTES)?;

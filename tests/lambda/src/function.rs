@@ -60,6 +60,27 @@ impl Function {
     /// # Errors
     /// A binary that ends, or asks for nothing.
     pub async fn start(binary: &Path, environment: &[(&'static str, String)]) -> Result<Self> {
+        Function::start_saying(binary, environment, || Ok((Stdio::inherit(), Stdio::inherit()))).await
+    }
+
+    /// The same, with all that the function says in a file.
+    ///
+    /// # Errors
+    /// As above; a file that cannot be written.
+    pub async fn start_logging(
+        binary: &Path,
+        environment: &[(&'static str, String)],
+        log: &Path,
+    ) -> Result<Self> {
+        let file = || std::fs::File::options().create(true).append(true).open(log);
+        Function::start_saying(binary, environment, || Ok((file()?.into(), file()?.into()))).await
+    }
+
+    async fn start_saying(
+        binary: &Path,
+        environment: &[(&'static str, String)],
+        output: impl FnOnce() -> Result<(Stdio, Stdio)>,
+    ) -> Result<Self> {
         let (invocations, waiting) = mpsc::unbounded_channel();
         let waiting = tokio::sync::Mutex::new(waiting);
         let api = Arc::new(RuntimeApi { waiting, state: Mutex::default(), polled: Notify::new() });
@@ -75,6 +96,8 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        let (stdout, stderr) = output()?;
+        command.stdout(stdout).stderr(stderr);
         let started = Instant::now();
         let mut process = command.spawn().with_context(|| binary.display().to_string())?;
         let polled = api.polled.notified();

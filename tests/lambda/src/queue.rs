@@ -15,6 +15,11 @@ use crate::http::{Answers, json as answer};
 /// How long a delivered message stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(900);
 
+/// The keys of every role.
+const ROLE_KEYS: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>\
+    <SecretAccessKey>MARK-role-secret</SecretAccessKey><SessionToken>MARK-role-token</SessionToken>\
+    <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+
 /// What is in the services.
 #[derive(Default)]
 pub(crate) struct Services {
@@ -139,6 +144,9 @@ impl Answers for Services {
         }
         if head.uri.path().ends_with("/configuration") {
             return answer(200, json!({ "Timeout": 60 }).to_string());
+        }
+        if body.starts_with(b"Action=AssumeRole&") {
+            return answer(200, ROLE_KEYS);
         }
         let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         if head.uri.path().starts_with("/schedules/") {
