@@ -85,7 +85,7 @@ async fn nothing_secret_is_logged() -> Result<()> {
         let token = history.split_once(r#"token\":\""#).context("it is in the parameters")?.1;
         let token = token.split('\\').next().unwrap_or_default().to_owned();
         let request = json!({ "taskToken": token, "output": format!("\"{MARK}output\"") });
-        assert_eq!(call(&assembly, "SendTaskSuccess", request).await?, json!({}));
+        assert_eq!(call(&assembly, "SendTaskSuccess", request).await?, json!({}), "{history}");
         drive(&cloud, &mut step).await?;
         let described = call(&assembly, "DescribeExecution", execution).await?;
         assert_eq!(described["output"], format!("\"{MARK}output\""), "{described}");

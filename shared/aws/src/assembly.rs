@@ -7,15 +7,15 @@ use stepwell_engine::port::{Clock, Events, Tasks};
 use stepwell_engine::stored::Packing;
 use stepwell_engine::{Engine, Ports, Settings, StepFunctions};
 use stepwell_integrations::{
-    Aws, DynamoDb, HttpClient, Integrations, Keys, Lambda, LambdaClient, Sfn, Sns, Sqs, States,
+    Aws, DynamoDb, HttpClient, Integrations, Keys, Lambda, LambdaClient, LogGroups, Sfn, Sns, Sqs, States,
+    StatusEvents,
 };
-use stepwell_wire::{Api, TaskCalls};
+use stepwell_wire::{Api, STATUS_CHANGE, TaskCalls, log_lines, status_change_detail};
 
 use crate::retry::CONNECTIONS;
 use crate::services::{dynamodb, scheduler, sqs};
 use crate::{
-    AssumeRoles, Blobs, Config, IssuedKeys, LogGroups, Options, S3Blobs, Schedules, SqsQueue, StatusEvents,
-    Store, SystemClock, Timers,
+    AssumeRoles, Blobs, Config, IssuedKeys, Options, S3Blobs, Schedules, SqsQueue, Store, SystemClock, Timers,
 };
 
 /// V of PROTOCOL §1.
@@ -102,8 +102,8 @@ impl Assembly {
             tasks: tasks(&aws_of_tasks(&config, &aws), task_calls.clone()),
             registry: store.registry.clone(),
             activities: store.activities.clone(),
-            logs: Some(Arc::new(LogGroups::new(&aws))),
-            events: config.status_events.then(|| Arc::new(StatusEvents::new(&aws)) as Arc<dyn Events>),
+            logs: Some(Arc::new(LogGroups::new(&aws, log_lines))),
+            events: config.status_events.then(|| status_events(&aws)),
             clock: clock.clone(),
         };
         let engine = Engine::new(ports, settings(&config));
@@ -112,6 +112,11 @@ impl Assembly {
         task_calls.serve(&api);
         Assembly { config: Arc::new(config), engine, api, queue, store, timers, clock, keys, aws }
     }
+}
+
+/// Changes of status, on the default bus.
+fn status_events(aws: &Aws) -> Arc<dyn Events> {
+    Arc::new(StatusEvents::new(aws, STATUS_CHANGE, status_change_detail))
 }
 
 /// How an engine works in a function.

@@ -3,8 +3,8 @@
 //!
 //! This crate knows how the former are kept as items ([`Store`]), what the table looks like ([`table`]), and what of them is kept
 //! as objects ([`Blobs`]); what the services are asked ([`services`]), and how often ([`retry`]); how messages are sent
-//! ([`SqsQueue`]), and set for later ([`Schedules`]); where executions are logged and what is told of them ([`LogGroups`],
-//! [`StatusEvents`]); which access keys are issued ([`IssuedKeys`]); what a function is told by its environment ([`Config`]), how an engine is put together from that ([`Assembly`]), and what becomes of an event ([`lambda`]). It does
+//! ([`SqsQueue`]), and set for later ([`Schedules`]); which access keys are issued ([`IssuedKeys`]); what a function is told by its
+//! environment ([`Config`]), how an engine is put together from that ([`Assembly`]), and what becomes of an event ([`lambda`]). It does
 //! not know the store of one machine, nor what a message or a page says.
 
 mod activities;
@@ -23,7 +23,6 @@ mod listing;
 mod log;
 mod machines;
 mod map_runs;
-mod notices;
 mod queue;
 mod registry;
 mod remains;
@@ -47,7 +46,6 @@ pub use blobs::{BlobError, Blobs};
 pub use clock::SystemClock;
 pub use config::{AssumeRoles, Config, ConfigError};
 pub use keys::IssuedKeys;
-pub use notices::{LogGroups, StatusEvents};
 pub use queue::{BodyError, SqsQueue, read_body};
 pub use remains::{Gone, Remains, RemoveError};
 pub use s3::{S3Blobs, S3Error};

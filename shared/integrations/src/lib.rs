@@ -50,6 +50,8 @@ mod keys;
 #[cfg(feature = "http-client")]
 mod logs;
 #[cfg(feature = "http-client")]
+mod notices;
+#[cfg(feature = "http-client")]
 mod role;
 #[cfg(feature = "http-client")]
 mod sign;
@@ -83,8 +85,10 @@ pub use keys::Keys;
 pub use lambda::LambdaClient;
 pub use lambda::{InvocationRecord, Lambda};
 #[cfg(feature = "http-client")]
-pub use logs::{CloudWatchLogs, LogEvent, LogsError};
+pub use logs::{CloudWatchLogs, LogsError};
 pub use mock::{MockError, Mocks, UnknownTestCase};
+#[cfg(feature = "http-client")]
+pub use notices::{LogGroups, StatusEvents};
 pub use sfn::Sfn;
 #[cfg(feature = "http-client")]
 pub use sign::Signer;

@@ -8,9 +8,9 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use stepwell_engine::port::LogLine;
 use stepwell_expr::Value;
 use stepwell_expr::json::{parse, write_string};
-use stepwell_interpreter::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::exception::Exception;
@@ -28,15 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Streams that a process knows at once. It makes new ones for what it has forgotten.
 const STREAMS_MAX: usize = 1_000;
-
-/// One event of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogEvent {
-    /// When it happened.
-    pub at: Timestamp,
-    /// What it says. AWS takes 256 KB, with 26 bytes for the event itself.
-    pub message: String,
-}
 
 /// Why events were not written, or nobody knows.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -86,7 +77,7 @@ struct Stream {
 }
 
 struct Waiting {
-    events: Vec<LogEvent>,
+    events: Vec<LogLine>,
     answer: oneshot::Sender<Result<(), LogsError>>,
 }
 
@@ -105,7 +96,7 @@ impl CloudWatchLogs {
         &self,
         group_arn: &str,
         state_machine: &str,
-        events: Vec<LogEvent>,
+        events: Vec<LogLine>,
     ) -> Result<(), LogsError> {
         let stream = self.stream(group_arn, state_machine);
         let (answer, mut answered) = oneshot::channel();
@@ -167,7 +158,7 @@ impl CloudWatchLogs {
         &self,
         stream: &Stream,
         is_there: &mut bool,
-        events: Vec<LogEvent>,
+        events: Vec<LogLine>,
     ) -> Result<(), LogsError> {
         if !*is_there {
             self.create(stream).await?;
@@ -239,9 +230,9 @@ fn group_name(arn: &str) -> &str {
 }
 
 /// Events in the order of their times, in parts that one request takes each.
-fn batches(mut events: Vec<LogEvent>) -> Vec<Vec<LogEvent>> {
+fn batches(mut events: Vec<LogLine>) -> Vec<Vec<LogLine>> {
     events.sort_by_key(|event| event.at);
-    let mut batches: Vec<Vec<LogEvent>> = vec![];
+    let mut batches: Vec<Vec<LogLine>> = vec![];
     let mut bytes = 0;
     for event in events {
         let size = event.message.len() + EVENT_BYTES;
@@ -263,7 +254,7 @@ fn batches(mut events: Vec<LogEvent>) -> Vec<Vec<LogEvent>> {
     batches
 }
 
-fn put_body(stream: &Stream, events: &[LogEvent]) -> String {
+fn put_body(stream: &Stream, events: &[LogLine]) -> String {
     let bytes: usize = events.iter().map(|event| event.message.len() * 5 / 4 + 64).sum();
     let mut body = String::with_capacity(bytes + 256);
     body.push_str(r#"{"logGroupName":"#);
@@ -287,6 +278,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use stepwell_interpreter::Timestamp;
+
     use super::*;
 
     #[test]
@@ -304,7 +297,7 @@ mod tests {
     fn batches_keep_the_limits_and_the_order() {
         let check = |events: &[(i64, usize)], expected: &[usize]| {
             let event =
-                |(at, bytes): &(i64, usize)| LogEvent { at: Timestamp(*at), message: "x".repeat(*bytes) };
+                |(at, bytes): &(i64, usize)| LogLine { at: Timestamp(*at), message: "x".repeat(*bytes) };
             let found = batches(events.iter().map(event).collect());
             assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), expected);
             let times: Vec<_> = found.concat().iter().map(|event| event.at).collect();

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::future::join_all;
+use stepwell_engine::port::LogLine;
 use stepwell_expr::Value;
 use stepwell_expr::json::parse;
-use stepwell_integrations::{Aws, BusEvent, CloudWatchLogs, Endpoints, EventBus, Keys, LogEvent, Service};
+use stepwell_integrations::{Aws, BusEvent, CloudWatchLogs, Endpoints, EventBus, Keys, Service};
 use stepwell_interpreter::Timestamp;
 use stub::{Asked, Stub};
 
@@ -24,8 +25,8 @@ fn aws(stub: &Stub) -> Aws {
     Aws::new("us-east-1", endpoints, Keys::none())
 }
 
-fn event(at: i64, message: &str) -> LogEvent {
-    LogEvent { at: Timestamp(at), message: message.to_owned() }
+fn event(at: i64, message: &str) -> LogLine {
+    LogLine { at: Timestamp(at), message: message.to_owned() }
 }
 
 fn operation(asked: &Asked) -> String {
@@ -45,7 +46,7 @@ async fn a_stream_is_made_once_and_written() {
     logs.put(GROUP, "n", vec![event(4, "d")]).await.unwrap();
     let asked = stub.asked();
     let operations: Vec<_> = asked.iter().map(operation).collect();
-    let (create, put) = ("Logs_20140328.CreateLogStream", "Logs_20140328.PutLogEvents");
+    let (create, put) = ("Logs_20140328.CreateLogStream", "Logs_20140328.PutLogLines");
     assert_eq!(operations, [create, put, put, create, put]);
     let body = parse(&asked[1].body).unwrap();
     assert_eq!(body.get("logGroupName").and_then(Value::as_str), Some("/g"));
@@ -63,7 +64,7 @@ async fn those_who_write_at_once_share_a_request() {
     assert!(join_all(all).await.iter().all(Result::is_ok));
     let asked = stub.asked();
     assert!(asked.len() <= 4, "{} requests", asked.len());
-    let events = asked.iter().filter(|asked| operation(asked).ends_with("PutLogEvents"));
+    let events = asked.iter().filter(|asked| operation(asked).ends_with("PutLogLines"));
     let count =
         |asked: &Asked| parse(&asked.body).unwrap().get("logEvents").unwrap().as_array().unwrap().len();
     assert_eq!(events.map(count).sum::<usize>(), 50);
@@ -85,7 +86,7 @@ async fn a_stream_that_is_gone_is_made_again() {
     .await;
     let logs = CloudWatchLogs::new(&aws(&stub));
     let refused = logs.put(GROUP, "m", vec![event(1, "a")]).await.unwrap_err().to_string();
-    assert_eq!(refused, "CloudWatch Logs refuses PutLogEvents: ResourceNotFoundException: no such thing");
+    assert_eq!(refused, "CloudWatch Logs refuses PutLogLines: ResourceNotFoundException: no such thing");
     logs.put(GROUP, "m", vec![event(1, "a")]).await.unwrap();
     assert_eq!(stub.asked().len(), 4, "the stream is made anew, though it is there");
 }

@@ -57,7 +57,7 @@ mod validate_state_machine_definition;
 pub use api::{Api, Call, Reply, Settings};
 pub use arn::{ActivityArn, ExecutionArn, MapRunArn, Qualifier, StateMachineArn};
 pub use error::Error;
-pub use log_lines::{LogLine, log_lines};
+pub use log_lines::log_lines;
 pub use status_change::{STATUS_CHANGE, status_change_detail};
 pub use task_calls::TaskCalls;
 pub use throttle::{Rate, Throttle};

@@ -1,21 +1,12 @@
 //! The lines of an execution's log, as Step Functions writes them into CloudWatch Logs.
 
-use stepwell_engine::port::LoggedEvents;
-use stepwell_interpreter::{Detail, HistoryEvent, Timestamp};
+use stepwell_engine::port::{LogLine, LoggedEvents};
+use stepwell_interpreter::{Detail, HistoryEvent};
 
 use crate::answer::Answer;
 
 /// How many bytes of a line its data may take, escaped; more is cut off (Developer Guide, "CloudWatch Logs payloads").
 pub(crate) const SHOWN_BYTES_MAX: usize = 248 * 1024;
-
-/// One line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// When what it tells of happened.
-    pub at: Timestamp,
-    /// JSON.
-    pub message: String,
-}
 
 /// The lines of events, in their order.
 pub fn log_lines(logged: &LoggedEvents) -> Vec<LogLine> {
@@ -115,7 +106,7 @@ mod tests {
     use stepwell_engine::port::{LogLevel, Logging};
     use stepwell_expr::Payload;
     use stepwell_expr::json::write_string;
-    use stepwell_interpreter::{EventId, ExecutionInfo};
+    use stepwell_interpreter::{EventId, ExecutionInfo, Timestamp};
 
     use super::*;
 

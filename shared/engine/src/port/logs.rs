@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stepwell_expr::{Value, json};
-use stepwell_interpreter::{ExecutionInfo, HistoryEvent};
+use stepwell_interpreter::{ExecutionInfo, HistoryEvent, Timestamp};
 
 use super::BoxError;
 
@@ -36,6 +36,15 @@ pub struct LoggedEvents {
     pub info: Arc<ExecutionInfo>,
     /// How often it was redriven before each event, and the event.
     pub events: Vec<(u32, HistoryEvent)>,
+}
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When what it tells of happened.
+    pub at: Timestamp,
+    /// JSON. AWS takes 256 KB, with 26 bytes for the line itself.
+    pub message: String,
 }
 
 /// `loggingConfiguration` of a state machine that is logged (API: LoggingConfiguration).

@@ -20,7 +20,7 @@ pub use journal::{
     AppendError, FinishError, Journal, JournalError, ListQuery, Listed, Loaded, Page, PutMetaError, Seq,
     Writer,
 };
-pub use logs::{LogLevel, LoggedEvents, Logging, Logs};
+pub use logs::{LogLevel, LogLine, LoggedEvents, Logging, Logs};
 pub use map_runs::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 pub use queue::{Queue, QueueError};
 pub use registry::{
