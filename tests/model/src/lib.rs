@@ -29,8 +29,6 @@
 //! search that is too small to show it. `cargo run -p stepwell-model --release` searches further. Then change the engine;
 //! the simulation shows whether it does what the model does.
 
-#![allow(rustdoc::private_intra_doc_links, reason = "the crate's readers are those who change it")]
-
 mod actions;
 mod bugs;
 mod canonical;
