@@ -6,6 +6,7 @@
 import os
 import pathlib
 import re
+import tomllib
 import unittest
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -50,6 +51,14 @@ def alternatives(value):
 
 def several(value):
     return value if isinstance(value, list) else [value]
+
+
+class Binaries(unittest.TestCase):
+    def test_sam_builds_what_the_profile_says(self):
+        built = tomllib.loads((ROOT / "functions/.cargo/config.toml").read_text())["profile"]["release"]
+        profile = tomllib.loads((ROOT / "Cargo.toml").read_text())["profile"]["lambda"]
+        self.assertEqual(profile.pop("inherits"), "release")
+        self.assertEqual(built, profile)
 
 
 class Table(unittest.TestCase):

@@ -45,7 +45,8 @@ class SourceCode extends StepwellCode {
     const crate = `stepwell-function-${name}`;
     // By architecture: two stacks of one app may differ in it.
     const output = path.join(this.checkout, 'target', `lambda-${architecture.name}`);
-    const command = ['cargo', 'lambda', 'build', '--release', '--locked', '--package', crate, '--lambda-dir', output];
+    const how = ['--profile', 'lambda', '--locked', '--package', crate, '--lambda-dir', output];
+    const command = ['cargo', 'lambda', 'build', ...how];
     if (architecture === lambda.Architecture.ARM_64) {
       command.push('--arm64');
     }

@@ -211,7 +211,7 @@ mkdir -p "$8/$6" && echo "$6" > "$8/$6/bootstrap"
   }
   const asked = fs.readFileSync(path.join(checkout, 'asked'), 'utf8').trim().split('\n').sort();
   const command = (name: string): string =>
-    `${checkout}: lambda build --release --locked --package stepwell-function-${name} ` +
+    `${checkout}: lambda build --profile lambda --locked --package stepwell-function-${name} ` +
     `--lambda-dir ${checkout}/target/lambda-arm64 --arm64`;
   assert.deepEqual(asked, ['api', 'callback', 'start', 'step', 'timer'].map(command));
   fs.rmSync(checkout, { recursive: true });
