@@ -10,6 +10,9 @@ use crate::execution::{
 };
 use crate::record::{AttemptId, BranchId, Event, EventBody, EventId, Record, Timestamp};
 
+/// Retriers that one state can have: more do not fit a definition.
+const RETRIERS_MAX: u32 = 1 << 16;
+
 /// Changes `execution` by one record.
 ///
 /// A record that does not fit, which only a damaged journal can bring, changes nothing but the event count.
@@ -164,6 +167,8 @@ impl Execution {
                 }
             }
             EventBody::MapStateStarted { concurrency: 0, .. } => {}
+            // Each item takes a byte of the text at least. Room is made for as many results.
+            EventBody::MapStateStarted { length, items, .. } if *length as usize > items.bytes() => return,
             EventBody::MapStateStarted { length, items, concurrency } => {
                 self.fork(branch, id, *length, *concurrency, items.clone());
             }
@@ -333,6 +338,9 @@ impl Execution {
     }
 
     fn retry_scheduled(&mut self, branch: BranchId, retrier: u32, previous: EventId) {
+        if retrier >= RETRIERS_MAX {
+            return;
+        }
         self.drop_forked(branch);
         self.drop_timers(branch);
         self.with_branch(branch, |branch| {
@@ -449,5 +457,43 @@ impl Timestamp {
     /// This moment, `seconds` later; saturating.
     pub fn plus_seconds(self, seconds: u64) -> Self {
         Timestamp(self.0.saturating_add_unsigned(seconds.saturating_mul(1000)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record::StateType;
+
+    use super::*;
+
+    /// An execution in a Map state, which then finds `records` in its journal.
+    fn in_a_map(records: &[Record]) -> Execution {
+        let event =
+            |body| Record::Event(Event { at: Timestamp(0), branch: BranchId(0), previous: EventId(0), body });
+        let (state_type, name) = (StateType::Map, "M".into());
+        let mut execution = Execution::default();
+        let trunk = Phase::Before { state: "M".into(), input: Payload::default() };
+        execution.grow(None, EventId(0), None, trunk);
+        evolve(
+            &mut execution,
+            &event(EventBody::StateEntered { state_type, name, input: Payload::default() }),
+        );
+        records.iter().for_each(|record| evolve(&mut execution, record));
+        execution
+    }
+
+    #[test]
+    fn what_a_damaged_record_counts_costs_nothing() {
+        let untouched = in_a_map(&[]);
+        let body =
+            EventBody::MapStateStarted { length: u32::MAX, items: Payload::trusted("[1]"), concurrency: 1 };
+        let started =
+            Record::Event(Event { at: Timestamp(0), branch: BranchId(0), previous: EventId(1), body });
+        assert_eq!(
+            in_a_map(&[started]).branches().collect::<Vec<_>>(),
+            untouched.branches().collect::<Vec<_>>()
+        );
+        let retried = Record::RetryScheduled { branch: BranchId(0), retrier: u32::MAX, previous: EventId(1) };
+        assert_eq!(in_a_map(&[retried]), untouched);
     }
 }
