@@ -301,13 +301,13 @@ impl Project {
     pub fn load(folder: &Path) -> Result<Self, ConfigError> {
         let file = folder.join(PROJECT_FILE);
         let mut project = if file.is_file() {
-            toml::load(&file)?
+            toml::of_text(&file, &read(&file)?)?
         } else {
             Self { root: folder.to_owned(), ..Self::default() }
         };
         let template = TEMPLATE_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
         if let (Some(template), false) = (template, project.names_template()) {
-            let found = sam::load(&template, &project.local)?;
+            let found = sam::of_text(&template, &read(&template)?, &project.local)?;
             project.add(found);
         }
         Ok(project)
@@ -318,9 +318,17 @@ impl Project {
     /// # Errors
     /// See [`ConfigError`].
     pub fn load_file(file: &Path) -> Result<Self, ConfigError> {
+        Self::of_text(file, &read(file)?)
+    }
+
+    /// The same, of a file whose text this is.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn of_text(file: &Path, text: &str) -> Result<Self, ConfigError> {
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => toml::load(file),
-            _ => sam::load(file, &LocalConfig::default()),
+            Some("toml") => toml::of_text(file, text),
+            _ => sam::of_text(file, text, &LocalConfig::default()),
         }
     }
 

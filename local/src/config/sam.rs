@@ -8,17 +8,16 @@ use serde_json::Value;
 use super::intrinsic::Template;
 use super::{
     Code, ConfigError, DefinitionSource, FunctionConfig, LocalConfig, MachineType, Project, Runtime,
-    StateMachineConfig, read, yaml,
+    StateMachineConfig, yaml,
 };
 
-/// Reads a template.
-pub(super) fn load(path: &Path, local: &LocalConfig) -> Result<Project, ConfigError> {
-    let text = read(path)?;
+/// Reads a template, whose text this is.
+pub(super) fn of_text(path: &Path, text: &str, local: &LocalConfig) -> Result<Project, ConfigError> {
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let document = if is_json {
-        serde_json::from_str(&text).map_err(|error| error.to_string())
+        serde_json::from_str(text).map_err(|error| error.to_string())
     } else {
-        yaml::read(&text)
+        yaml::read(text)
     };
     let document = document.map_err(|message| ConfigError::Syntax { path: path.to_owned(), message })?;
     project(path, document, local)

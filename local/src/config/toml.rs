@@ -104,13 +104,12 @@ struct Mock {
     file: PathBuf,
 }
 
-/// Reads a `stepwell.toml` and the template it names.
-pub(super) fn load(path: &Path) -> Result<Project, ConfigError> {
+/// Reads a `stepwell.toml`, whose text this is, and the template it names.
+pub(super) fn of_text(path: &Path, text: &str) -> Result<Project, ConfigError> {
     let root = path.parent().unwrap_or(Path::new("")).to_owned();
-    let text = read(path)?;
-    let (mut project, template) = parse(path, root, &text)?;
+    let (mut project, template) = parse(path, root, text)?;
     if let Some(template) = template {
-        let found = sam::load(&template, &project.local)?;
+        let found = sam::of_text(&template, &read(&template)?, &project.local)?;
         project.add(found);
     }
     Ok(project)
