@@ -73,5 +73,5 @@ mod show;
 mod spec;
 
 pub use run::Run;
-pub use shake::{Lived, shake_drawn};
-pub use spec::{Report, check_all, shake_all};
+pub use shake::{Lived, shake, shake_drawn};
+pub use spec::{Report, check_all, definitions, shake_all};

@@ -52,7 +52,7 @@ pub fn shake_drawn(wanted: Wanted, choices: &mut Choices) -> Result<Lived> {
 /// # Errors
 ///
 /// What does not hold, with the history so far.
-pub(crate) fn shake(definition: &Definition, input: &Payload, choices: &mut Choices) -> Result<Lived> {
+pub fn shake(definition: &Definition, input: &Payload, choices: &mut Choices) -> Result<Lived> {
     let mut run = Run::start(definition, input.clone())?;
     for _ in 0..STEPS_MAX {
         if run.has_ended() && !run.execution().is_redrivable() {

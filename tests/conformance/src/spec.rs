@@ -62,6 +62,22 @@ pub fn shake_all(folder: &Path, seeds: Range<u64>) -> Result<Report> {
     Ok(report)
 }
 
+/// The definitions of every case of every `.md` file in `folder`, whole and as JSON.
+///
+/// # Errors
+///
+/// The folder or a file of it cannot be read, or a case is not written as one.
+pub fn definitions(folder: &Path) -> Result<Vec<String>> {
+    let mut definitions = vec![];
+    for file in files(folder)? {
+        let text = fs::read_to_string(&file)?;
+        for case in cases(&text)? {
+            definitions.push(started(&case)?.0.text().to_string());
+        }
+    }
+    Ok(definitions)
+}
+
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = fs::read_dir(folder)
         .with_context(|| format!("reading {}", folder.display()))?
