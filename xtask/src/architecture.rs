@@ -82,6 +82,7 @@ const OUTSIDE: &[&str] = &[
     "stepwell-model",
     "stepwell-bench",
     "stepwell-cost",
+    "stepwell-fuzz",
     "stepwell-test-lambda",
     "stepwell-test-support",
     "xtask",

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::audit;
-use crate::shell::{self, cargo, root, target, works};
+use crate::shell::{self, root};
 
-/// Everything that has dependencies. The emulator for tests stands outside the workspace, under the same rules.
-pub(crate) const MANIFESTS: [&str; 2] = ["Cargo.toml", "tests/emulator/Cargo.toml"];
+/// Everything that has dependencies. The emulator for tests and the fuzzer's programs stand outside the workspace, under the
+/// same rules.
+pub(crate) const MANIFESTS: [&str; 3] = ["Cargo.toml", "tests/emulator/Cargo.toml", "fuzz/Cargo.toml"];
 
 /// Licences, bans, sources, and withdrawn versions. (Advisories live outside the package registries, which is all that tests
 /// may reach: `audit`.)
@@ -34,21 +35,5 @@ pub(crate) fn check() -> Result<()> {
 /// # Errors
 /// Where it cannot be built.
 pub(crate) fn program() -> Result<PathBuf> {
-    if works(Command::new("cargo-deny").arg("--version")) {
-        return Ok("cargo-deny".into());
-    }
-    let tools = target().join("tools");
-    let installed = tools.join("bin/cargo-deny");
-    if !installed.exists() {
-        eprintln!("cargo-deny is not installed: building it once, under {}", tools.display());
-        shell::run(
-            cargo()
-                .args(["install", "cargo-deny", "--locked", "--quiet", "--root"])
-                .arg(&tools)
-                .env("CARGO_TARGET_DIR", tools.join("build")),
-        )
-        .context("installing cargo-deny")?;
-        let _ = std::fs::remove_dir_all(tools.join("build"));
-    }
-    Ok(installed)
+    shell::installed("cargo-deny")
 }

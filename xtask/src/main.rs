@@ -11,6 +11,7 @@ mod cost;
 mod deny;
 mod deployment;
 mod examples;
+mod fuzz;
 mod infra;
 mod kills;
 mod lambda;
@@ -56,6 +57,8 @@ enum Chore {
     Deny,
     /// Check the dependencies against RustSec's advisories, which are fetched, or in a clone
     Audit(audit::Args),
+    /// Read what nobody means well with: every reader under libFuzzer (on stable where there is no nightly compiler)
+    Fuzz(fuzz::Args),
     /// Time the workloads against a server of our own, or price them in AWS (`bench cost`)
     Bench(bench::Args),
     /// Kill the program again and again while clients use it, and count what is left
@@ -80,6 +83,7 @@ fn main() -> Result<ExitCode> {
         Chore::Cdk => cdk::run()?,
         Chore::Deny => deny::check()?,
         Chore::Audit(args) => audit::run(&args)?,
+        Chore::Fuzz(args) => fuzz::run(&args)?,
         Chore::Bench(args) => bench::run(&args)?,
         Chore::Kills(args) => kills::run(&args)?,
         Chore::Models(args) => models::run(&args)?,

@@ -64,6 +64,25 @@ pub(crate) fn tested_stepwell() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A program of cargo's, such as `cargo-deny`: the machine's own, or one that is built once and kept beneath the target folder.
+pub(crate) fn installed(name: &str) -> Result<PathBuf> {
+    if works(Command::new(name).arg("--version")) {
+        return Ok(name.into());
+    }
+    let tools = target().join("tools");
+    let program = tools.join("bin").join(name);
+    if !program.exists() {
+        eprintln!("{name} is not installed: building it once, under {}", tools.display());
+        run(cargo()
+            .args(["install", name, "--locked", "--quiet", "--root"])
+            .arg(&tools)
+            .env("CARGO_TARGET_DIR", tools.join("build")))
+        .with_context(|| format!("installing {name}"))?;
+        let _ = std::fs::remove_dir_all(tools.join("build"));
+    }
+    Ok(program)
+}
+
 /// A process that is killed when this is dropped.
 pub(crate) struct Running(pub(crate) Child);
 

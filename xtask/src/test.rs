@@ -3,19 +3,20 @@
 use anyhow::Result;
 
 use crate::shell::{self, cargo, works};
-use crate::{architecture, cdk, clients, conformance, deny, deployment, examples, infra};
+use crate::{architecture, cdk, clients, conformance, deny, deployment, examples, fuzz, infra};
 
 /// Which tests.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Leave out what needs Python packages or long builds: the recorded executions, the
-    /// clients, the template, its deployment and cargo-deny
+    /// clients, the template, its deployment, libFuzzer and cargo-deny
     #[arg(long)]
     quick: bool,
 }
 
 pub(crate) fn run_all(quick: bool) -> Result<()> {
     shell::run(cargo().args(["fmt", "--all", "--check"]))?;
+    shell::run(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
     architecture::check()?;
     shell::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     if works(cargo().args(["nextest", "--version"])) {
@@ -38,6 +39,7 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
         conformance::run(&conformance::Args::default(), &program)?;
         clients::run(&clients::Args::default(), &program)?;
         deployment::run(&deployment::Args::default(), &deployment::build_tested()?)?;
+        fuzz::run_briefly()?;
     }
     Ok(())
 }
