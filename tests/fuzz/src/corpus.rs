@@ -5,8 +5,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use stepwell_test_support::Choices;
+use stepwell_test_support::definitions::Wanted;
+
 use crate::Target;
 
+/// Definitions that are drawn.
+const DRAWN: u64 = 20;
+
+/// What stands between the inputs of a file.
 const CASES: &str = "\n====\n";
 
 fn here() -> PathBuf {
@@ -48,6 +55,9 @@ fn harvested(target: &str) -> Vec<Vec<u8>> {
                 .map(String::into_bytes)
                 .collect();
             all.extend(contents(&root.join("examples"), &[".asl.json"]));
+            all.extend(
+                (0..DRAWN).map(|seed| Wanted::ALL.draw(&mut Choices::seeded(seed)).definition.into_bytes()),
+            );
             all
         }
         "stored" => contents(&root.join("shared/engine/tests/golden"), &[".bin"]),
