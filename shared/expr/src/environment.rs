@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use sha2::{Digest, Sha256};
 
-use crate::Value;
+use crate::{Effort, Value};
 
 /// What an expression sees while it is evaluated. The interpreter implements it for each stage of a state.
 pub trait Environment {
@@ -24,6 +24,11 @@ pub trait Environment {
 
     /// `$states.errorOutput`: present in a Catcher.
     fn error_output(&self) -> Option<&Value> {
+        None
+    }
+
+    /// What this evaluation's work counts towards, where it is one of several that have a bound together.
+    fn effort(&self) -> Option<&Effort> {
         None
     }
 

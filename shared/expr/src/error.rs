@@ -16,6 +16,11 @@ pub struct EvalError {
 }
 
 impl EvalError {
+    /// A template gave more than any state may make.
+    pub fn too_large() -> Self {
+        EvalError { error: "States.DataLimitExceeded", message: String::new(), location: None }
+    }
+
     /// An error `States.Runtime`.
     pub fn runtime(message: String) -> Self {
         EvalError { error: "States.Runtime", message, location: None }

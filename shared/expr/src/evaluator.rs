@@ -100,8 +100,9 @@ impl PathExpression {
                 _ => environment.input(),
             };
             EvalError::runtime(format!(
-                "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{searched}'",
-                self.text()
+                "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{}'",
+                self.text(),
+                searched.shown()
             ))
         })
     }
@@ -126,11 +127,20 @@ impl PathExpression {
     pub fn find(&self, environment: &dyn Environment) -> Result<Value, NoMatch> {
         let nothing = |message| NoMatch { at: self.text().to_owned(), message, is_exhausted: false };
         match (self, self.start(environment)) {
-            (_, Some((path, Some(start)))) => path.evaluate(start),
+            (_, Some((path, Some(start)))) => path.evaluate_within(start, environment.effort()),
             (PathExpression::Intrinsic(call), _) => {
                 call.evaluate(environment).map_err(|error| nothing(error.message))
             }
             _ => Err(nothing(format!("No results for path: {}", self.text()))),
+        }
+    }
+
+    /// [`PathExpression::find`] for callers that do not ask why there is nothing: what they would be told may quote all that
+    /// was looked through.
+    pub fn seek(&self, environment: &dyn Environment) -> Option<Value> {
+        match self.start(environment) {
+            Some((path, start)) => path.seek(start?, environment.effort()),
+            None => self.find(environment).ok(),
         }
     }
 
@@ -145,7 +155,7 @@ impl PathExpression {
     pub(crate) fn argument(&self, environment: &dyn Environment) -> Option<Result<Value, NoMatch>> {
         let (path, start) = self.start(environment)?;
         Some(match start {
-            Some(start) => path.evaluate_argument(start),
+            Some(start) => path.evaluate_argument_within(start, environment.effort()),
             None => Err(NoMatch { at: self.text().to_owned(), message: String::new(), is_exhausted: false }),
         })
     }

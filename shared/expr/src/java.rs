@@ -10,6 +10,18 @@ pub(crate) fn hash_string(text: &str) -> i32 {
     text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
+/// `String.compareTo`: by UTF-16 code units.
+pub fn text_order(left: &str, right: &str) -> std::cmp::Ordering {
+    const BLOCK: usize = 1 << 12;
+    let blocks = left.as_bytes().chunks(BLOCK).zip(right.as_bytes().chunks(BLOCK));
+    let mut same = blocks.take_while(|(left, right)| left == right).count() * BLOCK;
+    same = same.min(left.len()).min(right.len());
+    while !(left.is_char_boundary(same) && right.is_char_boundary(same)) {
+        same -= 1;
+    }
+    left[same..].encode_utf16().cmp(right[same..].encode_utf16())
+}
+
 /// `hashCode` of what Jackson reads `value` into: boxed numbers, `ArrayList`, `LinkedHashMap`.
 pub(crate) fn hash_value(value: &Value) -> i32 {
     match value {
@@ -69,10 +81,16 @@ const TABLE_MIN: usize = 16;
 
 /// Appends `String.valueOf` of what Jackson reads `value` into: `{a=1, b=[x, null]}`.
 pub(crate) fn write_value(value: &Value, out: &mut String) {
+    write_value_within(value, out, usize::MAX);
+}
+
+/// [`write_value`], which stops soon after `out` has `bytes_max`. Returns whether all of it is there.
+pub(crate) fn write_value_within(value: &Value, out: &mut String, bytes_max: usize) -> bool {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Value::Number(number) => write_number(number, out),
+        Value::String(text) if text.len() > bytes_max.saturating_sub(out.len()) => return false,
         Value::String(text) => out.push_str(text),
         Value::Array(items) => {
             out.push('[');
@@ -80,7 +98,9 @@ pub(crate) fn write_value(value: &Value, out: &mut String) {
                 if at > 0 {
                     out.push_str(", ");
                 }
-                write_value(item, out);
+                if !write_value_within(item, out, bytes_max) {
+                    return false;
+                }
             }
             out.push(']');
         }
@@ -92,11 +112,14 @@ pub(crate) fn write_value(value: &Value, out: &mut String) {
                 }
                 out.push_str(key);
                 out.push('=');
-                write_value(member, out);
+                if !write_value_within(member, out, bytes_max) {
+                    return false;
+                }
             }
             out.push('}');
         }
     }
+    out.len() <= bytes_max
 }
 
 /// [`write_value`] as a new text.
@@ -173,6 +196,18 @@ const MASK: u64 = (1 << 48) - 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_in_order_of_their_code_units() {
+        let long = |end: &str| "é".repeat(5_000) + end;
+        let texts = ["", "a", "ab", "b", "\u{10000}", "\u{e000}", "\u{ffff}"];
+        for (left, right) in texts.iter().flat_map(|left| texts.iter().map(move |right| (left, right))) {
+            let expected = left.encode_utf16().cmp(right.encode_utf16());
+            assert_eq!(text_order(left, right), expected, "{left:?} {right:?}");
+            assert_eq!(text_order(&long(left), &long(right)), expected, "{left:?} {right:?}");
+        }
+        assert_eq!(text_order(&long(""), &"é".repeat(4_000)), std::cmp::Ordering::Greater);
+    }
     use crate::json::parse;
 
     #[test]

@@ -13,14 +13,17 @@ pub mod jsonata;
 pub mod jsonpath;
 pub mod timestamp;
 
+mod effort;
 mod environment;
 mod error;
 mod evaluator;
 mod java;
 mod template;
 
+pub use effort::Effort;
 pub use environment::{Entropy, Environment, uuid_of};
 pub use error::EvalError;
 pub use evaluator::{CompileError, PathExpression, QueryLanguage};
+pub use java::text_order;
 pub use json::{Map, Number, Payload, Value};
-pub use template::Template;
+pub use template::{RESULT_BYTES_MAX, Template};

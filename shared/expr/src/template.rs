@@ -13,6 +13,10 @@ use crate::{CompileError, Environment, EvalError, PathExpression, QueryLanguage,
 #[derive(Debug)]
 pub struct Template(Node);
 
+/// Bytes that a template's result or an indefinite path's may have, escapes not counted. What a state passes on has at most 256 KiB; what
+/// one field gives may be cut down by the next, and here is as much as JSONata's values may be.
+pub const RESULT_BYTES_MAX: usize = 7 << 20;
+
 #[derive(Debug)]
 enum Node {
     Constant(Value),
@@ -58,8 +62,13 @@ impl Template {
     ///
     /// # Errors
     /// The first that an expression gives.
+    /// `States.DataLimitExceeded` where all of them together give more than [`RESULT_BYTES_MAX`].
     pub fn evaluate(&self, environment: &dyn Environment, field: &str) -> Result<Value, EvalError> {
-        self.0.evaluate(environment, field)
+        let value = self.0.evaluate(environment, field)?;
+        if matches!(self.0, Node::Constant(_)) || value.is_within(RESULT_BYTES_MAX) {
+            return Ok(value);
+        }
+        Err(EvalError::too_large())
     }
 
     /// Names of the workflow variables that the template reads, without `$`, in order of first appearance.

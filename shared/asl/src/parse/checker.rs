@@ -208,7 +208,7 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>)
 }
 
 /// Names that are compared for one suggestion.
-const CANDIDATES_MAX: usize = 500;
+const CANDIDATES_MAX: usize = 100;
 
 /// Edits (of letters, case aside, a swap counting once) from `a` to `b`, where there are at most `limit`.
 fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {

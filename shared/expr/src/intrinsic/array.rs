@@ -1,7 +1,10 @@
 //! `States.Array*`.
 
-use super::{Outcome, RANGE_ITEMS_MAX, Refusal, truncated};
+use super::{Outcome, RANGE_ITEMS_MAX, Refusal, TEXT_BYTES_MAX, truncated};
 use crate::{Value, java};
+
+/// Different items of one Java hash code that `States.ArrayUnique` takes.
+const EQUAL_HASHES_MAX: usize = 4_000;
 
 fn items(array: &Value) -> Result<&[Value], Refusal> {
     array.as_array().ok_or(Refusal::Arguments)
@@ -17,12 +20,14 @@ pub(super) fn partition(array: &Value, size: &Value) -> Outcome {
 /// another order are not, as AWS has it.
 pub(super) fn contains(array: &Value, item: &Value) -> Outcome {
     let items = items(array)?;
-    let wanted = java::text(item);
+    let mut wanted = String::new();
+    if !java::write_value_within(item, &mut wanted, TEXT_BYTES_MAX) {
+        return Err(Refusal::TooLarge);
+    }
     let mut text = String::new();
     let found = items.iter().any(|item| {
         text.clear();
-        java::write_value(item, &mut text);
-        text == wanted
+        java::write_value_within(item, &mut text, wanted.len()) && text == wanted
     });
     Ok(found.into())
 }
@@ -66,6 +71,10 @@ pub(super) fn unique(array: &Value) -> Outcome {
     for same_hash in hashed.chunk_by(|left, right| left.0 == right.0) {
         let from = kept.len();
         for (_, at) in same_hash {
+            // Texts of one hash are easily made, and many.
+            if kept.len() - from > EQUAL_HASHES_MAX {
+                return Err(Refusal::TooLarge);
+            }
             if !kept[from..].iter().any(|known| items[*known] == items[*at]) {
                 kept.push(*at);
             }

@@ -1,6 +1,7 @@
 //! `States.Format`.
 
 use super::{Outcome, Refusal};
+use crate::json::write_value_within;
 use crate::{Value, java};
 
 /// A template split at its placeholders.
@@ -48,6 +49,7 @@ pub(super) fn format<'a>(
     template: &Value,
     ready: Option<&Result<Template, String>>,
     arguments: impl ExactSizeIterator<Item = (&'a Value, bool)>,
+    bytes_max: usize,
 ) -> Outcome {
     let parsed;
     let template = match ready {
@@ -72,9 +74,12 @@ pub(super) fn format<'a>(
     }
     let mut text = template.pieces[0].clone();
     for ((argument, is_node), piece) in arguments.zip(&template.pieces[1..]) {
-        match is_node {
-            true => text.push_str(&argument.to_json()),
-            false => java::write_value(argument, &mut text),
+        let fits = match is_node {
+            true => write_value_within(argument, &mut text, bytes_max),
+            false => java::write_value_within(argument, &mut text, bytes_max),
+        };
+        if !fits {
+            return Err(Refusal::TooLarge);
         }
         text.push_str(piece);
     }

@@ -16,6 +16,7 @@ mod uuid;
 
 use std::sync::Arc;
 
+use crate::json::write_value_within;
 use crate::{CompileError, Environment, EvalError, PathExpression, Value};
 
 /// Calls that may stand inside one another (AWS's limit).
@@ -24,6 +25,9 @@ pub const NESTING_MAX: usize = 10;
 pub const CHARACTERS_MAX: usize = 10_000;
 /// Items that `States.ArrayRange` makes.
 pub const RANGE_ITEMS_MAX: usize = 1_000;
+
+/// Bytes of a text that a function makes. A state may pass on 256 KiB; what a function makes may be cut down by another.
+pub const TEXT_BYTES_MAX: usize = 8 << 20;
 
 /// A compiled call of an intrinsic function.
 #[derive(Debug, Clone)]
@@ -71,6 +75,8 @@ enum Function {
 enum Refusal {
     Arguments,
     Text(String),
+    /// The result would be longer than [`TEXT_BYTES_MAX`], or all results of the state than [`Effort::BYTES_MAX`].
+    TooLarge,
 }
 
 type Outcome = Result<Value, Refusal>;
@@ -118,10 +124,17 @@ impl Call {
         for argument in &self.arguments {
             values.push(argument.evaluate(environment, whole)?);
         }
-        self.function.call(&values, &self.arguments, environment).map_err(|refusal| {
+        let made = self.function.call(&values, &self.arguments, environment).and_then(|value| {
+            let fits = environment.effort().is_none_or(|effort| effort.make(weight(&value)));
+            if fits { Ok(value) } else { Err(Refusal::TooLarge) }
+        });
+        made.map_err(|refusal| {
             let reason = match refusal {
                 Refusal::Arguments => format!("Invalid arguments in {}", self.function.name()),
                 Refusal::Text(text) => text,
+                Refusal::TooLarge => {
+                    format!("The result of {} is larger than what a state may make.", self.function.name())
+                }
             };
             EvalError::runtime(format!(
                 "There was an error while evaluating the intrinsic function: {}. {reason}",
@@ -162,7 +175,7 @@ impl Argument {
                 true => nothing.message,
                 false => format!(
                     "The JsonPath argument for the field '{shown}' could not be found in the input '{}'",
-                    environment.input()
+                    environment.input().shown()
                 ),
             };
             EvalError::runtime(format!("The function '{}' had the following error: {reason}", whole.text))
@@ -177,6 +190,7 @@ impl Argument {
 
 impl Function {
     fn call(self, values: &[Value], arguments: &[Argument], environment: &dyn Environment) -> Outcome {
+        let bytes_max = environment.effort().map_or(TEXT_BYTES_MAX, |e| e.bytes_left().min(TEXT_BYTES_MAX));
         match (self, values) {
             (Function::Format, [template, rest @ ..]) => {
                 let ready = match &arguments[0] {
@@ -184,10 +198,16 @@ impl Function {
                     _ => None,
                 };
                 let nodes = arguments[1..].iter().map(Argument::is_node);
-                format::format(template, ready, rest.iter().zip(nodes))
+                format::format(template, ready, rest.iter().zip(nodes), bytes_max)
             }
             (Function::StringToJson, [text]) => json::string_to_json(text),
-            (Function::JsonToString, [value]) => Ok(value.to_json().into()),
+            (Function::JsonToString, [value]) => {
+                let mut text = String::new();
+                match write_value_within(value, &mut text, bytes_max) {
+                    true => Ok(text.into()),
+                    false => Err(Refusal::TooLarge),
+                }
+            }
             (Function::Array, items) => Ok(Value::array(items.to_vec())),
             (Function::ArrayPartition, [array, size]) => array::partition(array, size),
             (Function::ArrayContains, [array, item]) => array::contains(array, item),
@@ -239,6 +259,16 @@ const FUNCTIONS: [(&str, Function); 18] = [
     ("States.StringSplit", Function::StringSplit),
     ("States.UUID", Function::Uuid),
 ];
+
+/// About how many bytes of memory a function's result takes that its arguments did not.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => 32 * items.len(),
+        Value::Object(map) => 32 * map.len(),
+        _ => 0,
+    }
+}
 
 /// The text of an argument that must be a string of at most [`CHARACTERS_MAX`] characters.
 fn short_text(value: &Value) -> Result<&str, Refusal> {

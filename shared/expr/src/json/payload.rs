@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{JsonError, Value, check, parse};
+use super::{JsonError, Value, check, parse, write_value_within};
 
 /// A JSON document that keeps its text and its parsed form, each made when first needed and at most once.
 ///
@@ -53,6 +53,19 @@ impl Payload {
     /// Length of the text in bytes of UTF-8: what the 256 KiB limit measures.
     pub fn bytes(&self) -> usize {
         self.text().len()
+    }
+
+    /// Whether the text has at most `bytes_max` bytes. Unlike [`Payload::bytes`], this never writes a text that is much longer.
+    pub fn fits(&self, bytes_max: usize) -> bool {
+        if let Some(text) = self.0.text.get() {
+            return text.len() <= bytes_max;
+        }
+        let mut text = String::new();
+        let fits = write_value_within(self.value(), &mut text, bytes_max);
+        if fits {
+            self.0.text.get_or_init(|| text.into());
+        }
+        fits
     }
 
     /// Whether both are one shared document. False says nothing about equality.

@@ -24,6 +24,9 @@ pub enum Value {
     Object(Arc<Map>),
 }
 
+/// Bytes of a value that a message shows: more than the 32,768 characters that AWS keeps of a cause.
+const SHOWN_BYTES_MAX: usize = 512 * 1024;
+
 /// The six kinds of JSON value, named as error messages name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -132,6 +135,42 @@ impl Value {
     pub fn to_json(&self) -> String {
         let mut text = String::new();
         super::write_value(self, &mut text);
+        text
+    }
+
+    /// Whether the value's text has at most about `bytes_max` bytes: escapes are not counted. Values share their parts, so that
+    /// a small one may have a text that fits no memory.
+    pub fn is_within(&self, bytes_max: usize) -> bool {
+        let mut left = bytes_max;
+        self.take_bytes(&mut left)
+    }
+
+    fn take_bytes(&self, left: &mut usize) -> bool {
+        let own = match self {
+            Value::String(text) => text.len() + 2,
+            Value::Array(items) => 2 + items.len(),
+            Value::Object(map) => 2 + 4 * map.len(),
+            _ => 1,
+        };
+        let Some(rest) = left.checked_sub(own) else { return false };
+        *left = rest;
+        match self {
+            Value::Array(items) => items.iter().all(|item| item.take_bytes(left)),
+            Value::Object(map) => map.iter().all(|(key, member)| {
+                let Some(rest) = left.checked_sub(key.len()) else { return false };
+                *left = rest;
+                member.take_bytes(left)
+            }),
+            _ => true,
+        }
+    }
+
+    /// The compact JSON text for a message: no more of it than a cause may hold, whatever the value's size.
+    pub fn shown(&self) -> String {
+        let mut text = String::new();
+        if !super::write_value_within(self, &mut text, SHOWN_BYTES_MAX) {
+            text.push('…');
+        }
         text
     }
 

@@ -37,6 +37,43 @@ pub fn write_value(value: &Value, out: &mut String) {
     }
 }
 
+/// Appends the compact JSON text of `value`, and stops soon after `out` has `bytes_max`. Returns whether all of it is there.
+///
+/// Values share their parts, so that a small one may have a text that fits no memory.
+pub fn write_value_within(value: &Value, out: &mut String, bytes_max: usize) -> bool {
+    match value {
+        Value::String(text) if text.len() > bytes_max.saturating_sub(out.len()) => return false,
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                if !write_value_within(item, out, bytes_max) {
+                    return false;
+                }
+            }
+            out.push(']');
+        }
+        Value::Object(map) => {
+            out.push('{');
+            for (at, (key, member)) in map.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write_string(key, out);
+                out.push(':');
+                if !write_value_within(member, out, bytes_max) {
+                    return false;
+                }
+            }
+            out.push('}');
+        }
+        other => write_value(other, out),
+    }
+    out.len() <= bytes_max
+}
+
 /// Appends `text` as a JSON string, escaping what the grammar demands and nothing else.
 pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
@@ -68,6 +105,23 @@ pub fn write_string(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use crate::json::parse;
+
+    #[test]
+    fn writing_stops_at_its_bound() {
+        let value = parse("{\"a\":[1,\"xyz\",{\"b\":null}]}").unwrap();
+        let whole = value.to_json();
+        for bytes_max in 0..whole.len() + 3 {
+            let mut out = String::new();
+            let is_whole = super::write_value_within(&value, &mut out, bytes_max);
+            assert_eq!(is_whole, bytes_max >= whole.len(), "{bytes_max}");
+            assert!(whole.starts_with(&out) && out.len() <= bytes_max + 24, "{out}");
+        }
+        let mut doubled = parse("[1]").unwrap();
+        for _ in 0..200 {
+            doubled = crate::Value::array(vec![doubled.clone(), doubled]);
+        }
+        assert!(!super::write_value_within(&doubled, &mut String::new(), 1000));
+    }
 
     #[test]
     fn escapes_only_what_must_be() {

@@ -40,7 +40,7 @@ fn adapt_node(node: &mut AstNode, own: &BTreeSet<String>) {
         AstNode::Variable(name) | AstNode::Function { name, .. } if own.contains(name) => {}
         AstNode::Variable(name) if name == "eval" => *name = NO_EVAL.to_owned(),
         AstNode::Variable(name) => {
-            if let Some(arity) = functions::arity(name) {
+            if let Some(arity) = functions::arity(name).or((name == "distinct").then_some(1)) {
                 *node = wrapped(name, arity);
                 return;
             }

@@ -65,11 +65,17 @@ pub(super) fn to_engine(value: &Value, need: &Need, exact: &mut Exact) -> JValue
 
 /// Our form of a result; `None` where it is undefined.
 pub(super) fn from_engine(value: &JValue, exact: &Exact) -> Result<Option<Value>, Failure> {
+    from_engine_weighed(value, exact).map(|out| out.map(|(value, _)| value))
+}
+
+/// [`from_engine`], and about how many bytes of memory the result takes.
+pub(super) fn from_engine_weighed(value: &JValue, exact: &Exact) -> Result<Option<(Value, usize)>, Failure> {
     if value.is_undefined() {
         return Ok(None);
     }
     let mut out = Out { exact, bytes: 0, values: 0 };
-    out.value(value, 0).map(Some)
+    let value = out.value(value, 0)?;
+    Ok(Some((value, out.bytes + 16 * out.values)))
 }
 
 struct Out<'a> {

@@ -11,11 +11,11 @@ use jsonata_core::value::JValue;
 
 use super::adapt::adapt;
 use super::analysis::{Analysis, Need};
-use super::convert::{Exact, from_engine, to_engine};
+use super::convert::{Exact, from_engine_weighed, to_engine};
 use super::diagnose::{self, Marked, Marks};
 use super::functions::{self, Sources};
-use super::limits::Limits;
-use super::{guard, message, syntax};
+use super::limits::{DIAGNOSIS_MS_MAX, Limits, TUPLES_MAX};
+use super::{guard, message, regex, syntax};
 use crate::{Entropy, Environment, Map, Value};
 
 /// Why an evaluation gave no value.
@@ -52,14 +52,20 @@ pub(super) struct Program {
     tree: AstNode,
     analysis: Analysis,
     guarded: bool,
+    /// Whether sequences know more than their elements.
+    tuples: bool,
+    /// Whether the regular expressions are more than may be matched.
+    regexes_too_large: bool,
 }
 
 impl Program {
     /// Prepares `tree`.
     pub(super) fn new(mut tree: AstNode, analysis: Analysis) -> Self {
         adapt(&mut tree);
+        let regexes_too_large = guard::regex_states(&mut tree) > regex::STATES_MAX;
+        let tuples = guard::makes_tuples(&mut tree);
         let guarded = guard::weave(&mut tree);
-        Program { tree, analysis, guarded }
+        Program { tree, analysis, guarded, tuples, regexes_too_large }
     }
 
     /// Evaluates; `None` is JSONata's undefined.
@@ -74,7 +80,22 @@ impl Program {
             }
             JValue::Undefined
         };
-        self.run(&bind, environment.entropy(), &Limits::default())
+        let mut limits = Limits::default();
+        let Some(effort) = environment.effort() else {
+            return self.run(&bind, environment.entropy(), &limits).map(|out| out.map(|(value, _)| value));
+        };
+        let left = effort.time_left();
+        limits.timeout_ms = limits.timeout_ms.min(u64::try_from(left.as_millis()).unwrap_or(0));
+        if limits.timeout_ms == 0 {
+            return Err(Failure::Bound(message::TOO_LONG));
+        }
+        let began = measured();
+        let out = self.run(&bind, environment.entropy(), &limits);
+        effort.spend_time(began.elapsed());
+        match out? {
+            Some((_, bytes)) if !effort.make(bytes) => Err(Failure::Bound(message::TOO_LARGE)),
+            out => Ok(out.map(|(value, _)| value)),
+        }
     }
 
     /// Evaluates what `bind` binds, with the context item it returns.
@@ -83,7 +104,10 @@ impl Program {
         bind: &dyn Fn(&mut Context, &mut Exact) -> JValue,
         entropy: &Entropy,
         limits: &Limits,
-    ) -> Result<Option<Value>, Failure> {
+    ) -> Result<Option<(Value, usize)>, Failure> {
+        if self.regexes_too_large {
+            return Err(Failure::Bound(message::TOO_LARGE));
+        }
         let seed = if functions::need_chance(&self.analysis.functions) { entropy.bits_128() } else { 0 };
         let sources = |exact| Sources::new(seed, entropy.now_ms, exact);
         let caught = catch_unwind(AssertUnwindSafe(|| {
@@ -108,7 +132,11 @@ impl Program {
         sources: &dyn Fn(Rc<RefCell<Exact>>) -> Rc<Sources>,
         limits: &Limits,
         marks: Option<&Marks>,
-    ) -> Result<Option<Value>, Raised> {
+    ) -> Result<Option<(Value, usize)>, Raised> {
+        let limits = &match self.tuples {
+            true => Limits { sequence: TUPLES_MAX.min(limits.sequence), ..limits.clone() },
+            false => limits.clone(),
+        };
         let exact = Rc::new(RefCell::new(Exact::default()));
         let mut context = Context::new();
         let input = bind(&mut context, &mut exact.borrow_mut());
@@ -121,7 +149,7 @@ impl Program {
             functions::register_marks(&mut evaluator, Rc::clone(marks));
         }
         let value = evaluator.evaluate(tree, &input).map_err(|error| Raised::from(&error))?;
-        from_engine(&value, &exact.borrow()).map_err(Raised::Failure)
+        from_engine_weighed(&value, &exact.borrow()).map_err(Raised::Failure)
     }
 
     /// Where the error `code` comes from.
@@ -136,12 +164,22 @@ impl Program {
         diagnose::put_marks(&mut tree);
         let marks = Marks::default();
         // Marks nest: what they stand before is one level deeper.
-        let limits = Limits { depth: limits.depth * 3, ..limits.clone() };
+        let timeout_ms = limits.timeout_ms.min(DIAGNOSIS_MS_MAX);
+        let limits = Limits { depth: limits.depth * 3, timeout_ms, ..limits.clone() };
         match self.attempt(&tree, bind, sources, &limits, Some(&marks)) {
             Err(Raised::Thrown { code: again, .. }) if again == code => Some(marks.take()),
             _ => None,
         }
     }
+}
+
+/// The engine bounds its evaluations by the machine's clock, and so are they counted. No result has anything of it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long evaluations take decides only whether they are given up"
+)]
+fn measured() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// An error as the engine raises it.
@@ -237,8 +275,9 @@ pub fn evaluate_bare(
         }
         input.map_or(JValue::Undefined, |value| to_engine(value, &WHOLE, exact))
     };
-    let limits = Limits { timeout_ms: bounds.0, depth: bounds.1 };
-    program.run(&bind, &Entropy::new(0, now_ms), &limits).map_err(|failure| match failure {
+    let limits = Limits { timeout_ms: bounds.0, depth: bounds.1, ..Limits::default() };
+    let out = program.run(&bind, &Entropy::new(0, now_ms), &limits);
+    out.map(|out| out.map(|(value, _)| value)).map_err(|failure| match failure {
         Failure::Thrown(message) | Failure::Uncoded(message) => message,
         Failure::Bound(message) => message.to_owned(),
         Failure::Unsupported => "unsupported".to_owned(),

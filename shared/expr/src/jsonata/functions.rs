@@ -1,7 +1,9 @@
 //! The functions that AWS adds to JSONata, changes, or takes away.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
@@ -122,14 +124,16 @@ pub(super) fn register_guards(evaluator: &mut Evaluator) {
             None => Ok(JValue::Undefined),
         }
     };
-    let replace = |args: &[JValue]| match guard::replace_fits(args) {
+    let call = |args: &[JValue]| match guard::call_fits(args) {
         true => Ok(JValue::Undefined),
         false => Err(too_large()),
     };
     let registered = evaluator
         .register_fn(guard::WEIGH, weighing(guard::Scales::bears))
         .and_then(|()| evaluator.register_fn(guard::WEIGH_STEP, weighing(guard::Scales::bears_step)))
-        .and_then(|()| evaluator.register_fn(guard::WEIGH_REPLACE, replace))
+        .and_then(|()| evaluator.register_fn(guard::WEIGH_TEXT, weighing(guard::Scales::bears_text)))
+        .and_then(|()| evaluator.register_fn(guard::WEIGH_CALL, call))
+        .and_then(|()| evaluator.register_fn(guard::DISTINCT, distinct))
         .and_then(|()| evaluator.register_fn(guard::CONCATENATE, concatenate))
         .and_then(|()| evaluator.register_fn(guard::JOIN, join))
         .and_then(|()| evaluator.register_fn(guard::STRING, string));
@@ -385,6 +389,74 @@ fn string(args: &[JValue]) -> Outcome {
             Ok(engine_functions::string::string(value, prettify)?)
         }
         Some(_) => Err(too_large()),
+    }
+}
+
+/// `$distinct(items)`, for which the engine holds each item against all others.
+fn distinct(args: &[JValue]) -> Outcome {
+    let items = match argument("distinct", args, 0, 1)? {
+        None => return Ok(JValue::Undefined),
+        Some(JValue::Array(items)) if items.len() > 1 => items,
+        Some(other) => return Ok(other.clone()),
+    };
+    // The last value kept of each hash, and for each value kept the one of its hash before.
+    let mut last: HashMap<u64, usize> = HashMap::new();
+    let (mut kept, mut before): (Vec<JValue>, Vec<Option<usize>>) = (vec![], vec![]);
+    for item in items.iter() {
+        let mut hasher = DefaultHasher::new();
+        hash_into(item, &mut hasher, 0);
+        let last = last.entry(hasher.finish());
+        let former = match &last {
+            Entry::Occupied(at) => Some(*at.get()),
+            Entry::Vacant(_) => None,
+        };
+        let mut alike = std::iter::successors(former, |at| before[*at]).enumerate();
+        let known = alike.find(|(count, at)| {
+            *count >= ALIKE_MAX || engine_functions::array::values_equal(&kept[*at], item)
+        });
+        match known {
+            Some((count, _)) if count >= ALIKE_MAX => return Err(too_large()),
+            Some(_) => {}
+            None => {
+                last.insert_entry(kept.len());
+                before.push(former);
+                kept.push(item.clone());
+            }
+        }
+    }
+    let mut kept = JValue::array(kept);
+    if items.sequence {
+        kept.mark_sequence();
+    }
+    Ok(kept)
+}
+
+/// Different values of one hash that `$distinct` takes: such as differ only behind what [`hash_into`] looks at.
+const ALIKE_MAX: usize = 5_000;
+
+/// Equal values have equal hashes. What is far down or far back is not looked at.
+fn hash_into(value: &JValue, hasher: &mut DefaultHasher, depth: usize) {
+    match value {
+        JValue::Number(number) => (if *number == 0.0 { 0.0 } else { *number }).to_bits().hash(hasher),
+        JValue::String(text) => text.hash(hasher),
+        JValue::Bool(value) => value.hash(hasher),
+        _ if depth > 8 => {}
+        JValue::Array(items) => {
+            items.len().hash(hasher);
+            items.iter().take(64).for_each(|item| hash_into(item, hasher, depth + 1));
+        }
+        JValue::Object(members) => {
+            members.len().hash(hasher);
+            // In any order.
+            let of = |(key, value): (&String, &JValue)| {
+                let mut hasher = DefaultHasher::new();
+                key.hash(&mut hasher);
+                hash_into(value, &mut hasher, depth + 1);
+                hasher.finish()
+            };
+            members.iter().map(of).fold(0_u64, u64::wrapping_add).hash(hasher);
+        }
+        _ => {}
     }
 }
 

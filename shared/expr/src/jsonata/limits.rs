@@ -11,6 +11,25 @@ pub(super) const RANGE_ELEMENTS_MAX: i128 = 360_145;
 /// Values one result may hold, whatever their size: a result can name one inner value many times.
 pub(super) const RESULT_VALUES_MAX: usize = 4_000_000;
 
+/// Elements of a sequence in which each element knows its parents, its index or its variables (`%`, `#$i`, `@$v`): each takes
+/// a kilobyte and more.
+pub(super) const TUPLES_MAX: usize = 50_000;
+
+/// Bytes of a picture, such as `[Y0001]-[M01]-[D01]`: the engine reads it again for each of its parts.
+pub(super) const PICTURE_BYTES_MAX: usize = 4_096;
+
+/// Parts that a text may be split into, and matches that may be found in it: as many as the longest range has elements.
+pub(super) const PARTS_MAX: usize = VALUE_BYTES_MAX / 8;
+
+/// Bytes of text that one regular expression reads, times its states.
+pub(super) const REGEX_WORK_MAX: usize = 500_000_000;
+
+/// Bytes of large texts that an evaluation may hold at once, in a sequence for instance.
+pub(super) const KEPT_BYTES_MAX: usize = 128 << 20;
+
+/// How long an evaluation that failed is looked at again, for the words of its error.
+pub(super) const DIAGNOSIS_MS_MAX: u64 = 500;
+
 /// The bounds of one evaluation.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
@@ -18,11 +37,13 @@ pub(super) struct Limits {
     pub(super) timeout_ms: u64,
     /// Levels of nesting, leaves not counted. AWS evaluates to depth 100, leaves counted.
     pub(super) depth: usize,
+    /// Elements of a sequence.
+    pub(super) sequence: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { timeout_ms: 5_000, depth: 99 }
+        Limits { timeout_ms: 5_000, depth: 99, sequence: VALUE_BYTES_MAX / 8 }
     }
 }
 
@@ -31,7 +52,7 @@ impl Limits {
         EvaluatorOptions {
             timeout_ms: Some(self.timeout_ms),
             max_stack_depth: Some(self.depth),
-            max_sequence_length: Some(VALUE_BYTES_MAX / 8),
+            max_sequence_length: Some(self.sequence),
             cancel: None,
         }
     }

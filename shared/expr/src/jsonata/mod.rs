@@ -21,6 +21,7 @@ mod guard;
 mod limits;
 mod message;
 mod parse;
+mod regex;
 mod syntax;
 
 use std::sync::Arc;
@@ -138,7 +139,10 @@ impl Expression {
         let was = value.kind().name();
         self.error(
             field,
-            &format!(" returned an unexpected result type. Expected '{expected}', but was '{was}' for value: {value}"),
+            &format!(
+                " returned an unexpected result type. Expected '{expected}', but was '{was}' for value: {}",
+                value.shown()
+            ),
         )
     }
 

@@ -6,11 +6,14 @@ use std::cell::Cell;
 use super::ast::{Name, Token, is_definite, write_tokens};
 use super::filter::Scope;
 use super::function;
-use crate::Value;
 use crate::json::Map;
+use crate::{Effort, Value};
 
-/// Values one evaluation may visit. Far beyond what a payload of 256 KiB holds, and some tens of milliseconds.
+/// Values one evaluation may visit, texts that are read counted by their length. Far beyond what a payload of 256 KiB
+/// holds, and some tens of milliseconds.
 const VISITS_MAX: usize = 2_000_000;
+/// Bytes of text that cost as much to read as a value costs to visit.
+const BYTES_A_VISIT: usize = 32;
 /// Filters that may be at work inside one another; each has its own frames on the stack.
 const DEPTH_MAX: usize = 64;
 
@@ -27,11 +30,34 @@ pub(super) enum Failure {
 pub(super) struct Budget {
     visits: Cell<usize>,
     depth: Cell<usize>,
+    quiet: bool,
 }
 
 impl Budget {
-    pub(super) fn new() -> Self {
-        Budget { visits: Cell::new(VISITS_MAX), depth: Cell::new(0) }
+    /// The budget of one evaluation, of which `effort` may have less left.
+    pub(super) fn new(effort: Option<&Effort>) -> Self {
+        let most = effort.map_or(VISITS_MAX, |effort| effort.left().min(VISITS_MAX));
+        Budget { visits: Cell::new(most), depth: Cell::new(0), quiet: false }
+    }
+
+    /// The same, where nobody will read why a path leads nowhere.
+    pub(super) fn quiet(effort: Option<&Effort>) -> Self {
+        Budget { quiet: true, ..Budget::new(effort) }
+    }
+
+    /// How many values may still be visited.
+    pub(super) fn left(&self) -> usize {
+        self.visits.get()
+    }
+
+    /// Whether anybody will read why a path leads nowhere: not so in a filter, whose every item may fail.
+    pub(super) fn explains(&self) -> bool {
+        !self.quiet && self.depth.get() == 0
+    }
+
+    /// Pays for reading `bytes` of text.
+    pub(super) fn read(&self, bytes: usize) -> Result<(), Failure> {
+        self.take(bytes / BYTES_A_VISIT)
     }
 
     pub(super) fn take(&self, visits: usize) -> Result<(), Failure> {
@@ -99,6 +125,9 @@ pub(super) fn run<'a>(
         return Ok(Cow::Owned(Value::array(found.into_iter().map(Cow::into_owned).collect())));
     }
     found.pop().ok_or_else(|| {
+        if !budget.explains() {
+            return Failure::Nothing(String::new());
+        }
         let mut message = "No results for path: $".to_owned();
         write_tokens(tokens, &mut message);
         Failure::Nothing(message)
@@ -158,9 +187,13 @@ impl<'a> Step<'a, '_> {
     fn apply(&self, token: &'a Token, value: &'a Value, out: &mut Nodes<'a>) -> Result<(), Failure> {
         self.budget.take(1)?;
         match token {
-            Token::Property(names) => self.property(names, value, out),
+            Token::Property(names) => {
+                self.budget.take(names.len())?;
+                self.property(names, value, out)
+            }
             Token::Index(indexes) => {
                 let Some(items) = self.array(token, value)? else { return Ok(()) };
+                self.budget.take(indexes.len())?;
                 indexes.iter().for_each(|index| self.item(items, i64::from(*index), out));
                 Ok(())
             }
@@ -187,7 +220,11 @@ impl<'a> Step<'a, '_> {
 
     fn property(&self, names: &'a [Name], value: &'a Value, out: &mut Nodes<'a>) -> Result<(), Failure> {
         let Value::Object(map) = value else {
-            return if self.definite { Err(self.no_object(names, value)) } else { Ok(()) };
+            return match self.definite {
+                true if self.budget.explains() => Err(self.no_object(names, value)),
+                true => Err(Failure::Nothing(String::new())),
+                false => Ok(()),
+            };
         };
         if names.len() > 1 && self.is_leaf() {
             let merged: Map = names
@@ -239,6 +276,7 @@ impl<'a> Step<'a, '_> {
     fn array(&self, token: &Token, value: &'a Value) -> Result<Option<&'a [Value]>, Failure> {
         match value.as_array() {
             Some(items) => Ok(Some(items)),
+            None if self.definite && !self.budget.explains() => Err(Failure::Nothing(String::new())),
             None if self.definite && std::ptr::eq(value, &ABSENT) => {
                 Err(Failure::Nothing(format!("The path {} is null", self.path(&[]))))
             }
@@ -247,7 +285,8 @@ impl<'a> Step<'a, '_> {
                 write_tokens(std::slice::from_ref(token), &mut filter);
                 write_tokens(&self.tokens[self.at + 1..], &mut filter);
                 Err(Failure::Nothing(format!(
-                    "Filter: {filter} can only be applied to arrays. Current context is: {value}"
+                    "Filter: {filter} can only be applied to arrays. Current context is: {}",
+                    value.shown()
                 )))
             }
             None => Ok(None),
@@ -284,11 +323,13 @@ impl<'a> Step<'a, '_> {
                 }
                 Ok(())
             }
+            _ if self.definite && !self.budget.explains() => Err(Failure::Nothing(String::new())),
             _ if self.definite => {
                 let mut rest = String::new();
                 write_tokens(&self.tokens[self.at..], &mut rest);
                 Err(Failure::Nothing(format!(
-                    "Filter: {rest} can not be applied to primitives. Current context is: {value}"
+                    "Filter: {rest} can not be applied to primitives. Current context is: {}",
+                    value.shown()
                 )))
             }
             _ => Ok(()),
@@ -318,6 +359,7 @@ impl<'a> Step<'a, '_> {
             self.budget.take(1)?;
             let applies = match (next, value) {
                 (Token::Property(names), Value::Object(map)) => {
+                    self.budget.take(names.len())?;
                     (names.len() > 1 && !self.is_leaf())
                         || names.iter().all(|name| member(map, name).is_some())
                 }

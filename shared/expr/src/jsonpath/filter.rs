@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::ast::{Filter, Operand, Operator};
 use super::eval::{Budget, Failure, Rules, run};
-use crate::{Number, Value};
+use crate::{Number, Value, text_order};
 
 /// What an operand is for one item; `None` where its path leads nowhere.
 type Found<'a> = Option<Cow<'a, Value>>;
@@ -73,21 +73,62 @@ fn compare(left: &Operand, operator: Operator, right: &Operand, scope: Scope<'_>
         return match (left, right) {
             (Operand::Pattern(_), Operand::Pattern(_)) => Ok(false),
             (Operand::Pattern(pattern), input) | (input, Operand::Pattern(pattern)) => {
-                Ok(matches(pattern, input.find(scope, Rules::VALUE)?, matches!(left, Operand::Pattern(_))))
+                let input = input.find(scope, Rules::VALUE)?;
+                // Each byte is held against each part of the pattern.
+                let bytes = input.as_deref().map_or(0, text_bytes);
+                scope.budget.take(bytes / 4 * (1 + pattern.as_str().len() / 4))?;
+                Ok(matches(pattern, input, matches!(left, Operand::Pattern(_))))
             }
             _ => Ok(false),
         };
     }
     let (left, right) = (left.find(scope, Rules::VALUE)?, right.find(scope, Rules::VALUE)?);
-    scope.budget.take(weight(&left) + weight(&right))?;
+    pay(left.as_deref(), operator, right.as_deref(), scope.budget)?;
     decide(left.as_deref(), operator, right.as_deref()).ok_or_else(|| Failure::Nothing(String::new()))
 }
 
-/// What comparing a value costs: deep equality reads all of it, membership each of its items.
-fn weight(value: &Found<'_>) -> usize {
-    match value.as_deref() {
-        Some(Value::Array(items)) => items.len(),
-        Some(Value::Object(map)) => map.len(),
+/// Pays for what the operator reads of its operands: deep equality all of both, membership each item, and between two lists
+/// each item of one for each of the other.
+fn pay(
+    left: Option<&Value>,
+    operator: Operator,
+    right: Option<&Value>,
+    budget: &Budget,
+) -> Result<(), Failure> {
+    let (Some(left), Some(right)) = (left, right) else { return Ok(()) };
+    let scalars = [left, right].iter().all(|value| !matches!(value, Value::Array(_) | Value::Object(_)));
+    if scalars && text_bytes(left) + text_bytes(right) < 64 {
+        return Ok(());
+    }
+    if matches!(operator, Operator::SubsetOf | Operator::AnyOf | Operator::NoneOf) {
+        let length = |value: &Value| value.as_array().map_or(0, <[Value]>::len);
+        budget.take(length(left).saturating_mul(length(right)))?;
+    }
+    pay_for(left, budget)?;
+    pay_for(right, budget)
+}
+
+/// Pays for reading all of `value`.
+fn pay_for(value: &Value, budget: &Budget) -> Result<(), Failure> {
+    match value {
+        Value::String(text) => budget.read(text.len()),
+        Value::Array(items) => {
+            budget.take(items.len())?;
+            items.iter().try_for_each(|item| pay_for(item, budget))
+        }
+        Value::Object(map) => {
+            budget.take(map.len())?;
+            map.values().try_for_each(|member| pay_for(member, budget))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of the texts of a text or a list of texts.
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| item.as_str().map_or(1, str::len)).sum(),
         _ => 0,
     }
 }
@@ -166,7 +207,7 @@ fn order(left: Option<&Value>, right: Option<&Value>) -> Option<Ordering> {
             (Some(left), Some(right)) => Some(left.cmp(&right)),
             _ => left.as_f64().partial_cmp(&right.as_f64()),
         },
-        (Value::String(left), Value::String(right)) => Some(left.encode_utf16().cmp(right.encode_utf16())),
+        (Value::String(left), Value::String(right)) => Some(text_order(left, right)),
         _ => None,
     }
 }

@@ -48,10 +48,17 @@ fn compute(name: &str, value: &Value, parameters: Vec<Value>, budget: &Budget) -
     budget.take(value.as_array().map_or(0, <[Value]>::len))?;
     match name {
         "length" | "size" => Ok(length(parameters.first().unwrap_or(value))),
+        "keys" if value.as_object().is_some_and(|map| budget.take(map.len()).is_err()) => {
+            Err(Failure::Exhausted)
+        }
         "keys" => Ok(value.as_object().map_or(Value::Null, |map| {
             Value::array(map.keys().map(|key| Value::String(key.clone())).collect())
         })),
-        "concat" => Ok(concat(value, &parameters)),
+        "concat" => {
+            let texts = value.as_array().unwrap_or_default().iter().chain(&parameters);
+            budget.read(texts.filter_map(Value::as_str).map(str::len).sum())?;
+            Ok(concat(value, &parameters))
+        }
         "append" => Ok(match value {
             Value::Array(items) => Value::array(items.iter().cloned().chain(parameters).collect()),
             other => other.clone(),

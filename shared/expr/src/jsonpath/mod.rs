@@ -13,7 +13,7 @@ mod reference;
 
 use std::sync::Arc;
 
-use crate::{CompileError, Value};
+use crate::{CompileError, Effort, RESULT_BYTES_MAX, Value};
 use ast::Token;
 use eval::{Budget, Failure, Rules};
 
@@ -35,7 +35,7 @@ pub struct NoMatch {
     pub at: String,
     /// Jayway's text, such as `No results for path: $['a']['b']`.
     pub message: String,
-    /// Whether the search was given up because the path visits too many values.
+    /// Whether the search was given up because the path visits too many values, or leads to too many.
     pub is_exhausted: bool,
 }
 
@@ -79,7 +79,12 @@ impl Path {
     /// [`NoMatch`] where a definite path leads nowhere, and where a path of any kind visits too many values; an
     /// indefinite one without match gives `[]`.
     pub fn evaluate(&self, root: &Value) -> Result<Value, NoMatch> {
-        self.apply(root, Rules::VALUE)
+        self.apply(root, Rules::VALUE, None)
+    }
+
+    /// [`Path::evaluate`], which counts towards `effort` what it visits.
+    pub(crate) fn evaluate_within(&self, root: &Value, effort: Option<&Effort>) -> Result<Value, NoMatch> {
+        self.apply(root, Rules::VALUE, effort)
     }
 
     /// Applies the path to `root` as an intrinsic function's argument: an index beyond the end leads nowhere.
@@ -87,7 +92,34 @@ impl Path {
     /// # Errors
     /// As [`Path::evaluate`].
     pub fn evaluate_argument(&self, root: &Value) -> Result<Value, NoMatch> {
-        self.apply(root, Rules::ARGUMENT)
+        self.apply(root, Rules::ARGUMENT, None)
+    }
+
+    /// [`Path::evaluate_argument`], which counts towards `effort` what it visits.
+    pub(crate) fn evaluate_argument_within(
+        &self,
+        root: &Value,
+        effort: Option<&Effort>,
+    ) -> Result<Value, NoMatch> {
+        self.apply(root, Rules::ARGUMENT, effort)
+    }
+
+    /// [`Path::evaluate`] for callers that do not ask why there is nothing.
+    pub(crate) fn seek(&self, root: &Value, effort: Option<&Effort>) -> Option<Value> {
+        if let Some(value) = self.find(root) {
+            return Some(value.clone());
+        }
+        let budget = Budget::quiet(effort);
+        let most = budget.left();
+        let found = eval::run(&self.tokens, root, root, Rules::VALUE, &budget);
+        if let Some(effort) = effort {
+            effort.spend(most - budget.left());
+        }
+        match found {
+            Ok(value) if self.definite || value.is_within(RESULT_BYTES_MAX) => Some(value.into_owned()),
+            Err(Failure::Nothing(_)) if !self.definite => Some(Value::array(Vec::new())),
+            _ => None,
+        }
     }
 
     /// The one value a path of names and indexes leads to, without a copy. `None` also for other paths.
@@ -113,21 +145,31 @@ impl Path {
     /// What AWS says where a Reference Path such as `ItemsPath` leads nowhere in `root`: the cause of
     /// `States.ReferencePathConflict`. `None` where it leads somewhere.
     pub fn conflict(&self, root: &Value) -> Option<String> {
-        self.missing_step(root).map(|step| format!("Unable to apply step \"{step}\" to input {root}"))
+        self.missing_step(root)
+            .map(|step| format!("Unable to apply step \"{step}\" to input {}", root.shown()))
     }
 
-    fn apply(&self, root: &Value, rules: Rules) -> Result<Value, NoMatch> {
+    fn apply(&self, root: &Value, rules: Rules, effort: Option<&Effort>) -> Result<Value, NoMatch> {
         if let Some(value) = self.find(root) {
             return Ok(value.clone());
         }
-        let budget = Budget::new();
+        let budget = Budget::new(effort);
+        let most = budget.left();
         let at = || {
             let mut at = "$".to_owned();
             ast::write_tokens(&self.tokens, &mut at);
             at
         };
-        match eval::run(&self.tokens, root, root, rules, &budget) {
-            Ok(value) => Ok(value.into_owned()),
+        let found = eval::run(&self.tokens, root, root, rules, &budget);
+        if let Some(effort) = effort {
+            effort.spend(most - budget.left());
+        }
+        match found {
+            Ok(value) if self.definite || value.is_within(RESULT_BYTES_MAX) => Ok(value.into_owned()),
+            Ok(_) => {
+                let message = format!("Path leads to more than {RESULT_BYTES_MAX} bytes: {}", at());
+                Err(NoMatch { at: at(), message, is_exhausted: true })
+            }
             // Jayway throws where the definite steps before find nothing; AWS gives `[]` there too.
             Err(Failure::Nothing(_)) if !self.definite => Ok(Value::array(Vec::new())),
             Err(Failure::Nothing(message)) => Err(NoMatch { at: at(), message, is_exhausted: false }),
