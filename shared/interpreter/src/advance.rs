@@ -29,26 +29,70 @@ pub fn advance_without(
     now: Now,
     missing_activities: &[Arc<str>],
 ) -> Decision {
+    advance_while(definition, execution, claimant, now, missing_activities, &mut || true)
+}
+
+/// [`advance_without`], which stops also when `goes_on` says so: it is asked behind each state. One state is always done,
+/// so that an execution gets on however little time it is given.
+pub fn advance_while(
+    definition: &Definition,
+    execution: &Execution,
+    claimant: &Claimant,
+    now: Now,
+    missing_activities: &[Arc<str>],
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Decision {
     let mut decider = Decider::new(definition, execution, now, Some(claimant));
     decider.missing_activities = missing_activities;
     decider.time_anew();
     let mut last = None;
     while !decider.is_full() && !decider.has_ended() {
         let Some(branch) = decider.next_ready(last) else { break };
-        decider.step(branch);
+        decider.turn(branch);
         last = Some(branch);
+        if !goes_on() {
+            break;
+        }
     }
     decider.finish()
 }
 
 impl<'a> Decider<'a> {
     /// The first ready branch behind `last`, going round.
-    pub(crate) fn next_ready(&self, last: Option<BranchId>) -> Option<BranchId> {
+    ///
+    /// Thousands of branches may wait while one goes on: all are looked at once, and from then on what a step may have changed.
+    pub(crate) fn next_ready(&mut self, last: Option<BranchId>) -> Option<BranchId> {
         let branches = &self.execution.branches;
+        let all = || branches.iter().filter(|(_, branch)| branch.is_ready()).map(|(id, _)| *id).collect();
+        let ready = self.ready.get_or_insert_with(all);
         let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let ready =
-            |(id, branch): (&BranchId, &std::sync::Arc<crate::Branch>)| branch.is_ready().then_some(*id);
-        branches.range((behind, Bound::Unbounded)).find_map(ready).or_else(|| branches.iter().find_map(ready))
+        loop {
+            let next = ready.range((behind, Bound::Unbounded)).next().or_else(|| ready.first()).copied()?;
+            if branches.get(&next).is_some_and(|branch| branch.is_ready()) {
+                return Some(next);
+            }
+            ready.remove(&next);
+        }
+    }
+
+    /// Lets one branch do what it can do next, and takes note of what that makes ready: itself, those it is a part of, and
+    /// what grows.
+    pub(crate) fn turn(&mut self, branch: BranchId) {
+        self.effort.renew();
+        let above = |id: BranchId| self.execution.branches.get(&id)?.parent.map(|(parent, _)| parent);
+        let line: Vec<BranchId> = std::iter::successors(above(branch), |id| above(*id)).collect();
+        let grown = self.execution.branches_made;
+        self.step(branch);
+        let (execution, Some(ready)) = (&self.execution, &mut self.ready) else { return };
+        let is_ready = |id: &BranchId| execution.branches.get(id).is_some_and(|branch| branch.is_ready());
+        for id in std::iter::once(branch).chain(line) {
+            if is_ready(&id) {
+                ready.insert(id);
+            } else {
+                ready.remove(&id);
+            }
+        }
+        ready.extend((grown..execution.branches_made).map(BranchId).filter(is_ready));
     }
 
     /// The state that `branch` is in.

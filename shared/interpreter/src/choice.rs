@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use stepwell_asl::{ChoiceRule, Condition, Operand, Relation, Test, TypeTest};
-use stepwell_expr::{Number, Value, timestamp};
+use stepwell_expr::{Number, Value, text_order, timestamp};
 
 use crate::context::Scope;
 use crate::failure::Fault;
@@ -39,11 +39,11 @@ fn holds(condition: &Condition, at: usize, scope: &Scope<'_>) -> Result<bool, Fa
             value.as_bool().ok_or_else(|| unexpected_type(expression.text(), &field, "boolean", &value))
         }
         Condition::Test { variable, test } => {
-            let found = variable.find(scope);
+            let found = variable.seek(scope);
             if let Test::Is(TypeTest::Present, expected) = test {
-                return Ok(found.is_ok() == *expected);
+                return Ok(found.is_some() == *expected);
             }
-            let value = found.map_err(|_| {
+            let value = found.ok_or_else(|| {
                 let path = variable.text();
                 Fault::runtime(format!(
                     "Invalid path '{path}': The choice state's condition path references an invalid value."
@@ -60,7 +60,8 @@ pub(crate) fn unexpected_type(expression: &str, field: &str, expected: &str, val
     Fault::query(
         format!(
             "The JSONata expression '{expression}' specified for the field '{field}' returned an unexpected result type. \
-             Expected '{expected}', but was '{kind}' for value: {value}"
+             Expected '{expected}', but was '{kind}' for value: {}",
+            value.shown()
         ),
         field,
     )
@@ -72,7 +73,7 @@ fn passes(test: &Test, value: &Value, scope: &Scope<'_>) -> Result<bool, Fault> 
             let right = literal(operand, scope, |text: &std::sync::Arc<str>| Value::String(text.clone()))?;
             match (value.as_str(), right.as_str()) {
                 // As Java compares strings: by UTF-16 code units.
-                (Some(a), Some(b)) => relation.accepts(a.encode_utf16().cmp(b.encode_utf16())),
+                (Some(a), Some(b)) => relation.accepts(text_order(a, b)),
                 _ => false,
             }
         }
@@ -103,7 +104,7 @@ fn passes(test: &Test, value: &Value, scope: &Scope<'_>) -> Result<bool, Fault> 
 fn literal<T>(operand: &Operand<T>, scope: &Scope<'_>, wrap: impl Fn(&T) -> Value) -> Result<Value, Fault> {
     match operand {
         Operand::Literal(value) => Ok(wrap(value)),
-        Operand::Path(path) => path.find(scope).map_err(|_| {
+        Operand::Path(path) => path.seek(scope).ok_or_else(|| {
             let path = path.text();
             Fault::runtime(format!(
                 "Invalid path '{path}': The choice state's condition path references an invalid value."

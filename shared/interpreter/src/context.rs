@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use stepwell_expr::{Entropy, Environment, Map, Value, timestamp};
+use stepwell_expr::{Effort, Entropy, Environment, Map, Value, timestamp};
 
 use crate::execution::{Execution, Phase};
 use crate::record::{BranchId, ExecutionInfo, MapItem, Timestamp};
@@ -19,6 +19,7 @@ pub(crate) struct Scope<'a> {
     token: Option<&'a str>,
     item: Option<&'a MapItem>,
     test: Option<&'a StateTest>,
+    effort: Option<&'a Effort>,
     context: OnceCell<Value>,
 }
 
@@ -41,6 +42,7 @@ impl<'a> Scope<'a> {
             token,
             item,
             test: None,
+            effort: None,
             context: OnceCell::new(),
         }
     }
@@ -63,6 +65,11 @@ impl<'a> Scope<'a> {
     /// With `$$.Map.Item`, before the iteration's branch exists.
     pub(crate) fn with_item(self, item: &'a MapItem) -> Self {
         Scope { item: Some(item), ..self }
+    }
+
+    /// Where all work counts towards `effort`.
+    pub(crate) fn counting(self, effort: &'a Effort) -> Self {
+        Scope { effort: Some(effort), ..self }
     }
 
     /// With what a test says of the Context object.
@@ -163,6 +170,10 @@ impl Environment for Scope<'_> {
 
     fn error_output(&self) -> Option<&Value> {
         self.error_output
+    }
+
+    fn effort(&self) -> Option<&Effort> {
+        self.effort
     }
 
     fn entropy(&self) -> &Entropy {

@@ -1,16 +1,17 @@
 //! What a decision holds, and the hand that makes one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stepwell_asl::Definition;
-use stepwell_expr::{Entropy, Payload};
+use stepwell_expr::{Effort, Entropy, Payload};
 
 use crate::effect::Effect;
 use crate::evolve::evolve;
 use crate::execution::Execution;
 use crate::record::{BranchId, Claimant, Event, EventBody, EventId, Record, Timestamp};
 use crate::tested::StateTest;
-use crate::{ErrorOutput, HISTORY_EVENTS_MAX};
+use crate::{EXPRESS_EVENTS_MAX, ErrorOutput, HISTORY_EVENTS_MAX};
 
 /// Records after which [`crate::advance()`] stops, so that a page stays of a bounded size. What is still ready then is
 /// decided for the next page.
@@ -37,6 +38,8 @@ pub struct Decision {
     pub effects: Vec<Effect>,
     /// The execution with the records applied.
     pub execution: Execution,
+    /// Bytes of new payload in the records, roughly.
+    pub payload_bytes: usize,
 }
 
 /// A decision being made.
@@ -55,6 +58,10 @@ pub(crate) struct Decider<'a> {
     /// The payload counted last: one that only passes through is stored once.
     counted: Option<Payload>,
     drawn: u64,
+    /// What the expressions of the state at hand may still do.
+    pub(crate) effort: Effort,
+    /// The ready branches, once they were looked for.
+    pub(crate) ready: Option<BTreeSet<BranchId>>,
 }
 
 impl<'a> Decider<'a> {
@@ -77,11 +84,14 @@ impl<'a> Decider<'a> {
             payload_bytes: 0,
             counted: Some(execution.input().clone()),
             drawn: 0,
+            effort: Effort::new(),
+            ready: None,
         }
     }
 
     pub(crate) fn finish(self) -> Decision {
-        Decision { records: self.records, effects: self.effects, execution: self.execution }
+        let payload_bytes = self.payload_bytes;
+        Decision { records: self.records, effects: self.effects, execution: self.execution, payload_bytes }
     }
 
     /// Whether the page is full.
@@ -126,9 +136,10 @@ impl<'a> Decider<'a> {
     /// The last event that a history has room for says that it is full.
     pub(crate) fn event_after(&mut self, branch: BranchId, previous: EventId, body: EventBody) -> EventId {
         let last = self.execution.last_event();
-        let body = if last.0 + 1 >= HISTORY_EVENTS_MAX && !body.is_terminal() {
-            let cause =
-                format!("The execution reached the maximum number of history events ({HISTORY_EVENTS_MAX}).");
+        let is_express = self.execution.info.as_ref().is_some_and(|info| info.express);
+        let events_max = if is_express { EXPRESS_EVENTS_MAX } else { HISTORY_EVENTS_MAX };
+        let body = if last.0 + 1 >= events_max && !body.is_terminal() {
+            let cause = format!("The execution reached the maximum number of history events ({events_max}).");
             EventBody::ExecutionFailed(ErrorOutput::new(stepwell_asl::ErrorName::RUNTIME, cause))
         } else {
             body

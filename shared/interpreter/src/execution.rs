@@ -1,6 +1,6 @@
 //! What an execution is at one moment: the fold of its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
@@ -456,8 +456,8 @@ impl Execution {
 
     /// Bytes of all variables, but for those of `branch` that `assigned` takes the place of.
     pub(crate) fn variables_bytes_but(&self, branch: BranchId, assigned: &[(Arc<str>, Payload)]) -> usize {
-        let stays =
-            |id: BranchId, name: &Arc<str>| id != branch || assigned.iter().all(|(new, _)| new != name);
+        let new: BTreeSet<&Arc<str>> = assigned.iter().map(|(name, _)| name).collect();
+        let stays = |id: BranchId, name: &Arc<str>| id != branch || !new.contains(name);
         self.branches
             .iter()
             .flat_map(|(id, branch)| branch.variables.iter().filter(move |(name, _)| stays(*id, name)))

@@ -1,5 +1,6 @@
 //! What happens when a state fails: its Retriers, its Catchers, and the branch that holds it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stepwell_asl::{Catcher, ErrorName, JitterStrategy, Retrier, State, StateKind};
@@ -91,7 +92,7 @@ impl Decider<'_> {
     }
 
     /// An ItemSelector may fail while iterations are under way: they are aborted.
-    fn abort_begun(&mut self, branch: BranchId) {
+    pub(crate) fn abort_begun(&mut self, branch: BranchId) {
         let cause_event = self.execution.branch(branch).previous;
         self.abort_siblings(branch, branch, cause_event);
     }
@@ -334,18 +335,18 @@ impl Decider<'_> {
     pub(crate) fn cancel_below(&mut self, branch: BranchId) {
         let mut branches = self.execution.descendants(branch);
         branches.push(branch);
+        let mut timers_of = BTreeMap::<BranchId, Vec<TimerId>>::new();
+        for (timer, set) in self.execution.timers() {
+            if set.purpose != TimerPurpose::Execution {
+                timers_of.entry(set.branch).or_default().push(timer);
+            }
+        }
         for id in branches {
             let call = self.execution.branches.get(&id).and_then(|b| b.call());
             if let Some((attempt, job)) = call.map(|call| (call.attempt, call.job())) {
                 self.effect(Effect::CancelTask { attempt, job });
             }
-            let timers: Vec<_> = self
-                .execution
-                .timers()
-                .filter(|(_, timer)| timer.branch == id && timer.purpose != TimerPurpose::Execution)
-                .map(|(timer, _)| timer)
-                .collect();
-            for timer in timers {
+            for timer in timers_of.remove(&id).unwrap_or_default() {
                 self.effect(Effect::CancelTimer { timer });
             }
         }

@@ -26,7 +26,7 @@ impl Decider<'_> {
         entropy: stepwell_expr::Entropy,
         input: &'s Value,
     ) -> Scope<'s> {
-        Scope::new(&self.execution, branch, entropy, input).with_test(self.test)
+        Scope::new(&self.execution, branch, entropy, input).with_test(self.test).counting(&self.effort)
     }
 
     /// What `InputPath` selects of the state's input (JSONPath); the input itself in JSONata.
@@ -242,5 +242,5 @@ pub(crate) fn handed_on(made: Payload, input: &Payload) -> Result<Payload, Fault
 pub(crate) fn is_within_limits(payload: &Payload, is_new: bool) -> bool {
     // Only what an expression built can be deeper than what was read.
     let shallow = !is_new || payload.value().depth(DEPTH_MAX + 1) <= DEPTH_MAX;
-    shallow && payload.bytes() <= PAYLOAD_BYTES_MAX
+    shallow && payload.fits(PAYLOAD_BYTES_MAX)
 }

@@ -29,7 +29,7 @@ mod trigger;
 pub use effect::CallTask;
 pub use execution::Progress;
 
-pub use advance::{advance, advance_without};
+pub use advance::{advance, advance_while, advance_without};
 pub use apply::apply;
 pub use decision::{Decision, Now, RECORDS_MAX};
 pub use effect::Effect;
@@ -58,6 +58,14 @@ pub const VARIABLES_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 /// Events a Standard execution's history may hold (Developer Guide, "Service quotas").
 pub const HISTORY_EVENTS_MAX: u64 = 25_000;
+
+/// Events of an Express execution. AWS bounds those by their five minutes alone; whoever runs one keeps all its events in memory, and
+/// reads them again where they are journaled.
+pub const EXPRESS_EVENTS_MAX: u64 = 500_000;
+
+/// Bytes that the outputs of a Parallel's branches or a Map's iterations may have together, before `ResultSelector` or `Output` see
+/// them.
+pub const JOINED_BYTES_MAX: usize = 32 << 20;
 
 /// Redrives of an execution whose requests are remembered (API: RedriveExecution, `clientToken`).
 pub const REDRIVES_REMEMBERED: usize = 10;

@@ -153,7 +153,7 @@ pub fn advance_tested(
     decider.test = Some(test);
     while !test.is_over() && !decider.is_full() && !decider.has_ended() {
         let Some(branch) = decider.next_ready(None) else { break };
-        decider.step(branch);
+        decider.turn(branch);
     }
     decider.finish()
 }

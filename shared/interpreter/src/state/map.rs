@@ -3,6 +3,7 @@
 use stepwell_asl::{Dynamic, ErrorName, Items, Map, ProcessorMode, State, StateKind};
 use stepwell_expr::{PathExpression, Payload, QueryLanguage, Template, Value};
 
+use super::fork::are_joined;
 use crate::choice::unexpected_type;
 use crate::decision::Decider;
 use crate::execution::{Phase, Step};
@@ -112,7 +113,12 @@ impl Decider<'_> {
         let last = self.execution.branch(child).previous;
         self.event(child, EventBody::MapIterationSucceeded { name: state.name.clone(), index });
         let Phase::In { step: Step::Forked(fork), .. } = &self.execution.branch(branch).phase else { return };
-        if fork.ended == fork.length {
+        // Now and then, not each time: there may be hundreds of thousands.
+        let is_looked_at = fork.ended == fork.length || fork.ended.is_power_of_two();
+        if is_looked_at && !are_joined(fork.results.iter().flatten()) {
+            self.abort_begun(branch);
+            self.too_large(branch, state);
+        } else if fork.ended == fork.length {
             self.event(branch, EventBody::MapStateSucceeded);
         } else if let Err(fault) = self.begin_iteration(branch, state, map, last) {
             self.fault(branch, state, fault);
@@ -212,7 +218,7 @@ pub(super) fn count(state: &State, map: &Map, items: &Payload) -> Result<usize, 
 
 fn not_iterable(state: &State, items: &Items, value: &Value) -> Fault {
     if state.language == QueryLanguage::Jsonata {
-        let message = format!("Map state input must be an array but was: {value}");
+        let message = format!("Map state input must be an array but was: {}", value.shown());
         return Fault::of(ErrorName::QUERY_EVALUATION_ERROR, message);
     }
     let path = match items {

@@ -161,7 +161,7 @@ impl Target for Transition {
 /// Why a number in a field is not one that the field takes.
 pub(crate) fn not_an_integer(field: &str, path: &str, value: &stepwell_expr::Value, kind: &str) -> Fault {
     // Recorded of a text, in quotes; what is no text is shown alike.
-    let shown = value.as_str().map_or_else(|| value.to_json(), str::to_owned);
+    let shown = value.as_str().map_or_else(|| value.shown(), str::to_owned);
     Fault::runtime(format!(
         "The {field} field refers to value \"{shown}\" which is not a valid {kind}: {path}"
     ))
@@ -169,5 +169,5 @@ pub(crate) fn not_an_integer(field: &str, path: &str, value: &stepwell_expr::Val
 
 /// Why a number that an expression gave is not one that `field` takes.
 pub(crate) fn not_a_count(field: &str, value: &stepwell_expr::Value) -> Fault {
-    Fault::query(format!("The {field} field must be a non-negative integer: {value}"), field)
+    Fault::query(format!("The {field} field must be a non-negative integer: {}", value.shown()), field)
 }

@@ -118,7 +118,10 @@ impl Decider<'_> {
                     return Err(unexpected_type(expression.text(), field, "number", &value));
                 }
                 positive(integral(&value)).map(Some).ok_or_else(|| {
-                    Fault::query(format!("The {field} field must be a positive integer: {value}"), field)
+                    Fault::query(
+                        format!("The {field} field must be a positive integer: {}", value.shown()),
+                        field,
+                    )
                 })
             }
         }

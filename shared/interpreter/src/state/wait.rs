@@ -139,5 +139,5 @@ fn parsed(text: &str) -> Option<Timestamp> {
 }
 
 fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_json(), str::to_owned)
+    value.as_str().map_or_else(|| value.shown(), str::to_owned)
 }
