@@ -82,7 +82,7 @@ impl Assembly {
         let functions = Arc::new(Hosted(functions));
         let aws = services::aws(local.region()).await?;
         let tasks = services::tasks(&aws, functions, task_calls.clone(), parts.mocks);
-        let engine = Engine::new(notices::told(store.ports(tasks), &aws), Settings::default());
+        let engine = Engine::new(notices::told(store.ports(tasks), &aws), settings());
         let api = stepwell_wire::Settings { account: local.account().into(), region: local.region().into() };
         task_calls.serve(&Api::new(engine.clone(), api.clone()));
         let dispatching = store.run(engine.clone());
@@ -102,6 +102,13 @@ impl Assembly {
         drop(self.engine);
         self.store.close();
     }
+}
+
+/// Decisions that take long are made on threads of their own, as many at once as there are cores: the runtime's one thread
+/// goes on with all else.
+fn settings() -> Settings {
+    let aside_max = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+    Settings { aside: |decide| tokio::task::block_in_place(decide), aside_max, ..Settings::default() }
 }
 
 /// The functions hosted here, as the integration of Lambda asks for them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stepwell_asl::{Definition, ErrorName};
 use stepwell_interpreter::{
     AttemptId, Claimant, Decision, Effect, ErrorOutput, Event, EventBody, Execution, Record, TimerId,
-    Timestamp, Trigger, advance_without, apply, token,
+    Timestamp, Trigger, advance_while, apply, token,
 };
 
 use crate::Engine;
@@ -16,13 +16,14 @@ use crate::engine::{Driven, Settings};
 use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{Meta, Parent, Parked, RunId};
 use crate::notices::{Audience, PageEvents};
+use crate::pace::Turn;
 use crate::port::{
     ActivitiesError, BoxError, JournalError, MapRunsError, Ports, PutMetaError, QueueError, Refused,
     RegistryError, Seq, TaskCall, Writer,
 };
 use crate::run::Run;
 use crate::stored::StoredError;
-use crate::work::{Work, time_until};
+use crate::work::{Work, give_way, time_until};
 
 /// Waits shorter than this are waited for by the driver; others become messages.
 const IN_PROCESS_MAX: Duration = Duration::from_millis(500);
@@ -315,11 +316,16 @@ impl<'e> Driver<'e> {
             self.missing_activities = self.missing_activities(&self.activities.clone()).await?;
         }
         let deleting = self.work.during(self.engine.is_deleting(&run.meta)).await?;
+        let turn = self.work.during(self.engine.turn(&run.meta)).await;
         // Nothing is awaited from here to the decision: what arrived meanwhile would be taken for nothing.
         self.results.append(&mut self.work.take_arrived());
-        let proposal = self.decide(run, definition, deleting);
+        let proposal = self.decide(run, definition, deleting, turn);
         if !proposal.records.is_empty() {
             self.commit(run, definition, proposal).await?;
+            if run.execution.is_ready() {
+                // There is a next page at once: others have their turn first.
+                self.work.during(give_way()).await;
+            }
             return Ok(true);
         }
         if !self.at_tail {
@@ -337,7 +343,7 @@ impl<'e> Driver<'e> {
     }
 
     /// Lines 8 and 9.
-    fn decide(&self, run: &Run, definition: &Definition, deleting: bool) -> Proposal {
+    fn decide(&self, run: &Run, definition: &Definition, deleting: bool, turn: Turn<'_>) -> Proposal {
         let mut proposal = Proposal::default();
         let mut mine = run.first_driver(&self.me.message).is_some();
         let clock = &self.ports().clock;
@@ -362,7 +368,10 @@ impl<'e> Driver<'e> {
             let execution = proposal.execution_or(&run.execution);
             if execution.is_ready() {
                 let (missing, now) = (&self.missing_activities, clock.decision());
-                let decision = advance_without(definition, execution, &self.me, now, missing);
+                let decide = |goes_on: &mut dyn FnMut() -> bool| {
+                    advance_while(definition, execution, &self.me, now, missing, goes_on)
+                };
+                let decision = turn.decide(decide);
                 if deleting && enters_state(&decision) {
                     // API: DeleteStateMachine. On the next state transition, the executions are terminated.
                     proposal.add(apply(definition, execution, &Trigger::MachineDeleted, now));

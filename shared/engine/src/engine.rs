@@ -12,6 +12,7 @@ use crate::definitions::{ActivityNames, Definitions, Loggings, activity_names, d
 use crate::line::Lines;
 use crate::map_run::{Plan, Turns};
 use crate::meta::Parent;
+use crate::pace::Pace;
 use crate::port::{BoxError, Ports, StateMachine};
 use crate::redrive::NotRedrivable;
 use crate::run::Run;
@@ -47,6 +48,12 @@ pub struct Settings {
     /// Whether Express executions that nothing waits for are run in memory, from a message alone: at least once, and known by
     /// their logs only, as in AWS. Otherwise they are kept like Standard ones.
     pub express_in_memory: bool,
+    /// How long one decision goes on to the next state; what is still ready then is decided for the next page.
+    pub decision_max: Duration,
+    /// How a decision is run that may keep its thread for long: as it is, or where it keeps no other driver from going on.
+    pub aside: fn(&mut dyn FnMut()),
+    /// Decisions that are run so at once.
+    pub aside_max: usize,
 }
 
 impl Default for Settings {
@@ -65,6 +72,9 @@ impl Default for Settings {
             packing: Packing::Quick,
             map_run_children_max: 1_000,
             express_in_memory: false,
+            decision_max: Duration::from_millis(100),
+            aside: |decide| decide(),
+            aside_max: 4,
         }
     }
 }
@@ -112,6 +122,8 @@ pub(crate) struct Inner {
     pub(crate) plans: Cache<Arc<str>, Arc<Plan>>,
     /// Who drives which Map Run.
     pub(crate) turns: Turns,
+    /// Which machines' decisions take long.
+    pub(crate) pace: Pace,
 }
 
 /// Map Runs under way whose [`Plan`] is kept at hand.
@@ -259,6 +271,7 @@ impl Engine {
         let (committed, _) = broadcast::channel(1024);
         let (runs, definitions) = (Cache::new(settings.cached_runs), definitions());
         let (activity_names, loggings, lines) = (activity_names(), loggings(), Lines::default());
+        let pace = Pace::new(settings.aside_max);
         let (plans, turns) = (Cache::new(PLANS_MAX), Turns::default());
         let inner = Inner {
             ports,
@@ -271,6 +284,7 @@ impl Engine {
             lines,
             plans,
             turns,
+            pace,
         };
         Engine { inner: Arc::new(inner), deadline: None }
     }

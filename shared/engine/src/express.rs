@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use stepwell_asl::{Definition, ErrorName};
 use stepwell_interpreter::{
-    BranchId, Claimant, Effect, ErrorOutput, Event, EventBody, Record, Trigger, advance, apply, evolve, token,
+    BranchId, Claimant, Effect, ErrorOutput, Event, EventBody, Record, Trigger, advance_while, apply, evolve,
+    token,
 };
 
 use crate::Engine;
@@ -17,10 +18,13 @@ use crate::message::{Message, MessageBody};
 use crate::meta::{Meta, RunId};
 use crate::notices::{Audience, PageEvents};
 use crate::port::TaskCall;
-use crate::work::Work;
+use crate::work::{Work, give_way};
 
 /// Longest that an Express execution runs (Developer Guide, "Service quotas").
 const DURATION_MAX: Duration = Duration::from_secs(300);
+
+/// Bytes of payload that the records of one execution may hold: they are kept in memory until it ends.
+const PAYLOAD_BYTES_MAX: usize = 256 << 20;
 
 /// How long a message is hidden at least when it is received. One that takes longer is hidden anew.
 const HIDDEN: Duration = Duration::from_secs(20);
@@ -101,13 +105,15 @@ struct Express<'e> {
     /// How many of the records are told.
     told: usize,
     work: Work,
+    /// Bytes of payload that the records hold.
+    payload_bytes: usize,
 }
 
 impl<'e> Express<'e> {
     fn new(engine: &'e Engine, definition: Arc<Definition>, audience: Option<Audience>, meta: Meta) -> Self {
         let claimant = Claimant { message: "express".into(), delivery: engine.inner.ports.clock.random() };
         let (proposal, work) = (Proposal::default(), Work::default());
-        Express { engine, definition, claimant, meta, audience, proposal, told: 0, work }
+        Express { engine, definition, claimant, meta, audience, proposal, told: 0, work, payload_bytes: 0 }
     }
 
     /// Goes on until the execution has ended, nothing can happen to it any more, or it is `ends` by the monotonic clock.
@@ -115,7 +121,7 @@ impl<'e> Express<'e> {
         let clock = &self.engine.inner.ports.clock;
         if self.proposal.execution.is_none() {
             let (info, input) = (self.meta.info.clone(), self.meta.input.clone());
-            self.take_in(vec![Trigger::Start { info, input }]);
+            self.take_in(vec![Trigger::Start { info, input }], ends).await;
         }
         while !self.has_ended() && clock.monotonic() < ends {
             let left = ends.saturating_sub(clock.monotonic());
@@ -123,7 +129,7 @@ impl<'e> Express<'e> {
                 return;
             }
             let arrived = self.work.take_arrived();
-            self.take_in(arrived);
+            self.take_in(arrived, ends).await;
         }
     }
 
@@ -157,24 +163,43 @@ impl<'e> Express<'e> {
         }
     }
 
-    /// Takes in what arrived, and does everything that is then ready.
-    fn take_in(&mut self, arrived: Vec<Trigger>) {
-        let ports = &self.engine.inner.ports;
+    /// Takes in what arrived, and does everything that is then ready, until it is `ends`. Others have their turn between two
+    /// decisions.
+    async fn take_in(&mut self, arrived: Vec<Trigger>, ends: Duration) {
+        let (engine, ports) = (self.engine, &self.engine.inner.ports);
         let none = Default::default();
         for trigger in arrived {
             let execution = self.proposal.execution_or(&none);
             self.proposal.add(apply(&self.definition, execution, &trigger, ports.clock.decision()));
         }
         loop {
-            let execution = self.proposal.execution_or(&none);
-            if !execution.is_ready() {
+            if !self.proposal.execution_or(&none).is_ready() {
                 break;
             }
-            let decision = advance(&self.definition, execution, &self.claimant, ports.clock.decision());
+            let turn = self.work.during(engine.turn(&self.meta)).await;
+            let execution = self.proposal.execution_or(&none);
+            let (definition, claimant) = (&self.definition, &self.claimant);
+            let decide = |goes_on: &mut dyn FnMut() -> bool| {
+                advance_while(definition, execution, claimant, ports.clock.decision(), &[], goes_on)
+            };
+            let decision = turn.decide(decide);
             if decision.records.is_empty() {
                 break;
             }
+            self.payload_bytes += decision.payload_bytes;
             self.proposal.add(decision);
+            if self.payload_bytes > PAYLOAD_BYTES_MAX {
+                self.give_up();
+            }
+            if !self.proposal.execution_or(&none).is_ready() {
+                break;
+            }
+            self.tell();
+            self.perform();
+            self.work.during(give_way()).await;
+            if ports.clock.monotonic() >= ends {
+                return;
+            }
         }
         self.tell();
         self.perform();
@@ -205,6 +230,15 @@ impl<'e> Express<'e> {
                 }
             }
         }
+    }
+
+    /// Its records are more than one process can keep for it.
+    fn give_up(&mut self) {
+        let cause = format!("The states of the execution gave more than {PAYLOAD_BYTES_MAX} bytes together.");
+        let given_up = Trigger::GivenUp(ErrorOutput::new(ErrorName::DATA_LIMIT_EXCEEDED, cause));
+        let (none, now) = (Default::default(), self.engine.inner.ports.clock.decision());
+        let decision = apply(&self.definition, self.proposal.execution_or(&none), &given_up, now);
+        self.proposal.add(decision);
     }
 
     /// Ends what has not ended: its time is over, or nothing can happen to it any more.

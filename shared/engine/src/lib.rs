@@ -18,6 +18,7 @@ pub mod map_run;
 pub mod message;
 pub mod meta;
 mod notices;
+mod pace;
 pub mod port;
 mod reading;
 mod redrive;

@@ -73,10 +73,12 @@ struct Test<'e> {
 
 impl Test<'_> {
     /// Takes in what arrived, and does everything that is then ready.
-    fn go_on(&mut self, arrived: Vec<Trigger>) {
-        self.take_in(arrived);
-        let ends = self.mocked();
-        self.take_in(ends);
+    fn go_on(&mut self, mut arrived: Vec<Trigger>) {
+        (self.engine.inner.settings.aside)(&mut || {
+            self.take_in(std::mem::take(&mut arrived));
+            let ends = self.mocked();
+            self.take_in(ends);
+        });
     }
 
     fn take_in(&mut self, arrived: Vec<Trigger>) {

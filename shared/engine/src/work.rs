@@ -273,6 +273,19 @@ fn unknown(cause: &str) -> Outcome {
     Outcome::Failed(ErrorOutput::new(ErrorName::LAMBDA_UNKNOWN, cause))
 }
 
+/// Lets whatever else its runtime has go first.
+pub(crate) async fn give_way() {
+    let mut gave_way = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut gave_way, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
+}
+
 /// From `now` to `due`; zero when that is past.
 pub(crate) fn time_until(due: Timestamp, now: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0))
