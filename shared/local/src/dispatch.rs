@@ -3,10 +3,9 @@
 //! In memory a message that is not due yet costs its time and its slot. Nothing polls: the dispatcher sleeps until the
 //! next one is due or something is committed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stepwell_engine::message::Message;
@@ -17,18 +16,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::batch::{Notice, Slot, Wake};
+use crate::due::{AtWork, Due, Lane};
 use crate::error::StoreError;
 use crate::queue::{self, LocalQueue};
 use crate::read::Readers;
-
-/// Drivers at work at once.
-const DRIVERS_MAX: usize = 1000;
 
 /// No sleep is longer, so that a clock set forward (or a machine that slept) is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// How long a message rests whose row could not be read or whose driver panicked.
 const REST: Duration = Duration::from_secs(5);
+
+/// How long a message rests whose machine has no driver left for it.
+const TURN: Duration = Duration::from_millis(250);
 
 /// What drives messages: the engine, except in tests.
 pub trait Drive: Clone + Send + Sync + 'static {
@@ -74,7 +74,7 @@ pub(crate) struct Post {
     pub(crate) readers: Readers,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) notices: mpsc::UnboundedSender<Vec<Notice>>,
-    pub(crate) running: AtomicUsize,
+    pub(crate) at_work: AtWork,
 }
 
 enum Delivery {
@@ -101,7 +101,7 @@ pub(crate) fn start<D: Drive>(
 ) -> Dispatching {
     let (stop, stopped) = watch::channel(false);
     let dispatcher =
-        Dispatcher { post, notices, drive, waiting: BTreeSet::new(), due: VecDeque::new(), sleep: None };
+        Dispatcher { post, notices, drive, waiting: BTreeSet::new(), due: Due::default(), sleep: None };
     Dispatching { stop, task: tokio::spawn(dispatcher.run(stopped)) }
 }
 
@@ -110,7 +110,7 @@ struct Dispatcher<D> {
     notices: mpsc::UnboundedReceiver<Vec<Notice>>,
     drive: D,
     waiting: BTreeSet<Wake>,
-    due: VecDeque<Delivery>,
+    due: Due<Delivery>,
     sleep: Option<Sleep>,
 }
 
@@ -140,7 +140,7 @@ impl<D: Drive> Dispatcher<D> {
                 _ = stopped.changed() => break,
             }
         }
-        while self.post.running.load(Ordering::Acquire) > 0 {
+        while self.post.at_work.all() > 0 {
             if self.notices.recv().await.is_none() {
                 break;
             }
@@ -168,7 +168,10 @@ impl<D: Drive> Dispatcher<D> {
     fn take(&mut self, notices: Vec<Notice>) {
         for notice in notices {
             match notice {
-                Notice::Ready(id, message) => self.due.push_back(Delivery::First(id, message)),
+                Notice::Ready(id, message) => {
+                    let lane = self.post.at_work.lane(&message.execution);
+                    self.due.push(lane, Delivery::First(id, message));
+                }
                 Notice::Due(wake) => {
                     self.waiting.insert(wake);
                 }
@@ -185,13 +188,10 @@ impl<D: Drive> Dispatcher<D> {
         let now = self.post.clock.now().0;
         while let Some(wake) = self.waiting.first().copied().filter(|wake| wake.due <= now) {
             self.waiting.pop_first();
-            self.due.push_back(Delivery::Row(wake));
+            self.due.push(Lane::UNREAD, Delivery::Row(wake));
         }
-        while self.post.running.load(Ordering::Acquire) < DRIVERS_MAX
-            && let Some(delivery) = self.due.pop_front()
-        {
-            self.post.running.fetch_add(1, Ordering::AcqRel);
-            let running = Running { post: self.post.clone(), slot: delivery.slot(), again: Some(REST) };
+        while let Some((lane, delivery)) = self.due.begin(&self.post.at_work) {
+            let running = Running { post: self.post.clone(), slot: delivery.slot(), lane, again: Some(REST) };
             tokio::spawn(deliver(running, delivery, self.drive.clone()));
         }
     }
@@ -216,6 +216,7 @@ impl<D: Drive> Dispatcher<D> {
 struct Running {
     post: Arc<Post>,
     slot: Slot,
+    lane: Lane,
     again: Option<Duration>,
 }
 
@@ -228,9 +229,9 @@ impl Drop for Running {
             }
             None => Notice::Idle,
         };
-        let before = self.post.running.fetch_sub(1, Ordering::AcqRel);
+        let ended = self.post.at_work.end(self.lane);
         // The dispatcher need not hear of each end: only of the last one and of one that makes room.
-        if self.again.is_some() || before == 1 || before >= DRIVERS_MAX {
+        if self.again.is_some() || ended.was_last || ended.makes_room {
             let _ = self.post.notices.send(vec![notice]);
         }
     }
@@ -241,7 +242,17 @@ async fn deliver<D: Drive>(mut running: Running, delivery: Delivery, drive: D) {
     let (id, receives, message) = match delivery {
         Delivery::First(id, message) => (id, 1, message),
         Delivery::Row(wake) => match receive(&post, wake).await {
-            Ok(Some(received)) => received,
+            Ok(Some(received)) => {
+                let lane = post.at_work.lane(&received.2.execution);
+                let has_room = post.at_work.recount(running.lane, lane);
+                running.lane = lane;
+                if !has_room {
+                    // Its machine has all the drivers that it may have.
+                    running.again = Some(TURN);
+                    return;
+                }
+                received
+            }
             Ok(None) => {
                 running.again = None;
                 return;

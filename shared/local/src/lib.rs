@@ -11,6 +11,7 @@ mod activities;
 mod batch;
 mod clock;
 mod dispatch;
+mod due;
 mod error;
 mod executions;
 mod hot;

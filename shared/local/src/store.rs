@@ -3,7 +3,6 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use crate::activities::LocalActivities;
 use crate::batch::{Committed, Notice};
 use crate::clock::SystemClock;
 use crate::dispatch::{self, Dispatching, Drive, Post};
+use crate::due::AtWork;
 use crate::error::OpenError;
 use crate::journal::{Leases, LocalJournal};
 use crate::map_runs::LocalMapRuns;
@@ -147,7 +147,7 @@ impl LocalStore {
             readers: self.readers.clone(),
             clock: self.clock.clone(),
             notices: self.committed.notices.clone(),
-            running: AtomicUsize::new(0),
+            at_work: AtWork::default(),
         };
         Some(dispatch::start(Arc::new(post), notices, drive))
     }
