@@ -78,6 +78,7 @@ const TEST_SUPPORT: &[&str] = &["stepwell-test-lambda", "stepwell-test-support"]
 const OUTSIDE: &[&str] = &[
     "stepwell",
     "stepwell-conformance",
+    "stepwell-limits",
     "stepwell-simulation",
     "stepwell-model",
     "stepwell-bench",
