@@ -268,7 +268,13 @@ impl MapRun {
             Some(ending) => self.wind_up(world, item, ending),
             None if item.failed => Doing::End(1),
             // It waits no more because it was told: the driver that told it died before this.
-            None if !world.waits && is_done && self.0.bug != Some(Bug::ToldMeansAbandoned) => Doing::Close(0),
+            None if !world.waits
+                && !world.gave_up
+                && is_done
+                && self.0.bug != Some(Bug::ToldMeansAbandoned) =>
+            {
+                Doing::Close(0)
+            }
             None if !world.waits => Doing::End(2),
             None if is_done && self.0.bug == Some(Bug::ClosedBeforeTold) => Doing::Close(0),
             None if is_done => Doing::Tell(0),

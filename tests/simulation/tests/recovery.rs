@@ -551,3 +551,36 @@ fn a_map_run_ends_as_it_was_told() {
     }
     assert!(died > 0, "no driver died between the two");
 }
+
+/// The execution is stopped before its Map Run is begun, which then has no items that anybody knows of.
+#[test]
+fn a_map_run_that_was_given_up_before_it_began_is_aborted() {
+    let definition = r#"{"StartAt":"D","States":{"D":{"Type":"Map","End":true,"ItemProcessor":{
+        "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},
+        "StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}}}}"#;
+    let machine = Arc::new(machine("M", definition));
+    let mut given_up = 0;
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed, Settings::default());
+        sim.world.faults.set(Rates {
+            delay: 1_000,
+            delay_max: Duration::from_millis(50),
+            ..Rates::default()
+        });
+        sim.start(&machine, "e", "[1,2]");
+        let begins = |sim: &Sim| {
+            let messages = sim.world.queue.messages();
+            messages.iter().any(|(_, message)| matches!(message.body, MessageBody::MapRun(_)))
+        };
+        while !begins(&sim) {
+            assert!(sim.step().unwrap());
+        }
+        sim.stop(&sim.world.journal.metas()[0].execution_arn.clone());
+        sim.run().unwrap();
+        for map_run in sim.world.map_runs.all().iter().filter(|map_run| map_run.items == 0) {
+            assert_eq!(map_run.status(), "ABORTED", "seed {seed}");
+            given_up += 1;
+        }
+    }
+    assert!(given_up > 0, "every Map Run was begun before its execution was stopped");
+}

@@ -255,7 +255,9 @@ impl Engine {
             }
             None => match self.plan(&map_run).await? {
                 // It was told of this end, by a driver that died before it wrote it.
-                None if map_run.is_done() => self.close(&map_run, Ending::Succeeded, None).await,
+                None if map_run.is_done() && !self.was_given_up(&map_run).await? => {
+                    self.close(&map_run, Ending::Succeeded, None).await
+                }
                 None => {
                     self.change_this(&map_run, Change::End(Ending::Aborted)).await?;
                     Ok(true)
@@ -277,6 +279,15 @@ impl Engine {
                 Some(plan) => self.start_children(&map_run, &plan).await,
             },
         }
+    }
+
+    /// Whether the execution that waited for a Map Run gave it up.
+    async fn was_given_up(&self, map_run: &MapRun) -> Result<bool, DriveError> {
+        let Some(run) = self.load(&map_run.execution_arn).await? else { return Ok(true) };
+        let gave_up =
+            run.meta.run != map_run.run || run.execution.abandoned_map_runs().contains(&map_run.arn);
+        self.keep(run);
+        Ok(gave_up)
     }
 
     /// Stops what still runs of a Map Run whose end is decided, and closes it when nothing does.
