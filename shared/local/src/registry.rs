@@ -223,11 +223,11 @@ fn put(batch: &mut Batch<'_>, machine: &Arc<StateMachine>) -> Result<(), StoreEr
     batch
         .statement(
             "INSERT INTO revision (arn, revision, name, type, role_arn, is_updated, created_at, updated_at, status,
-                 logging, tracing, encryption, tags, definition, edition)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                 logging, tracing, encryption, tags, definition, edition, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
              ON CONFLICT (arn, revision) DO UPDATE SET name = ?3, type = ?4, role_arn = ?5, is_updated = ?6,
                  created_at = ?7, updated_at = ?8, status = ?9, logging = ?10, tracing = ?11, encryption = ?12,
-                 tags = ?13, definition = ?14, edition = ?15",
+                 tags = ?13, definition = ?14, edition = ?15, checksum = ?16",
         )?
         .execute((
             &*machine.arn,
@@ -245,6 +245,7 @@ fn put(batch: &mut Batch<'_>, machine: &Arc<StateMachine>) -> Result<(), StoreEr
             tags_text(&machine.tags),
             &*machine.definition,
             machine.edition.cast_signed(),
+            checksum(machine),
         ))?;
     batch.set_machine(Change::Put(machine.clone()));
     Ok(())
@@ -252,7 +253,7 @@ fn put(batch: &mut Batch<'_>, machine: &Arc<StateMachine>) -> Result<(), StoreEr
 
 const COLUMNS: &str =
     "SELECT v.number, v.arn, v.revision, v.name, v.type, v.role_arn, v.is_updated, v.created_at,
-    v.updated_at, v.status, v.logging, v.tracing, v.encryption, v.tags, v.definition, v.edition FROM ";
+    v.updated_at, v.status, v.logging, v.tracing, v.encryption, v.tags, v.definition, v.edition, v.checksum FROM ";
 
 fn current(connection: &Connection, arn: &str) -> Result<Option<StateMachine>, StoreError> {
     let sql = "machine m JOIN revision v ON v.arn = m.arn AND v.revision = m.revision WHERE m.arn = ?1";
@@ -297,7 +298,7 @@ fn read(row: &Row<'_>) -> Result<StateMachine, StoreError> {
         _ => return Err(damaged("its status is unknown")),
     };
     let tags = row.get_ref(13)?.as_str().ok().and_then(tags).ok_or_else(|| damaged("its tags"))?;
-    Ok(StateMachine {
+    let machine = StateMachine {
         arn: row.get(1)?,
         revision: row.get(2)?,
         name: row.get(3)?,
@@ -313,7 +314,37 @@ fn read(row: &Row<'_>) -> Result<StateMachine, StoreError> {
         tags,
         definition: row.get(14)?,
         edition: row.get::<_, i64>(15)?.cast_unsigned(),
-    })
+    };
+    match row.get::<_, Option<i64>>(16)? {
+        Some(written) if written != checksum(&machine) => {
+            Err(damaged("its checksum is not that of its columns"))
+        }
+        _ => Ok(machine),
+    }
+}
+
+/// A CRC-32 of everything in a revision's row.
+fn checksum(machine: &StateMachine) -> i64 {
+    let mut crc = crc32fast::Hasher::new();
+    let mut add = |text: Option<&str>| {
+        // Lengths keep apart what is beside each other, and nothing from an empty text.
+        crc.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+        crc.update(text.unwrap_or_default().as_bytes());
+    };
+    for text in [&machine.arn, &machine.revision, &machine.name, &machine.role_arn, &machine.definition] {
+        add(Some(text));
+    }
+    for text in [&machine.logging, &machine.tracing, &machine.encryption] {
+        add(text.as_deref());
+    }
+    add(Some(type_name(machine.machine_type)));
+    add(Some(&tags_text(&machine.tags)));
+    let flags = [machine.is_updated, machine.status == MachineStatus::Deleting].map(u64::from);
+    let [created_at, updated_at] = [machine.created_at, machine.updated_at].map(|at| at.0.cast_unsigned());
+    for number in [flags[0], flags[1], created_at, updated_at, machine.edition] {
+        crc.update(&number.to_le_bytes());
+    }
+    crc.finalize().into()
 }
 
 const ACTIVE: &str = "ACTIVE";

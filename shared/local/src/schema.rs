@@ -98,7 +98,7 @@ INSERT INTO store VALUES (0);
 ";
 
 /// What each version after the first has more. They are never changed.
-const ADDED: [&str; 4] = [ACTIVITIES, MAP_RUNS, VERSIONS, OUTCOMES];
+const ADDED: [&str; 5] = [ACTIVITIES, MAP_RUNS, VERSIONS, OUTCOMES, CHECKSUMS];
 
 // A waiting task is found by its activity's hash, and told from others by a hash of what names it.
 const ACTIVITIES: &str = "
@@ -147,6 +147,9 @@ ALTER TABLE outcome ADD COLUMN items INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outcome ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outcome ADD COLUMN redrives INTEGER NOT NULL DEFAULT 0;
 ";
+
+// Revisions that were there before have none.
+const CHECKSUMS: &str = "ALTER TABLE revision ADD COLUMN checksum INTEGER;";
 
 const VERSIONS: &str = "
 ALTER TABLE machine ADD COLUMN last_version INTEGER NOT NULL DEFAULT 0;

@@ -101,6 +101,9 @@ async fn a_clock_set_forward_is_noticed_within_a_minute() {
     let map_run = life.start(DISTRIBUTED, "e", "[1,2]").await;
     let retry = support::retry();
     let retry = life.start((retry.0, &retry.1), "e", "{}").await;
+    for (arn, events) in [(&wait, 2), (&token, 5), (&map_run, 4), (&retry, 8)] {
+        life.until_events(arn, events).await;
+    }
     for _ in 0..30 {
         life.settle().await;
     }
@@ -125,7 +128,8 @@ async fn a_clock_set_back_delays_and_loses_nothing() {
     let (wait, map_run) = (life.start(WAIT, "e", "{}").await, life.start(DISTRIBUTED, "e", "[1,2,3]").await);
     let callback = support::callback();
     let token = life.start((callback.0, &callback.1), "e", "{}").await;
-    life.settle().await;
+    life.until_events(&wait, 2).await;
+    life.until_events(&token, 5).await;
     scene.clock.jump(-5 * HOUR);
     let later = life.start(WAIT, "later", "{}").await;
     // What began after the jump waits for an hour, what began before it until the clock says so.
@@ -154,7 +158,8 @@ async fn a_clock_set_otherwise_between_two_lives() {
         let callback = support::callback();
         let called = life.start((callback.0, &callback.1), "e", "{}").await;
         let map_run = life.start(DISTRIBUTED, "e", "[1,2,3]").await;
-        life.settle().await;
+        life.until_events(&wait, 2).await;
+        life.until_events(&called, 5).await;
         let token = life.tokens(&called).await.remove(0);
         life.succeed(&token, "1").await;
         life.close().await;

@@ -26,6 +26,10 @@ async fn make(directory: &Path, world: &World) {
         life.start(WAIT, name, &input).await;
         life.start((callback.0, &callback.1), name, &input).await;
     }
+    for name in ["damaged", "sound"] {
+        life.until_events(&arn("Wait", name), 2).await;
+        life.until_events(&arn("Callback", name), 5).await;
+    }
     life.settle().await;
     life.close().await;
 }
@@ -155,4 +159,31 @@ async fn a_message_that_is_damaged_stays_undelivered() {
     }
     assert_eq!(damaged(), (1, 0), "it is there, and nobody tries it again and again");
     life.close().await;
+}
+
+/// What a machine says is misread in no place; what runs of it rests.
+#[tokio::test]
+async fn a_machine_whose_revision_is_damaged_is_refused() {
+    let arn = "arn:aws:states:us-east-1:123456789012:stateMachine:Wait";
+    for column in ["definition", "role_arn", "name", "logging", "tags", "updated_at", "edition", "is_updated"]
+    {
+        let other = match column {
+            "definition" => "replace(definition, '3600', '3601')".to_owned(),
+            "tags" => "'[\"a\",\"b\"]'".to_owned(),
+            "role_arn" | "name" => format!("{column} || 'x'"),
+            "logging" => "NULL".to_owned(),
+            _ => format!("{column} + 1"),
+        };
+        let (directory, world) = (tempfile::tempdir().unwrap(), World::new(1));
+        make(directory.path(), &world).await;
+        change(directory.path(), &format!("UPDATE revision SET {column} = {other} WHERE arn = '{arn}'"));
+        let life = Life::open(directory.path(), &world);
+        let error = life.ports().registry.machine(arn).await.unwrap_err();
+        assert!(is_damage(&error) && error.to_string().contains("revision row"), "{column}: {error}");
+        let sound = support::arn("Callback", "sound");
+        life.succeed(&life.tokens(&sound).await[0], "1").await;
+        life.until_ended(&[sound]).await;
+        assert_eq!(life.meta(&support::arn("Wait", "sound")).await.status(), "RUNNING", "{column}");
+        life.close().await;
+    }
 }

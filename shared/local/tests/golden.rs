@@ -18,7 +18,8 @@ use stepwell_test_support::{Answer, World};
 use support::{ACTIVITY, DISTRIBUTED, Life, WAIT, arn};
 
 /// What was stored by each version whose stored forms differ from those before, oldest first; the last one is of today.
-const STORES: [&str; 2] = ["2026-11-20-schema-5.db.z", "2026-11-20-checksums.db.z"];
+const STORES: [&str; 3] =
+    ["2026-11-20-schema-5.db.z", "2026-11-20-checksums.db.z", "2026-11-20-schema-6.db.z"];
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -50,6 +51,16 @@ async fn make(directory: &Path) {
     life.start(retry, "busy", "{}").await;
     life.start(DISTRIBUTED, "items", "[1,2,3,4,5]").await;
     life.start(caught, "open", "{}").await;
+    for (arn, events) in [
+        (arn("Wait", "waits"), 2),
+        (arn("Callback", "called"), 5),
+        (arn("Activity", "worker"), 3),
+        (arn("Retry", "busy"), 8),
+        (arn("Distributed", "items"), 4),
+        (arn("Caught", "open"), 4),
+    ] {
+        life.until_events(&arn, events).await;
+    }
     for _ in 0..30 {
         life.settle().await;
     }

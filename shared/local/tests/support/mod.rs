@@ -103,6 +103,15 @@ impl Life {
         }
     }
 
+    /// Returns when so many events of an execution are there.
+    pub(crate) async fn until_events(&self, arn: &str, events: usize) {
+        let began = Instant::now();
+        while self.events(arn).await.len() < events {
+            assert!(began.elapsed() < Duration::from_secs(60), "{arn} does not begin");
+            self.settle().await;
+        }
+    }
+
     /// Lets time go by in steps until all of these have ended.
     pub(crate) async fn until_ended(&self, arns: &[Arc<str>]) {
         let began = Instant::now();
