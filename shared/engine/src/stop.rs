@@ -22,16 +22,17 @@ impl Engine {
         };
         let mut run = self.load(execution_arn).await.map_err(failed)?.ok_or_else(missing)?;
         let request = self.inner.ports.clock.random();
-        let mut sent: Option<bool> = None;
+        let mut sent = None;
         for _ in 0..FACT_TRIES_MAX {
             if let Some(end) = run.end() {
                 self.finish(&mut run).await.map_err(failed)?;
                 return Ok(end.at);
             }
-            // A message that comes before the first page is void, and it is the message that tells others of this fact.
-            let has_begun = run.seq.0 > 0;
-            if sent.is_none_or(|had_begun| has_begun && !had_begun) {
-                sent = Some(has_begun);
+            // A message that comes before the first page is void, or in the epoch before, and it is the message that tells others of this
+            // fact and ends META.
+            let stands_for = (run.seq.0 > 0, run.epoch());
+            if sent.is_none_or(|sent| sent < stands_for) {
+                sent = Some(stands_for);
                 let message = self.message(&run, MessageBody::Stop { request, error: error.clone() });
                 let queue = &self.inner.ports.queue;
                 let sent = self.patiently(|| queue.send(message.clone(), None)).await;
