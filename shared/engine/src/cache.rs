@@ -49,6 +49,14 @@ impl<K: Hash + Eq + Clone, V> Cache<K, V> {
         }
     }
 
+    /// Whether something is there that `is` it.
+    pub(crate) fn is_there<Q: Hash + Eq + ?Sized>(&self, key: &Q, is: impl FnOnce(&V) -> bool) -> bool
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.lock().entries.get(key).is_some_and(|(_, value)| is(value))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner<K, V>> {
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -33,6 +33,8 @@ const START_AGE_MAX: Duration = Duration::from_secs(15 * 60);
 const START_WAIT: Duration = Duration::from_millis(20);
 /// How soon the end of an execution is told again, where the answer to the call that started it is not recorded yet.
 const CHILD_WAIT: Duration = Duration::from_millis(20);
+/// How soon a message comes again at the soonest whose timer is still set.
+const AGAIN_AT_LEAST: Duration = Duration::from_millis(1);
 /// How soon a message comes again after an error of ours.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -333,8 +335,7 @@ impl<'e> Driver<'e> {
             return Ok(true);
         }
         // What gives nothing at the journal's tail is void for ever.
-        self.results.clear();
-        self.trigger = None;
+        self.results_are_in(run);
         let waits = self.work.open_calls() > 0 || (self.work.has_timers() && !self.slice_is_over());
         if waits {
             self.work.arrival().await;
@@ -342,12 +343,25 @@ impl<'e> Driver<'e> {
         Ok(waits)
     }
 
+    /// What arrived is committed, or void; but a timer that is still set was found early, by a clock that has gone back since.
+    fn results_are_in(&mut self, run: &Run) {
+        self.trigger = None;
+        for result in std::mem::take(&mut self.results) {
+            let Trigger::TimerFired { timer } = result else { continue };
+            if let Some((_, set)) = run.execution.timers().find(|(id, _)| *id == timer) {
+                self.work.wait(self.ports().clock.clone(), timer, set.due);
+            }
+        }
+    }
+
     /// Lines 8 and 9.
     fn decide(&self, run: &Run, definition: &Definition, deleting: bool, turn: Turn<'_>) -> Proposal {
         let mut proposal = Proposal::default();
         let mut mine = run.first_driver(&self.me.message).is_some();
         let clock = &self.ports().clock;
-        if let Some(trigger) = self.trigger.as_ref().filter(|_| self.time_until_due(run).is_none()) {
+        if let Some(trigger) =
+            self.trigger.as_ref().filter(|_| self.time_until_due(run).unwrap_or_default().is_zero())
+        {
             proposal.add(apply(definition, &run.execution, trigger, clock.decision()));
             mine |= !proposal.records.is_empty();
         }
@@ -449,8 +463,7 @@ impl<'e> Driver<'e> {
                 self.committed(run, &writer, appended, &records, execution);
                 engine.announce(run, records);
                 self.at_tail = true;
-                self.results.clear();
-                self.trigger = None;
+                self.results_are_in(run);
                 if ends {
                     self.work.abort_all();
                     self.cancel_timers(run, void).await;
@@ -622,7 +635,7 @@ impl<'e> Driver<'e> {
             let void = run.first_driver(&self.me.message).is_none();
             if let Some(left) = self.time_until_due(&run).filter(|_| void) {
                 self.engine.keep(run);
-                return Ok(Driven::Again { after: left });
+                return Ok(Driven::Again { after: left.max(AGAIN_AT_LEAST) });
             }
             if void && self.is_early(&run) {
                 self.engine.keep(run);
@@ -644,11 +657,11 @@ impl<'e> Driver<'e> {
         run.execution.call(*attempt).is_some() && !run.execution.awaits_child(*attempt)
     }
 
-    /// How long the message's timer has still to go, where it is set and came early.
+    /// How long the message's timer has still to go, where it is set: it came early, or a clock has gone back since.
     fn time_until_due(&self, run: &Run) -> Option<Duration> {
         let MessageBody::TimerFired { timer, .. } = &self.message.body else { return None };
         let (_, set) = run.execution.timers().find(|(id, _)| id == timer)?;
-        Some(time_until(set.due, self.ports().clock.now())).filter(|left| !left.is_zero())
+        Some(time_until(set.due, self.ports().clock.now()))
     }
 }
 

@@ -3,15 +3,23 @@
 use std::sync::Arc;
 
 use stepwell_expr::Payload;
-use stepwell_interpreter::Record;
+use stepwell_interpreter::{Execution, Record};
 
 use crate::Engine;
-use crate::meta::{End, Meta, PayloadPlace};
+use crate::meta::{End, Meta, PayloadPlace, RunId};
 use crate::port::{JournalError, ListQuery, Listed, Loaded, Refused, Seq};
-use crate::run::read_pages;
+use crate::run::{Run, read_pages};
 use crate::stored::{PagePlace, StoredError, decode_page};
 
 impl Engine {
+    /// Whether what is kept at hand of a run, where that is as far as page `seq`, is `execution`: for tests that hold it against
+    /// the journal.
+    pub fn agrees(&self, execution_arn: &str, run: RunId, seq: Seq, execution: &Execution) -> bool {
+        let is_there = |known: &Box<Run>| known.meta.run == run && known.seq == seq;
+        let differs = |known: &Box<Run>| is_there(known) && known.execution != *execution;
+        !self.inner.runs.is_there(execution_arn, differs)
+    }
+
     /// What is known of an execution, its output included.
     ///
     /// # Errors

@@ -1,27 +1,21 @@
-//! What must hold after every step (DESIGN §8, PROTOCOL §9).
+//! What must hold once nothing can happen any more (DESIGN §8, PROTOCOL §9).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stepwell_engine::map_run::{Count, Ended, MapRun};
+use stepwell_engine::message::Callback;
 use stepwell_engine::meta::{Meta, Parent, PayloadPlace};
 use stepwell_engine::port::{Loaded, LoggedEvents, StatusChange};
 use stepwell_engine::stored::{PagePlace, decode_page};
-use stepwell_interpreter::{Event, EventBody, EventId, Execution, Record, Timestamp, evolve, history, token};
+use stepwell_interpreter::{Event, EventBody, EventId, Record, history, token};
 
 use crate::Sim;
+use crate::checker::{Broken, holds, redriven};
 
 /// What a Map Run that succeeded has counted.
 fn map_run_total(map_run: &MapRun, children: usize) -> Count {
     Count { children: children as u64, items: map_run.items }
-}
-
-/// What does not hold.
-#[derive(Debug)]
-pub struct Broken(pub String);
-
-fn holds(condition: bool, say: impl FnOnce() -> String) -> Result<(), Broken> {
-    if condition { Ok(()) } else { Err(Broken(say())) }
 }
 
 /// The records of a journal, page by page.
@@ -37,76 +31,12 @@ fn pages(loaded: &Loaded) -> Result<Vec<Vec<Record>>, Broken> {
     loaded.pages.iter().map(read).collect()
 }
 
-/// When a redrive began, and its `clientToken`.
-fn redriven(record: &Record) -> Option<(Timestamp, &Option<Arc<str>>)> {
-    match record {
-        Record::Event(Event { at, body: EventBody::ExecutionRedriven { token, .. }, .. }) => {
-            Some((*at, token))
-        }
-        _ => None,
-    }
-}
-
 /// Whose status was told, which, and in which epoch.
 fn told(change: &StatusChange) -> (Arc<str>, &'static str, u32) {
     (change.meta.execution_arn.clone(), change.status, change.meta.epoch)
 }
 
 impl Sim {
-    /// Checks every execution, if the journal has grown.
-    pub(crate) fn check(&mut self) -> Result<(), Broken> {
-        let appends = self.world.journal.appends();
-        if appends == self.checked_appends {
-            return Ok(());
-        }
-        self.checked_appends = appends;
-        let most = self.world.tasks.most_calls();
-        holds(most <= 1 || self.may_call_again, || format!("1: an attempt was called {most} times"))?;
-        for meta in self.world.journal.metas() {
-            if meta.end.is_none() {
-                self.check_execution(&meta)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_execution(&self, meta: &Meta) -> Result<(), Broken> {
-        let arn = &meta.execution_arn;
-        let execution = self.folded(meta)?;
-        if execution.status().is_terminal() {
-            let open = execution.calls().count() + execution.timers().count();
-            return holds(open == 0 && !execution.is_ready(), || {
-                format!("8: {arn} has ended, and something is open")
-            });
-        }
-        for (_, call) in execution.calls() {
-            if let Some(claimant) = call.claimant() {
-                let held = self.world.queue.holds(&claimant.message);
-                holds(held, || {
-                    format!("7: no message for {:?} of {arn}, claimed by {claimant:?}", call.attempt)
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The fold of an execution's journal.
-    ///
-    /// # Errors
-    /// Where a page cannot be read, or follows a terminal one.
-    pub fn folded(&self, meta: &Meta) -> Result<Execution, Broken> {
-        let mut execution = Execution::default();
-        let Some(loaded) = self.world.journal.loaded(&meta.execution_arn) else { return Ok(execution) };
-        for record in pages(&loaded)?.iter().flatten() {
-            let ended = execution.status().is_terminal();
-            holds(!ended || redriven(record).is_some(), || {
-                format!("3: {} goes on after its end", meta.execution_arn)
-            })?;
-            evolve(&mut execution, record);
-        }
-        Ok(execution)
-    }
-
     /// Every record of an execution.
     ///
     /// # Errors
@@ -197,11 +127,22 @@ impl Sim {
             let known = meta.redriven_at.map(|at| (meta.epoch, at));
             holds(known == last, || format!("5: {arn} was redriven at {last:?}, and META says {known:?}"))?;
         }
-        self.check_told(&metas)?;
+        if !self.may_go_untold {
+            self.check_told(&metas)?;
+        }
         self.check_parents(&metas)?;
         self.check_given()?;
-        for (token, _) in self.callbacks().iter().filter(|(_, answer)| answer.is_ok()) {
-            self.check_callback(token)?;
+        self.check_pages(&metas)?;
+        for (token, result, _) in
+            self.acknowledged.borrow().callbacks.iter().filter(|(_, _, answer)| answer.is_ok())
+        {
+            self.check_callback(token, result)?;
+        }
+        for alive in &self.acknowledged.borrow().alive {
+            let token = token::decode(alive).ok_or_else(|| Broken("4: a token that is none".into()))?;
+            holds(Sim::heard(&self.records(&token.execution_arn)?, token.attempt), || {
+                format!("4: a heartbeat of {token:?} was acknowledged and is not there")
+            })?;
         }
         for (arn, at) in &self.acknowledged.borrow().stopped {
             let ended = |record: &Record| matches!(record, Record::Event(event) if event.body.is_terminal() && event.at == *at);
@@ -296,13 +237,17 @@ impl Sim {
     }
 
     /// A callback that was acknowledged is what ended its attempt.
-    fn check_callback(&self, token: &str) -> Result<(), Broken> {
+    fn check_callback(&self, token: &str, result: &Callback) -> Result<(), Broken> {
         let token = token::decode(token).ok_or_else(|| Broken("4: a token that is none".into()))?;
-        let ends = |record: &Record| match record {
-            Record::Event(Event { body: EventBody::Succeeded { attempt, .. }, .. })
-            | Record::Event(Event { body: EventBody::Failed(_, attempt, _), .. }) => {
-                *attempt == token.attempt
-            }
+        let ends = |record: &Record| match (record, result) {
+            (
+                Record::Event(Event { body: EventBody::Succeeded { attempt, output, .. }, .. }),
+                Callback::Success(said),
+            ) => *attempt == token.attempt && output == said,
+            (
+                Record::Event(Event { body: EventBody::Failed(_, attempt, error), .. }),
+                Callback::Failure(said),
+            ) => *attempt == token.attempt && *error == said.cut(),
             _ => false,
         };
         let ended = self.records(&token.execution_arn)?.iter().any(ends);

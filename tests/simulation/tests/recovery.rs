@@ -67,7 +67,6 @@ fn an_idempotent_call_is_made_again_as_the_same_attempt() {
         StateMachine { machine_type: MachineType::Express, ..task(FUNCTION, "") },
     ] {
         let mut sim = Sim::new(1, Settings::default());
-        sim.may_call_again = true;
         sim.world.tasks.script(|call| Answer::echo(call, Duration::from_secs(30)));
         sim.start(&Arc::new(machine), "e", "{}");
         while sim.world.tasks.calls().is_empty() {
@@ -295,8 +294,7 @@ fn express_runs_in_the_callers_task() {
 
 /// A world whose Express executions run in memory, and a machine of it whose task takes a second.
 fn in_memory(seed: u64, settings: Settings) -> (Sim, Arc<StateMachine>) {
-    let mut sim = Sim::new(seed, Settings { express_in_memory: true, ..settings });
-    sim.may_call_again = true;
+    let sim = Sim::new(seed, Settings { express_in_memory: true, ..settings });
     sim.world.tasks.script(|call| Answer::echo(call, Duration::from_secs(1)));
     let definition = format!(
         r#"{{"StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"{FUNCTION}","Next":"W"}},"W":{{"Type":"Wait","Seconds":5,"End":true}}}}}}"#

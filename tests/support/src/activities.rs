@@ -10,14 +10,15 @@ use stepwell_engine::port::{Activities, ActivitiesError, Activity, WaitingTask};
 use stepwell_interpreter::Timestamp;
 use tokio::sync::watch;
 
-use crate::{Faults, lock};
+use crate::faults::At;
+use crate::{Faults, Place, lock};
 
 /// Activities in memory.
 pub struct MemoryActivities {
     inner: Mutex<Inner>,
     /// How many tasks were offered.
     offers: watch::Sender<u64>,
-    faults: Arc<Faults>,
+    faults: At,
 }
 
 #[derive(Default)]
@@ -40,7 +41,11 @@ pub fn activity(name: &str) -> Activity {
 
 impl MemoryActivities {
     pub(crate) fn new(faults: Arc<Faults>) -> Self {
-        MemoryActivities { inner: Mutex::default(), offers: watch::Sender::new(0), faults }
+        MemoryActivities {
+            inner: Mutex::default(),
+            offers: watch::Sender::new(0),
+            faults: faults.at(Place::Activities),
+        }
     }
 
     /// Puts an activity, whatever was there.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use async_trait::async_trait;
 use stepwell_engine::port::Clock;
 use stepwell_interpreter::{Now, Timestamp};
 
-use crate::{Random, lock};
+use crate::faults::At;
+use crate::{Fault, Faults, Place, Random, lock};
 
 /// When simulated time begins: 2026-01-01T00:00:00Z, in milliseconds.
 const BEGINNING: i64 = 1_767_225_600_000;
@@ -113,18 +115,36 @@ impl Clock for SimClock {
     }
 }
 
-/// A simulated clock as a machine shows it whose clock is wrong.
+/// How much later than asked for a sleeper wakes at most.
+const OVERSLEPT_MAX: Duration = Duration::from_secs(20);
+
+/// A simulated clock as a machine shows it whose clock is wrong, and where who sleeps may oversleep.
 pub struct SkewedClock {
-    /// The right one.
-    pub clock: Arc<SimClock>,
+    clock: Arc<SimClock>,
     /// By how much this one is ahead, in milliseconds; negative where it is behind.
-    pub ahead_milliseconds: i64,
+    ahead: AtomicI64,
+    faults: At,
+}
+
+impl SkewedClock {
+    /// A clock that is ahead of `clock` by this much.
+    pub fn new(clock: Arc<SimClock>, faults: Arc<Faults>, ahead_milliseconds: i64) -> Self {
+        if ahead_milliseconds != 0 {
+            faults.count(Place::Clock, Fault::Skewed);
+        }
+        SkewedClock { clock, ahead: AtomicI64::new(ahead_milliseconds), faults: faults.at(Place::Clock) }
+    }
+
+    /// From now on it is ahead by this much.
+    pub fn jump(&self, ahead_milliseconds: i64) {
+        self.ahead.store(ahead_milliseconds, Ordering::Relaxed);
+    }
 }
 
 #[async_trait]
 impl Clock for SkewedClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.clock.now().0 + self.ahead_milliseconds)
+        Timestamp(self.clock.now().0 + self.ahead.load(Ordering::Relaxed))
     }
 
     fn monotonic(&self) -> Duration {
@@ -140,6 +160,8 @@ impl Clock for SkewedClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        self.clock.sleep(duration).await;
+        let late = self.faults.draw(Fault::Late, |rates| rates.late);
+        let over = if late { self.faults.faults.up_to(OVERSLEPT_MAX) } else { Duration::ZERO };
+        self.clock.sleep(duration + over).await;
     }
 }

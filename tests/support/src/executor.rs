@@ -63,10 +63,21 @@ impl Executor {
         self.tasks.remove(&id);
     }
 
+    /// Whether a task has not ended.
+    pub fn is_alive(&self, id: TaskId) -> bool {
+        self.tasks.contains_key(&id)
+    }
+
     /// Polls one of the tasks that can go on; gives which, or `None` where none can.
     pub fn step(&mut self, random: &mut Random) -> Option<TaskId> {
-        let ready = |task: &Task| task.woken.0.load(Ordering::Relaxed);
-        let ready: Vec<_> = self.tasks.iter().filter(|(_, task)| ready(task)).map(|(id, _)| *id).collect();
+        self.step_where(random, |_| true)
+    }
+
+    /// Polls one of the tasks that can go on and that `may`; gives which, or `None` where there is none.
+    pub fn step_where(&mut self, random: &mut Random, may: impl Fn(TaskId) -> bool) -> Option<TaskId> {
+        let ready = |id: TaskId, task: &Task| task.woken.0.load(Ordering::Relaxed) && may(id);
+        let tasks = self.tasks.iter().map(|(id, task)| (*id, task));
+        let ready: Vec<_> = tasks.filter(|(id, task)| ready(*id, task)).map(|(id, _)| id).collect();
         let id = *ready.get(random.below(ready.len()))?;
         let task = self.tasks.get_mut(&id)?;
         task.woken.0.store(false, Ordering::Relaxed);

@@ -11,12 +11,13 @@ use stepwell_engine::port::{
 };
 use stepwell_interpreter::Timestamp;
 
-use crate::{Faults, lock};
+use crate::faults::At;
+use crate::{Faults, Place, lock};
 
 /// A journal in memory.
 pub struct MemoryJournal {
     inner: Mutex<Inner>,
-    faults: Arc<Faults>,
+    faults: At,
     /// Whether the last page and the end are one commit: both ways are right.
     ends_in_one_commit: bool,
 }
@@ -33,7 +34,7 @@ struct Inner {
 
 impl MemoryJournal {
     pub(crate) fn new(faults: Arc<Faults>, ends_in_one_commit: bool) -> Self {
-        MemoryJournal { inner: Mutex::default(), faults, ends_in_one_commit }
+        MemoryJournal { inner: Mutex::default(), faults: faults.at(Place::Journal), ends_in_one_commit }
     }
 
     /// Every META.
@@ -44,6 +45,12 @@ impl MemoryJournal {
     /// The META and pages of an execution, as a load gives them.
     pub fn loaded(&self, execution: &str) -> Option<Loaded> {
         lock(&self.inner).load(execution, None)
+    }
+
+    /// The pages of a run behind one.
+    pub fn pages(&self, run: RunId, after: Seq) -> Vec<(Seq, Page)> {
+        let range = (run, Seq(after.0 + 1))..=(run, Seq(u64::MAX));
+        lock(&self.inner).pages.range(range).map(|((_, seq), page)| (*seq, page.clone())).collect()
     }
 
     /// Pages appended so far.

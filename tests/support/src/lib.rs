@@ -27,7 +27,7 @@ pub use activities::{MemoryActivities, activity};
 pub use choices::Choices;
 pub use clock::{SimClock, SkewedClock};
 pub use executor::{Executor, TaskId};
-pub use faults::{Faults, Rates};
+pub use faults::{Counts, Fault, Faults, Place, Rates};
 pub use journal::MemoryJournal;
 pub use map_runs::MemoryMapRuns;
 pub use notices::{MemoryEvents, MemoryLogs};
@@ -74,15 +74,19 @@ impl World {
             activities: Arc::new(MemoryActivities::new(faults.clone())),
             logs: Arc::new(MemoryLogs::new(faults.clone())),
             events: Arc::new(MemoryEvents::new(faults.clone())),
-            tasks: Arc::new(ScriptedTasks::new(clock.clone())),
+            tasks: Arc::new(ScriptedTasks::new(clock.clone(), faults.clone())),
             clock,
             faults,
         }
     }
 
-    /// Its ports, on a machine whose clock is ahead by this much.
-    pub fn skewed_ports(&self, ahead_milliseconds: i64) -> Ports {
-        let clock = Arc::new(SkewedClock { clock: self.clock.clone(), ahead_milliseconds });
+    /// A clock of one of its machines, which is ahead by this much.
+    pub fn skewed_clock(&self, ahead_milliseconds: i64) -> Arc<SkewedClock> {
+        Arc::new(SkewedClock::new(self.clock.clone(), self.faults.clone(), ahead_milliseconds))
+    }
+
+    /// Its ports, on a machine with this clock.
+    pub fn ports_by(&self, clock: Arc<SkewedClock>) -> Ports {
         Ports { clock, ..self.ports() }
     }
 

@@ -9,12 +9,13 @@ use stepwell_engine::port::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRu
 use stepwell_engine::stored::{decode_map_run, encode_map_run};
 use stepwell_expr::Payload;
 
-use crate::{Faults, lock};
+use crate::faults::At;
+use crate::{Faults, Place, lock};
 
 /// Map Runs in memory.
 pub struct MemoryMapRuns {
     inner: Mutex<Inner>,
-    faults: Arc<Faults>,
+    faults: At,
 }
 
 #[derive(Default)]
@@ -26,7 +27,7 @@ struct Inner {
 
 impl MemoryMapRuns {
     pub(crate) fn new(faults: Arc<Faults>) -> Self {
-        MemoryMapRuns { inner: Mutex::default(), faults }
+        MemoryMapRuns { inner: Mutex::default(), faults: faults.at(Place::MapRuns) }
     }
 
     /// Every Map Run.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stepwell_engine::port::{BoxError, Events, LoggedEvents, Logs, StatusChange};
 
-use crate::{Faults, lock};
+use crate::faults::At;
+use crate::{Faults, Place, lock};
 
 /// Who writes gives up after a while: so long these take at most, and what is written is there.
 const DELAY_MAX: Duration = Duration::from_millis(200);
@@ -18,22 +19,21 @@ const REFUSALS_MAX: u32 = 2;
 
 /// The faults of a port whose callers have little patience.
 struct Mild {
-    faults: Arc<Faults>,
+    faults: At,
     refusals: AtomicU32,
 }
 
 impl Mild {
-    fn new(faults: Arc<Faults>) -> Self {
+    fn new(faults: At) -> Self {
         Mild { faults, refusals: AtomicU32::new(0) }
     }
 
     async fn before(&self) -> Result<(), BoxError> {
-        let refused = self.faults.before_within(DELAY_MAX).await;
-        if refused.is_err() && self.refusals.fetch_add(1, Ordering::Relaxed) < REFUSALS_MAX {
-            return refused;
-        }
-        self.refusals.store(0, Ordering::Relaxed);
-        Ok(())
+        let may_refuse = self.refusals.load(Ordering::Relaxed) < REFUSALS_MAX;
+        let answer = self.faults.before_within(DELAY_MAX, may_refuse).await;
+        let in_a_row = if answer.is_err() { self.refusals.load(Ordering::Relaxed) + 1 } else { 0 };
+        self.refusals.store(in_a_row, Ordering::Relaxed);
+        answer
     }
 }
 
@@ -52,7 +52,7 @@ struct Inner {
 
 impl MemoryLogs {
     pub(crate) fn new(faults: Arc<Faults>) -> Self {
-        MemoryLogs { inner: Mutex::default(), faults: Mild::new(faults) }
+        MemoryLogs { inner: Mutex::default(), faults: Mild::new(faults.at(Place::Logs)) }
     }
 
     /// What was written, in its order.
@@ -92,7 +92,7 @@ pub struct MemoryEvents {
 
 impl MemoryEvents {
     pub(crate) fn new(faults: Arc<Faults>) -> Self {
-        MemoryEvents { changes: Mutex::default(), faults: Mild::new(faults) }
+        MemoryEvents { changes: Mutex::default(), faults: Mild::new(faults.at(Place::Events)) }
     }
 
     /// What was told, in its order.

@@ -10,16 +10,22 @@ use stepwell_engine::port::{Clock, Queue, QueueError, Scheduler};
 use stepwell_engine::stored::{decode_message, encode_message};
 use stepwell_interpreter::{Claimant, Timestamp};
 
-use crate::{Faults, Random, SimClock, lock};
+use crate::faults::At;
+use crate::{Fault, Faults, Place, Random, SimClock, lock};
 
 /// How long a delivered message stays hidden, unless told otherwise.
 const VISIBILITY: Duration = Duration::from_secs(120);
+/// How much too soon a message comes at most.
+const EARLY_MAX: Duration = Duration::from_secs(30);
+/// How much too late a message comes at most.
+const LATE_MAX: Duration = Duration::from_secs(120);
 
 /// A queue and a scheduler in memory.
 pub struct MemoryQueue {
     inner: Mutex<Inner>,
     clock: Arc<SimClock>,
-    faults: Arc<Faults>,
+    queue: At,
+    scheduler: At,
 }
 
 #[derive(Default)]
@@ -27,6 +33,7 @@ struct Inner {
     /// By message id.
     waiting: BTreeMap<Arc<str>, Waiting>,
     sent: u64,
+    deleted: u64,
 }
 
 struct Waiting {
@@ -48,7 +55,8 @@ pub struct Delivery {
 
 impl MemoryQueue {
     pub(crate) fn new(clock: Arc<SimClock>, faults: Arc<Faults>) -> Self {
-        MemoryQueue { inner: Mutex::default(), clock, faults }
+        let (queue, scheduler) = (faults.clone().at(Place::Queue), faults.at(Place::Scheduler));
+        MemoryQueue { inner: Mutex::default(), clock, queue, scheduler }
     }
 
     /// Receives one of the visible messages, if there is one.
@@ -56,6 +64,11 @@ impl MemoryQueue {
         let now = self.clock.now();
         let ids = self.ids_where(|waiting| waiting.visible_at <= now);
         let id = ids.get(random.below(ids.len()))?;
+        let first = lock(&self.inner).waiting.values().map(|waiting| waiting.visible_at).min();
+        let visible_at = lock(&self.inner).waiting.get(id).map(|waiting| waiting.visible_at);
+        if visible_at > first {
+            self.queue.faults.count(Place::Queue, Fault::Reordered);
+        }
         self.deliver(id, random)
     }
 
@@ -63,6 +76,7 @@ impl MemoryQueue {
     pub fn receive_again(&self, random: &mut Random) -> Option<Delivery> {
         let ids = self.ids_where(|waiting| waiting.receives > 0);
         let id = ids.get(random.below(ids.len()))?;
+        self.queue.faults.count(Place::Queue, Fault::Redelivered);
         self.deliver(id, random)
     }
 
@@ -87,7 +101,16 @@ impl MemoryQueue {
 
     /// Deletes a message, as the driver's `Done` asks. Any receipt can, also an old one.
     pub fn delete(&self, id: &str) {
-        lock(&self.inner).waiting.remove(id);
+        if self.queue.draw(Fault::Undeleted, |rates| rates.undeleted) {
+            return;
+        }
+        let mut inner = lock(&self.inner);
+        inner.deleted += u64::from(inner.waiting.remove(id).is_some());
+    }
+
+    /// Messages deleted so far.
+    pub fn deleted(&self) -> u64 {
+        lock(&self.inner).deleted
     }
 
     /// Lets a message come again `delay` from now.
@@ -126,16 +149,25 @@ impl MemoryQueue {
         inner.waiting.iter().map(|(id, waiting)| (id.clone(), read(waiting))).collect()
     }
 
-    async fn put(&self, message: &Message, due: Option<Timestamp>) -> Result<(), QueueError> {
-        self.faults.before().await.map_err(QueueError)?;
-        for _ in 0..=usize::from(self.faults.duplicates()) {
+    async fn put(&self, by: &At, message: &Message, due: Option<Timestamp>) -> Result<(), QueueError> {
+        by.before().await.map_err(QueueError)?;
+        for _ in 0..=usize::from(by.draw(Fault::Duplicated, |rates| rates.duplicate)) {
+            let visible_at = self.visible_at(by, due);
             let mut inner = lock(&self.inner);
             inner.sent += 1;
             let id: Arc<str> = format!("m{}", inner.sent).into();
-            let visible_at = due.unwrap_or(self.clock.now());
             inner.waiting.insert(id, Waiting { bytes: encode_message(message), visible_at, receives: 0 });
         }
-        self.faults.after().await.map_err(QueueError)
+        by.after().await.map_err(QueueError)
+    }
+
+    /// When a message comes that is due then: about.
+    fn visible_at(&self, by: &At, due: Option<Timestamp>) -> Timestamp {
+        let at = due.unwrap_or(self.clock.now());
+        if due.is_some() && by.draw(Fault::Early, |rates| rates.early) {
+            return Timestamp(at.0 - by.faults.up_to(EARLY_MAX).as_millis() as i64);
+        }
+        if by.draw(Fault::Late, |rates| rates.late) { after(at, by.faults.up_to(LATE_MAX)) } else { at }
     }
 }
 
@@ -146,19 +178,19 @@ fn after(now: Timestamp, delay: Duration) -> Timestamp {
 #[async_trait]
 impl Queue for MemoryQueue {
     async fn send(&self, message: Message, due: Option<Timestamp>) -> Result<(), QueueError> {
-        self.put(&message, due).await
+        self.put(&self.queue, &message, due).await
     }
 
     async fn set_visibility(&self, message: &str, visibility: Duration) -> Result<(), QueueError> {
-        self.faults.before().await.map_err(QueueError)?;
+        self.queue.before().await.map_err(QueueError)?;
         self.put_back(message, visibility);
-        self.faults.after().await.map_err(QueueError)
+        self.queue.after().await.map_err(QueueError)
     }
 }
 
 #[async_trait]
 impl Scheduler for MemoryQueue {
     async fn schedule(&self, message: Message, due: Timestamp) -> Result<(), QueueError> {
-        self.put(&message, Some(due)).await
+        self.put(&self.scheduler, &message, Some(due)).await
     }
 }

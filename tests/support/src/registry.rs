@@ -11,12 +11,13 @@ use stepwell_engine::port::{
 };
 use stepwell_interpreter::Timestamp;
 
-use crate::{Faults, lock};
+use crate::faults::At;
+use crate::{Faults, Place, lock};
 
 /// State machines in memory.
 pub struct MemoryRegistry {
     inner: Mutex<Inner>,
-    faults: Arc<Faults>,
+    faults: At,
 }
 
 #[derive(Default)]
@@ -192,7 +193,7 @@ impl Machine {
 impl MemoryRegistry {
     /// An empty one.
     pub fn new(faults: Arc<Faults>) -> Self {
-        MemoryRegistry { inner: Mutex::default(), faults }
+        MemoryRegistry { inner: Mutex::default(), faults: faults.at(Place::Registry) }
     }
 
     /// Puts a machine, whatever was there.

@@ -10,7 +10,8 @@ use stepwell_engine::port::{Accepted, Clock, TaskAnswer, TaskCall, Tasks};
 use stepwell_expr::{Payload, Value};
 use stepwell_interpreter::{AttemptId, ErrorOutput, Outcome, Pattern, Resource};
 
-use crate::{SimClock, lock};
+use crate::faults::At;
+use crate::{Fault, Faults, Place, SimClock, lock};
 
 /// How a call is answered.
 #[derive(Debug, Clone)]
@@ -68,27 +69,34 @@ type Script = Box<dyn FnMut(&TaskCall) -> Answer + Send>;
 pub struct ScriptedTasks {
     clock: Arc<SimClock>,
     inner: Mutex<Inner>,
+    faults: At,
 }
 
 struct Inner {
     script: Script,
     calls: BTreeMap<(Arc<str>, AttemptId), u32>,
+    /// The highest number of calls of an attempt that may be called once.
+    most_calls: u32,
     tokens: Vec<Arc<str>>,
     jobs: Vec<Parent>,
+    asked: Vec<TaskCall>,
     accepted: Vec<Arc<str>>,
 }
 
 impl ScriptedTasks {
     /// Calls that are echoed after 10 ms.
-    pub(crate) fn new(clock: Arc<SimClock>) -> Self {
+    pub(crate) fn new(clock: Arc<SimClock>, faults: Arc<Faults>) -> Self {
         let script = Box::new(|call: &TaskCall| Answer::echo(call, Duration::from_millis(10)));
         ScriptedTasks {
             clock,
+            faults: faults.at(Place::Tasks),
             inner: Mutex::new(Inner {
                 script,
                 calls: BTreeMap::new(),
+                most_calls: 0,
                 tokens: vec![],
                 jobs: vec![],
+                asked: vec![],
                 accepted: vec![],
             }),
         }
@@ -104,9 +112,14 @@ impl ScriptedTasks {
         lock(&self.inner).calls.clone()
     }
 
-    /// The highest number of calls that any attempt saw.
+    /// The highest number of calls that any attempt saw that may be called once: one of a Standard execution that is not idempotent.
     pub fn most_calls(&self) -> u32 {
-        lock(&self.inner).calls.values().copied().max().unwrap_or(0)
+        lock(&self.inner).most_calls
+    }
+
+    /// The calls that began something outside, such as an execution or what ends by a callback, and that nobody took before.
+    pub fn take_asked(&self) -> Vec<TaskCall> {
+        std::mem::take(&mut lock(&self.inner).asked)
     }
 
     /// The parents of the executions that `.sync` calls have asked for and that nobody took before.
@@ -125,12 +138,33 @@ impl ScriptedTasks {
     }
 }
 
+/// What an integration says of a call whose service did not answer.
+fn unavailable(why: &str) -> TaskAnswer {
+    TaskAnswer::Ended(Outcome::Failed(ErrorOutput::new("Lambda.SdkClientException", why)))
+}
+
+fn is_of_step_functions(resource: &Resource) -> bool {
+    matches!(resource, Resource::Service { service, .. } if ["states", "aws-sdk:sfn"].contains(&&**service))
+}
+
 #[async_trait]
 impl Tasks for ScriptedTasks {
     async fn call(&self, call: TaskCall) -> TaskAnswer {
+        self.faults.maybe_die(Fault::DiedBefore).await;
+        if self.faults.draw(Fault::Refused, |rates| rates.task) {
+            return unavailable("refused");
+        }
         let answer = {
             let mut inner = lock(&self.inner);
-            *inner.calls.entry((call.info.execution_arn.clone(), call.call.attempt)).or_default() += 1;
+            let calls = inner.calls.entry((call.info.execution_arn.clone(), call.call.attempt)).or_default();
+            *calls += 1;
+            let calls = *calls;
+            if !call.info.express && !self.is_idempotent(&call.call.resource) {
+                inner.most_calls = inner.most_calls.max(calls);
+            }
+            if call.call.resource.outlives_call() || is_of_step_functions(&call.call.resource) {
+                inner.asked.push(call.clone());
+            }
             inner.tokens.extend(call.token.clone());
             if matches!(&*call.call.resource, Resource::Service { pattern: Pattern::Sync, .. }) {
                 inner.jobs.extend(call.parent.clone());
@@ -141,7 +175,17 @@ impl Tasks for ScriptedTasks {
             }
             answer
         };
+        if !answer.after.is_zero() {
+            self.faults.faults.count(Place::Tasks, Fault::Delayed);
+        }
         self.clock.sleep(answer.after).await;
+        self.faults.maybe_die(Fault::DiedAfter).await;
+        if self.faults.draw(Fault::ReplyLost, |rates| rates.task) {
+            return unavailable("the reply was lost");
+        }
+        if answer.with.is_none() {
+            self.faults.faults.count(Place::Tasks, Fault::Panicked);
+        }
         answer.with.expect("the script asks for a panic")
     }
 

@@ -1,23 +1,18 @@
-//! Executions in a world where everything goes wrong for a while.
-//!
-//! A failure prints its seed; `STEPWELL_SEED=<seed> cargo test -p stepwell-simulation --test faults` runs it alone.
-//! `STEPWELL_SEEDS=100` tries a hundred times as many seeds.
+//! Hand-made machines of every shape that the protocol treats in its own way, whose tasks answer as a seed says.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_asl::MachineType;
-use stepwell_engine::Settings;
 use stepwell_engine::message::Callback;
 use stepwell_engine::meta::Parent;
 use stepwell_engine::port::StateMachine;
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, Event, EventBody, Record};
-use stepwell_simulation::{Broken, Sim};
-use stepwell_test_support::{Answer, Random, Rates, machine};
+use stepwell_test_support::{Answer, Random, machine};
+
+use super::{Plan, Seen, sim};
+use crate::{Broken, Sim};
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:f";
 const JOB: &str = "arn:aws:states:::states:startExecution.sync";
@@ -159,34 +154,6 @@ fn chain(name: &str, tasks: usize) -> String {
 
 const INPUT: &str = r#"{"n":0,"items":[1,2,3],"text":"a text that is long enough to be referred to by the pages that follow the one it came with, which takes two hundred and fifty-six bytes at the least, so that it has to go on for a while, and a while longer, until it is long enough for that, as it is now"}"#;
 
-/// How a simulation goes wrong.
-#[derive(Clone, Copy)]
-struct Plan {
-    rates: Rates,
-    redeliver: u32,
-    crash_process: u32,
-    stop: bool,
-    /// How often, in a thousand steps, an execution is redriven, if it can be.
-    redrive: u32,
-    slice: Duration,
-    /// Express workflows, whose calls may be made again.
-    express: bool,
-    /// One machine, where one process owns the store.
-    one_process: bool,
-    /// How long a driver can wait for a call.
-    wait_max: Option<Duration>,
-}
-
-fn settings(plan: Plan) -> Settings {
-    Settings {
-        slice: plan.slice,
-        former_deliveries_are_dead: plan.one_process,
-        patience: Duration::from_secs(10),
-        wait_max: plan.wait_max,
-        ..Settings::default()
-    }
-}
-
 /// Answers as its own seed says: mostly well, sometimes late or badly.
 fn script(sim: &Sim, seed: u64, plan: Plan) {
     let mut random = Random::new(seed ^ 0x5C21);
@@ -209,16 +176,10 @@ fn script(sim: &Sim, seed: u64, plan: Plan) {
 }
 
 /// Lets the world run, with faults for `steps` and then without.
-fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
+pub(super) fn simulate(seed: u64, plan: Plan) -> Result<Seen, Broken> {
     let mut random = Random::new(seed ^ 0xCA11);
-    let skew = random.below(8_000) as i64 - 4_000;
-    let mut sim = Sim::with_skew(seed, settings(plan), skew);
+    let mut sim = sim(seed, plan);
     script(&sim, seed, plan);
-    sim.world.faults.set(plan.rates);
-    sim.redeliver = plan.redeliver;
-    sim.may_call_again = plan.express;
-    sim.one_process = plan.one_process;
-    sim.told_twice = 300;
     // Express workflows know no callbacks, wait for no jobs and have no Map Runs.
     let outlives_call =
         |definition: &str| [TOKEN, JOB, "DISTRIBUTED"].iter().any(|text| definition.contains(text));
@@ -245,14 +206,18 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
         outside(&mut sim, &mut random, plan);
         told(&mut sim, &mut random);
     }
-    sim.world.faults.set(Rates::default());
-    sim.redeliver = 0;
+    sim.calm();
     while sim.step()? || jobs(&mut sim, &machines) {
         jobs(&mut sim, &machines);
         told(&mut sim, &mut random);
     }
     sim.run()?;
-    Ok(sim)
+    if plan.healthy
+        && let Some(record) = given_up(&sim)?
+    {
+        return Err(Broken(format!("9: a healthy call was given up: {record:?}")));
+    }
+    Ok(Seen::of(&sim))
 }
 
 /// Functions that were invoked asynchronously come to their ends, some before their call is answered, some never.
@@ -260,7 +225,7 @@ fn told(sim: &mut Sim, random: &mut Random) {
     for id in sim.world.tasks.take_accepted() {
         let result = match random.below(4) {
             0 => Callback::Failure(ErrorOutput::new("Busy", "says the function")),
-            _ => Callback::Success(Payload::parse(r#"{"told":true}"#).unwrap()),
+            _ => Callback::Success(Payload::parse(r#"{"told":true}"#).expect("it is JSON")),
         };
         let after = Duration::from_millis([0, 10, 1_000, 90_000][random.below(4)]);
         if !random.chance(50) {
@@ -309,10 +274,13 @@ fn given_up(sim: &Sim) -> Result<Option<Record>, Broken> {
 
 /// Callbacks, heartbeats, changes of Map Runs and stops, at any moment.
 fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
+    if random.chance(plan.race) {
+        race(sim, random, plan);
+    }
     if random.chance(20) {
         let tokens = sim.world.tasks.tokens();
         if let Some(token) = tokens.get(random.below(tokens.len())) {
-            let success = Callback::Success(Payload::parse(r#"{"ok":true}"#).unwrap());
+            let success = Callback::Success(Payload::parse(r#"{"ok":true}"#).expect("it is JSON"));
             match random.below(4) {
                 0 => sim.heartbeat(token),
                 1 => sim.callback(token, Callback::Failure(ErrorOutput::new("Refused", "by the worker"))),
@@ -340,153 +308,19 @@ fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
     }
 }
 
-#[track_caller]
-fn check(seeds: std::ops::Range<u64>, plan: Plan, also: impl Fn(&Sim) -> Result<(), Broken>) {
-    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let more = number("STEPWELL_SEEDS").unwrap_or(1);
-    let seeds = seeds.start * more..seeds.end * more;
-    for seed in number("STEPWELL_SEED").map_or(seeds, |seed| seed..seed + 1) {
-        let outcome = simulate(seed, plan).and_then(|sim| also(&sim));
-        if let Err(Broken(what)) = outcome {
-            panic!("{what}\n\nagain: STEPWELL_SEED={seed} cargo test -p stepwell-simulation --test faults");
+/// A callback or a stop in the very moment of a timer.
+pub(super) fn race(sim: &mut Sim, random: &mut Random, plan: Plan) {
+    let (tokens, started) = (sim.world.tasks.tokens(), sim.started());
+    match random.below(2) {
+        0 => {
+            if let Some(token) = tokens.get(random.below(tokens.len())) {
+                sim.race_callback(token, Callback::Success(Payload::parse("2").expect("it is JSON")));
+            }
+        }
+        _ => {
+            if let Some(arn) = started.get(random.below(started.len())).filter(|_| plan.stop) {
+                sim.race_stop(arn);
+            }
         }
     }
-}
-
-const HEALTHY: Plan = Plan {
-    rates: RATES,
-    redeliver: 0,
-    crash_process: 0,
-    stop: false,
-    redrive: 0,
-    slice: Duration::from_secs(5),
-    express: false,
-    one_process: false,
-    wait_max: None,
-};
-const RATES: Rates = Rates {
-    delay: 300,
-    delay_max: Duration::from_millis(300),
-    refuse: 0,
-    lose_reply: 0,
-    crash: 0,
-    duplicate: 0,
-};
-
-#[test]
-fn slow_ports_and_any_order() {
-    check(0..60, HEALTHY, |_| Ok(()));
-}
-
-#[test]
-fn refusals_and_lost_replies() {
-    let rates = Rates { refuse: 50, lose_reply: 50, ..RATES };
-    check(100..180, Plan { rates, ..HEALTHY }, |_| Ok(()));
-}
-
-/// A message that is delivered again, or sent twice, fails no call while its driver lives.
-#[test]
-fn duplicates_do_no_harm() {
-    let rates = Rates { duplicate: 200, ..RATES };
-    let plan = Plan { rates, redeliver: 30, ..HEALTHY };
-    check(200..280, plan, |sim| match given_up(sim)? {
-        Some(record) => Err(Broken(format!("9: a healthy call was given up: {record:?}"))),
-        None => Ok(()),
-    });
-}
-
-/// An Express workflow's call whose outcome is unknown is made again, and nobody hears of it.
-#[test]
-fn express_calls_are_made_again() {
-    let rates = Rates { crash: 30, ..RATES };
-    let plan = Plan { rates, crash_process: 3, express: true, ..HEALTHY };
-    check(800..880, plan, |sim| match given_up(sim)? {
-        Some(record) => Err(Broken(format!("an idempotent call was given up: {record:?}"))),
-        None => Ok(()),
-    });
-}
-
-/// Functions that take too long for a driver are invoked asynchronously. Where their drivers live, none is given up but what is
-/// never told.
-#[test]
-fn calls_that_go_on_by_themselves() {
-    let rates = Rates { duplicate: 200, ..RATES };
-    let plan = Plan { rates, redeliver: 30, wait_max: LONG, ..HEALTHY };
-    let told = Cell::new(0);
-    check(1400..1460, plan, |sim| {
-        told.set(told.get() + sim.callbacks().iter().filter(|(_, answer)| answer.is_ok()).count());
-        match given_up(sim)? {
-            Some(record) => Err(Broken(format!("9: a healthy call was given up: {record:?}"))),
-            None => Ok(()),
-        }
-    });
-    assert!(told.get() > 100, "{} ends were told", told.get());
-}
-
-#[test]
-fn calls_that_go_on_by_themselves_while_everything_goes_wrong() {
-    let rates = Rates { crash: 20, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
-    let plan =
-        Plan { rates, redeliver: 10, crash_process: 3, stop: true, redrive: 4, wait_max: LONG, ..HEALTHY };
-    check(1500..1620, plan, |_| Ok(()));
-}
-
-/// Shorter than most calls take.
-const LONG: Option<Duration> = Some(Duration::from_millis(20));
-
-#[test]
-fn drivers_die_at_any_call() {
-    let rates = Rates { crash: 30, ..RATES };
-    check(300..400, Plan { rates, ..HEALTHY }, |_| Ok(()));
-}
-
-#[test]
-fn everything_at_once() {
-    let rates = Rates { crash: 10, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
-    let plan = Plan { rates, redeliver: 10, crash_process: 3, stop: true, redrive: 4, ..HEALTHY };
-    check(400..600, plan, |_| Ok(()));
-}
-
-/// Executions that have ended go on while all that goes wrong, again and again.
-#[test]
-fn redrives() {
-    let redriven = Cell::new(0);
-    check(900..960, Plan { stop: true, redrive: 20, ..HEALTHY }, |sim| {
-        redriven.set(redriven.get() + sim.redriven().len());
-        Ok(())
-    });
-    assert!(redriven.get() > 100, "{} redrives", redriven.get());
-    let rates = Rates { crash: 20, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
-    let plan = Plan { rates, redeliver: 20, crash_process: 2, stop: true, redrive: 20, ..HEALTHY };
-    check(1000..1150, plan, |_| Ok(()));
-}
-
-/// The same with handlers and drivers that stand still, of which some go on in the epoch that follows theirs.
-#[test]
-fn redrives_among_zombies() {
-    let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 10, duplicate: 50, ..RATES };
-    let plan = Plan { rates, redeliver: 30, stop: true, redrive: 20, ..HEALTHY };
-    check(1200..1300, plan, |_| Ok(()));
-}
-
-/// One machine: no lease is waited for, and one driver of a Map Run leaves what it finds to another.
-#[test]
-fn one_process_that_dies_now_and_then() {
-    let rates = Rates { crash: 10, refuse: 20, lose_reply: 20, ..RATES };
-    check(900..1000, Plan { rates, crash_process: 3, stop: true, one_process: true, ..HEALTHY }, |_| Ok(()));
-}
-
-/// Handlers that stand still for minutes, and go on when others have taken their place.
-#[test]
-fn zombies() {
-    let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 20, ..RATES };
-    check(600..700, Plan { rates, redeliver: 30, ..HEALTHY }, |_| Ok(()));
-}
-
-/// Several deliveries of one message at once, most of them with nothing to say.
-#[test]
-fn crowds() {
-    let rates = Rates { duplicate: 300, crash: 5, ..RATES };
-    let slice = Duration::from_millis(60);
-    check(700..800, Plan { rates, redeliver: 200, slice, ..HEALTHY }, |_| Ok(()));
 }

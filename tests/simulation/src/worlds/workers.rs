@@ -1,21 +1,15 @@
-//! Activities in a world where everything goes wrong for a while: no task is given to two workers, and every execution ends
-//! where workers go on coming.
-//!
-//! A failure prints its seed; `STEPWELL_SEED=<seed> cargo test -p stepwell-simulation --test activities` runs it alone.
-//! `STEPWELL_SEEDS=100` tries a hundred times as many seeds.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Activities: no task is given to two workers, and every execution ends where workers go on coming.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use stepwell_engine::Settings;
 use stepwell_engine::message::Callback;
 use stepwell_engine::port::StateMachine;
 use stepwell_expr::Payload;
 use stepwell_interpreter::ErrorOutput;
-use stepwell_simulation::{Broken, Sim};
-use stepwell_test_support::{Random, Rates, activity, machine};
+use stepwell_test_support::{Random, activity, machine};
+
+use super::{Plan, Seen, sim};
+use crate::{Broken, Sim};
 
 const ACTIVITY: &str = "arn:aws:states:us-east-1:123456789012:activity:dig";
 
@@ -55,41 +49,15 @@ fn machines() -> Vec<Arc<StateMachine>> {
     definitions.into_iter().map(|(name, definition)| Arc::new(machine(name, &definition))).collect()
 }
 
-#[derive(Clone, Copy)]
-struct Plan {
-    rates: Rates,
-    redeliver: u32,
-    crash_process: u32,
-    stop: bool,
-}
-
-const HEALTHY: Plan = Plan { rates: RATES, redeliver: 0, crash_process: 0, stop: false };
-const RATES: Rates = Rates {
-    delay: 300,
-    delay_max: Duration::from_millis(300),
-    refuse: 0,
-    lose_reply: 0,
-    crash: 0,
-    duplicate: 0,
-};
-
 fn success() -> Callback {
-    Callback::Success(Payload::parse(r#"{"ok":true}"#).unwrap())
+    Callback::Success(Payload::parse(r#"{"ok":true}"#).expect("it is JSON"))
 }
 
 /// Lets the world run, with faults for a while and then without, until every execution has ended.
-fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
+pub(super) fn simulate(seed: u64, plan: Plan) -> Result<Seen, Broken> {
     let mut random = Random::new(seed ^ 0xAC71);
-    let settings = Settings {
-        slice: Duration::from_secs(5),
-        former_deliveries_are_dead: false,
-        patience: Duration::from_secs(10),
-        ..Settings::default()
-    };
-    let mut sim = Sim::with_skew(seed, settings, random.below(8_000) as i64 - 4_000);
+    let mut sim = sim(seed, plan);
     sim.world.activities.put(activity("dig"));
-    sim.world.faults.set(plan.rates);
-    sim.redeliver = plan.redeliver;
     let machines = machines();
     for i in 0..3 {
         sim.start(&machines[random.below(machines.len())], &format!("e{i}"), "[1,2,3]");
@@ -103,13 +71,12 @@ fn simulate(seed: u64, plan: Plan) -> Result<Sim, Broken> {
         }
         outside(&mut sim, &mut random, plan);
     }
-    sim.world.faults.set(Rates::default());
-    sim.redeliver = 0;
+    sim.calm();
     for _ in 0..40 {
         sim.run()?;
         let unfinished = sim.unfinished();
         if unfinished.is_empty() {
-            return Ok(sim);
+            return Ok(Seen::of(&sim));
         }
         (0..unfinished.len()).for_each(|_| sim.poll(ACTIVITY, "late", Some(success())));
     }
@@ -122,6 +89,21 @@ fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
         let failure = Callback::Failure(ErrorOutput::new("Refused", "by the worker"));
         let result = [None, Some(failure), Some(success()), Some(success())][random.below(4)].clone();
         sim.poll(ACTIVITY, "worker", result);
+    }
+    if random.chance(plan.race) {
+        let (given, started) = (sim.given(), sim.started());
+        match random.below(2) {
+            0 => {
+                if let Some(token) = given.get(random.below(given.len())) {
+                    sim.race_callback(token, success());
+                }
+            }
+            _ => {
+                if let Some(arn) = started.get(random.below(started.len())).filter(|_| plan.stop) {
+                    sim.race_stop(arn);
+                }
+            }
+        }
     }
     if random.chance(20) {
         let given = sim.given();
@@ -142,51 +124,4 @@ fn outside(sim: &mut Sim, random: &mut Random, plan: Plan) {
             }
         }
     }
-}
-
-#[track_caller]
-fn check(seeds: std::ops::Range<u64>, plan: Plan) {
-    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let more = number("STEPWELL_SEEDS").unwrap_or(1);
-    let seeds = seeds.start * more..seeds.end * more;
-    let mut given = 0;
-    for seed in number("STEPWELL_SEED").map_or(seeds, |seed| seed..seed + 1) {
-        match simulate(seed, plan) {
-            Ok(sim) => given += sim.given().len(),
-            Err(Broken(what)) => panic!(
-                "{what}\n\nagain: STEPWELL_SEED={seed} cargo test -p stepwell-simulation --test activities"
-            ),
-        }
-    }
-    assert!(given > 0, "no worker got a task");
-}
-
-#[test]
-fn slow_ports_and_any_order() {
-    check(0..40, HEALTHY);
-}
-
-#[test]
-fn refusals_and_lost_replies() {
-    let rates = Rates { refuse: 50, lose_reply: 50, ..RATES };
-    check(100..160, Plan { rates, ..HEALTHY });
-}
-
-#[test]
-fn whoever_gives_out_a_task_dies_at_any_call() {
-    let rates = Rates { crash: 30, ..RATES };
-    check(200..300, Plan { rates, crash_process: 3, ..HEALTHY });
-}
-
-#[test]
-fn everything_at_once() {
-    let rates = Rates { crash: 10, refuse: 20, lose_reply: 20, duplicate: 50, ..RATES };
-    check(300..420, Plan { rates, redeliver: 10, crash_process: 3, stop: true });
-}
-
-/// Handlers that stand still for minutes between their message and their page.
-#[test]
-fn zombies() {
-    let rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 20, ..RATES };
-    check(500..580, Plan { rates, redeliver: 30, stop: true, ..HEALTHY });
 }

@@ -1,0 +1,257 @@
+//! What must hold after every step (DESIGN §8, PROTOCOL §9), looked at where something has changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use stepwell_engine::message::{Message, MessageBody};
+use stepwell_engine::meta::{Meta, PayloadPlace, RunId};
+use stepwell_engine::port::{Clock, Page, Seq, Writer};
+use stepwell_engine::stored::decode_page;
+use stepwell_expr::Payload;
+use stepwell_interpreter::{
+    AttemptId, Event, EventBody, Execution, Record, Status, TimerId, TimerPurpose, Timestamp, evolve,
+};
+
+use crate::Sim;
+
+/// What does not hold.
+#[derive(Debug)]
+pub struct Broken(pub String);
+
+pub(crate) fn holds(condition: bool, say: impl FnOnce() -> String) -> Result<(), Broken> {
+    if condition { Ok(()) } else { Err(Broken(say())) }
+}
+
+/// The journals as far as they were read, and what is remembered of the messages that are gone.
+#[derive(Default)]
+pub(crate) struct Checker {
+    folds: BTreeMap<RunId, Fold>,
+    appends: u64,
+    deleted: u64,
+    checks: u64,
+}
+
+/// A run's pages, folded.
+#[derive(Default)]
+struct Fold {
+    pages: Vec<(Seq, Page)>,
+    payloads: HashMap<PayloadPlace, Payload>,
+    execution: Execution,
+    /// The message that owes each timer; `None` for those of a task that a worker took.
+    owners: BTreeMap<TimerId, Option<Arc<str>>>,
+    /// Messages of this run that were dealt with.
+    done: Vec<Message>,
+}
+
+/// When a redrive began, and its `clientToken`.
+pub(crate) fn redriven(record: &Record) -> Option<(Timestamp, &Option<Arc<str>>)> {
+    match record {
+        Record::Event(Event { at, body: EventBody::ExecutionRedriven { token, .. }, .. }) => {
+            Some((*at, token))
+        }
+        _ => None,
+    }
+}
+
+impl Fold {
+    /// Takes in pages behind the last one.
+    fn take_in(&mut self, meta: &Meta, pages: Vec<(Seq, Page)>) -> Result<(), Broken> {
+        self.payloads.entry(PayloadPlace::Input).or_insert_with(|| meta.input.clone());
+        for (seq, page) in pages {
+            let decoded = decode_page(seq.0, &page.bytes, |place| self.payloads.get(&place).cloned());
+            let decoded = decoded.map_err(|error| Broken(format!("2: a page cannot be read: {error}")))?;
+            self.payloads.extend(decoded.stored.into_iter().map(|(payload, place)| (place, payload)));
+            for record in &decoded.records {
+                let ended = self.execution.status().is_terminal();
+                holds(!ended || redriven(record).is_some(), || {
+                    format!("3: {} goes on after its end", meta.execution_arn)
+                })?;
+                self.void_stays_void(meta, record)?;
+                evolve(&mut self.execution, record);
+                if let Record::TimerSet { timer, .. } = record {
+                    let owner = match &page.writer {
+                        Writer::Driver(claimant) => Some(claimant.message.clone()),
+                        Writer::Request(_) => None,
+                    };
+                    self.owners.insert(*timer, owner);
+                }
+            }
+            self.pages.push((seq, page));
+        }
+        Ok(())
+    }
+
+    /// What a message says that was dealt with is never done again: the record that it would have led to is not opened anew.
+    fn void_stays_void(&self, meta: &Meta, record: &Record) -> Result<(), Broken> {
+        let Record::TimerSet { timer, .. } = record else { return Ok(()) };
+        let is_of = |message: &Message| matches!(&message.body, MessageBody::TimerFired { timer: fired, .. } if fired == timer);
+        let said = self.done.iter().find(|message| is_of(message));
+        holds(said.is_none(), || format!("6: {timer:?} of {} is set after {said:?}", meta.execution_arn))
+    }
+
+    /// Whether what a message says would still mean something.
+    fn applies(&self, message: &Message) -> bool {
+        let x = &self.execution;
+        if x.redrive_count() != message.epoch || *x.status() != Status::Running {
+            return false;
+        }
+        match &message.body {
+            MessageBody::TimerFired { timer, .. } => x.timers().any(|(id, _)| id == *timer),
+            MessageBody::TaskResult { attempt, nonce, .. } => {
+                x.call(*attempt).is_some_and(|(_, call)| call.nonce == *nonce)
+            }
+            MessageBody::ChildFinished { attempt, .. } => {
+                x.call(*attempt).is_some() || x.map_run(*attempt).is_some()
+            }
+            // One that came before the first page is void, and another is sent for the fact.
+            MessageBody::Stop { .. } => false,
+            _ => false,
+        }
+    }
+}
+
+impl Sim {
+    /// Checks every execution, if the journal has grown or a message is gone.
+    pub(crate) fn check(&mut self) -> Result<(), Broken> {
+        let done = std::mem::take(&mut *self.done.borrow_mut());
+        let (appends, deleted) = (self.world.journal.appends(), self.world.queue.deleted());
+        let checker = &mut self.checker;
+        if (appends, deleted) == (checker.appends, checker.deleted) && done.is_empty() {
+            return Ok(());
+        }
+        (checker.appends, checker.deleted) = (appends, deleted);
+        checker.checks += 1;
+        let most = self.world.tasks.most_calls();
+        holds(most <= 1, || format!("1: an attempt was called {most} times"))?;
+        for message in done {
+            let run = message.run;
+            checker.folds.entry(run).or_default().done.push(message);
+        }
+        for meta in self.world.journal.metas() {
+            self.take_in(&meta)?;
+            if meta.end.is_none() {
+                self.check_execution(&meta)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is new of an execution.
+    fn take_in(&mut self, meta: &Meta) -> Result<(), Broken> {
+        let fold = self.checker.folds.entry(meta.run).or_default();
+        let last = fold.pages.last().map_or(Seq(0), |(seq, _)| *seq);
+        let pages = self.world.journal.pages(meta.run, last);
+        if pages.is_empty() {
+            return Ok(());
+        }
+        let seen = fold.pages.len();
+        fold.take_in(meta, pages)?;
+        if self.trace {
+            for (seq, page) in &fold.pages[seen..] {
+                let decoded = decode_page(seq.0, &page.bytes, |place| fold.payloads.get(&place).cloned());
+                let records = decoded.map(|decoded| decoded.records);
+                println!(
+                    "  {} {seq:?} of {}: {:?} {records:?}",
+                    self.world.clock.now().0,
+                    meta.execution_arn,
+                    page.writer
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn check_execution(&self, meta: &Meta) -> Result<(), Broken> {
+        let arn = &meta.execution_arn;
+        let Some(fold) = self.checker.folds.get(&meta.run) else { return Ok(()) };
+        let execution = &fold.execution;
+        if execution.status().is_terminal() {
+            let open = execution.calls().count() + execution.timers().count() + execution.map_runs().count();
+            return holds(open == 0 && !execution.is_ready(), || {
+                format!("8: {arn} has ended, and something is open")
+            });
+        }
+        for (_, call) in execution.calls() {
+            if let Some(claimant) = call.claimant() {
+                holds(self.world.queue.holds(&claimant.message), || {
+                    format!("7: no message for {:?} of {arn}, claimed by {claimant:?}", call.attempt)
+                })?;
+            }
+        }
+        for message in &fold.done {
+            holds(!fold.applies(message), || format!("6: gone, and it would mean something: {message:?}"))?;
+        }
+        self.check_owed(meta, fold)?;
+        let seq = fold.pages.last().map_or(Seq(0), |(seq, _)| *seq);
+        for engine in &self.engines {
+            holds(engine.agrees(arn, meta.run, seq, execution), || {
+                format!("5: the fold of page {seq:?} of {arn} that is at hand is another than the journal's")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a message answers for every timer that is set, and for what is ready.
+    fn check_owed(&self, meta: &Meta, fold: &Fold) -> Result<(), Broken> {
+        let (arn, queue) = (&meta.execution_arn, &self.world.queue);
+        let is_held = |owner: &Option<Arc<str>>| owner.as_ref().is_some_and(|owner| queue.holds(owner));
+        let timers = fold.execution.timers().filter(|(id, _)| !fold.owners.get(id).is_some_and(is_held));
+        let timers: Vec<_> = timers.collect();
+        let ready = fold.execution.is_ready();
+        if timers.is_empty() && !ready {
+            return Ok(());
+        }
+        let messages = queue.messages();
+        let mine: Vec<_> = messages
+            .iter()
+            .filter(|(_, message)| message.execution == *arn && message.run == meta.run)
+            .collect();
+        holds(!ready || !mine.is_empty(), || format!("7: no message for what is ready of {arn}"))?;
+        for (id, timer) in timers {
+            let answers = |body: &MessageBody| match (body, timer.purpose) {
+                (MessageBody::TimerFired { timer, .. }, _) => *timer == id,
+                (
+                    MessageBody::ActivityStarted { attempt: taken, .. },
+                    TimerPurpose::Timeout(attempt) | TimerPurpose::Heartbeat(attempt),
+                ) => *taken == attempt,
+                _ => false,
+            };
+            holds(mine.iter().any(|(_, message)| answers(&message.body)), || {
+                format!("7: no message for {id:?} of {arn}: {timer:?}, set under {:?}", fold.owners.get(&id))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The fold of an execution's journal.
+    ///
+    /// # Errors
+    /// Where a page cannot be read, or follows a terminal one.
+    pub fn folded(&self, meta: &Meta) -> Result<Execution, Broken> {
+        let (mut fold, pages) = (Fold::default(), self.world.journal.pages(meta.run, Seq(0)));
+        match self.checker.folds.get(&meta.run) {
+            Some(known) if known.pages.len() == pages.len() => Ok(known.execution.clone()),
+            _ => {
+                fold.take_in(meta, pages)?;
+                Ok(fold.execution)
+            }
+        }
+    }
+
+    /// Checks that no page is another than when it was first seen.
+    pub(crate) fn check_pages(&self, metas: &[Arc<Meta>]) -> Result<(), Broken> {
+        for meta in metas {
+            let known = self.checker.folds.get(&meta.run).map_or(&[][..], |fold| &fold.pages);
+            holds(known == self.world.journal.pages(meta.run, Seq(0)), || {
+                format!("2: pages of {} have changed", meta.execution_arn)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether the journal has a sign of life of `attempt`.
+    pub(crate) fn heard(records: &[Record], attempt: AttemptId) -> bool {
+        let is_it = |record: &Record| matches!(record, Record::HeartbeatReceived { attempt: of, .. } if *of == attempt);
+        records.iter().any(is_it)
+    }
+}
