@@ -9,6 +9,7 @@ use crate::commit::{Append, Proposal};
 use crate::driver::{DriveError, Driver};
 use crate::engine::Driven;
 use crate::message::MessageBody;
+use crate::planted::{Bug, planted};
 use crate::port::Writer;
 use crate::run::Run;
 use crate::work::time_until;
@@ -31,7 +32,8 @@ impl Driver<'_> {
         }
         self.tell_again(&run, &message).await?;
         if !run.execution.status().is_terminal() {
-            for (timer, due) in run.timers_of(&message) {
+            let timers = run.timers_of(&message).into_iter().filter(|_| !planted(Bug::TimerNotSetAgain));
+            for (timer, due) in timers {
                 self.send_timer(&run, timer, due).await?;
             }
             for (attempt, activity) in run.offers_of(&message) {
@@ -120,7 +122,7 @@ impl Driver<'_> {
 
     /// What is left of the lease of the first driver of `message`.
     async fn lease_left(&mut self, run: &Run, message: &str) -> Result<Option<Duration>, DriveError> {
-        if self.settings().former_deliveries_are_dead {
+        if self.settings().former_deliveries_are_dead || planted(Bug::LeaseIgnored) {
             return Ok(None);
         }
         let journal = &self.ports().journal;

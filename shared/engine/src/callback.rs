@@ -7,6 +7,7 @@ use crate::commit::Append;
 use crate::driver::DriveError;
 use crate::engine::CallbackError;
 use crate::message::{Callback, MessageBody};
+use crate::planted::{Bug, planted};
 use crate::port::{Invocation, Writer};
 use crate::run::{Run, Token};
 
@@ -62,16 +63,20 @@ impl Engine {
         for _ in 0..FACT_TRIES_MAX {
             let answer = match run.token(token.attempt, token.nonce, result) {
                 Token::Open => None,
-                Token::Ended { same: true } => Some(Ok(())),
-                Token::Ended { same: false } => Some(Err(CallbackError::TaskTimedOut)),
+                Token::Ended { same } if same || planted(Bug::TokenReusable) => Some(Ok(())),
+                Token::Unknown if planted(Bug::AcceptedTwice) => Some(Ok(())),
+                Token::Ended { .. } => Some(Err(CallbackError::TaskTimedOut)),
                 Token::Unknown => Some(Err(CallbackError::TaskDoesNotExist)),
             };
             if let Some(answer) = answer {
                 self.keep(run);
                 return answer;
             }
-            if let Some(result) = unsent.take() {
+            if let Some(result) = unsent.take().filter(|_| !planted(Bug::FactWithoutMessage)) {
                 self.send_callback(&run, token, result).await?;
+                if planted(Bug::AnsweredByMessage) {
+                    return Ok(());
+                }
             }
             if self.fact(&mut run, &writer, &[trigger]).await? {
                 self.keep(run);

@@ -12,6 +12,7 @@ use crate::driver::DriveError;
 use crate::engine::Committed;
 use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{End, Meta, Parent, PayloadPlace};
+use crate::planted::{Bug, planted};
 use crate::port::{AppendError, FinishError, Page, Refused, Seq, Writer};
 use crate::redrive::map_run_redrives;
 use crate::run::Run;
@@ -95,6 +96,9 @@ impl Engine {
         let alone = alone.filter(|x| run.meta.parent.is_none() && is_alone(x));
         let end = alone.and_then(|execution| run.end_of(execution, &stored));
         let (journal, arn, id) = (&ports.journal, &run.meta.execution_arn, run.meta.run);
+        if planted(Bug::CommitSkipped) {
+            return Ok(Append::Done(Appended { at, stored, end: None }));
+        }
         let mut backoff = self.backoff();
         loop {
             let appended = match &end {
@@ -102,6 +106,9 @@ impl Engine {
                 Some(end) => journal.append_last(arn, (id, run.epoch()), seq, page.clone(), end).await,
             };
             match appended {
+                Ok(_) if backoff.has_waited() && planted(Bug::OwnPageTakenForAnothers) => {
+                    return Ok(Append::Conflict);
+                }
                 Ok(finished) => {
                     return Ok(Append::Done(Appended { at, stored, end: end.filter(|_| finished) }));
                 }
@@ -185,11 +192,17 @@ impl Engine {
         for map_run in run.execution.abandoned_map_runs() {
             self.send_to_map_run(map_run, MapRunMessage::Stop).await?;
         }
+        if planted(Bug::ParentToldLast) {
+            self.finish_anyway(run, &end).await?;
+        }
         if let Some(parent) = &meta.parent {
             self.tell(run, parent, &end).await?;
         }
         let finish =
             async || match journal.finish(&meta.execution_arn, meta.run, meta.epoch, end.clone()).await {
+                Err(FinishError::MovedOn(_)) if planted(Bug::FinishNotConditional) => {
+                    self.finish_anyway(run, &end).await
+                }
                 Ok(()) | Err(FinishError::MovedOn(_)) => Ok(()),
                 Err(FinishError::Unknown(error)) => Err(error),
             };
@@ -263,6 +276,11 @@ struct Backoff {
 }
 
 impl Backoff {
+    /// Whether there was a try before this one.
+    fn has_waited(&self) -> bool {
+        self.gives_up.is_some()
+    }
+
     /// Waits; `false` where patience is at its end.
     async fn again(&mut self, engine: &Engine) -> bool {
         let clock = &engine.inner.ports.clock;

@@ -17,6 +17,7 @@ use crate::message::{MapRunMessage, Message, MessageBody};
 use crate::meta::{Meta, Parent, Parked, RunId};
 use crate::notices::{Audience, PageEvents};
 use crate::pace::Turn;
+use crate::planted::{Bug, after_error, planted};
 use crate::port::{
     ActivitiesError, BoxError, JournalError, MapRunsError, Ports, PutMetaError, QueueError, Refused,
     RegistryError, Seq, TaskCall, Writer,
@@ -101,7 +102,7 @@ impl Engine {
                 tracing::warn!(%execution, receives, %error, "an execution could not be driven on");
                 // What refuses will do so again.
                 let least = if Refused::is_in(&error) { 60 } else { 1 };
-                Driven::Again { after: AGAIN_AFTER * receives.clamp(least, 60) }
+                after_error(AGAIN_AFTER * receives.clamp(least, 60))
             }
         }
     }
@@ -185,7 +186,7 @@ impl<'e> Driver<'e> {
         // Of the machine, how it is logged is then at hand, too.
         let definition = self.engine.definition_of(&run.meta).await?;
         self.audience = self.engine.audience_of(&run.meta).await?;
-        if run.epoch() > self.message.epoch {
+        if self.is_past(&run) {
             self.engine.put_right(&mut run).await?;
             return self.moved_on(run).await;
         }
@@ -199,19 +200,25 @@ impl<'e> Driver<'e> {
         self.trigger = self.trigger_of(&run);
         loop {
             self.engine.put_right(&mut run).await?;
-            if run.epoch() > self.message.epoch {
+            if self.is_past(&run) {
                 return self.moved_on(run).await;
             }
-            if run.first_driver(&self.me.message).is_some_and(|first| first != self.me) {
+            let is_anothers = run.first_driver(&self.me.message).is_some_and(|first| first != self.me);
+            if is_anothers && !planted(Bug::RedeliveryClaims) {
                 return self.take_over(run, &definition).await;
             }
-            if run.execution.is_lost(&self.me) {
+            if run.execution.is_lost(&self.me) && !planted(Bug::FenceIgnored) {
                 return Ok(Driven::Again { after: Duration::ZERO });
             }
             if !self.step(&mut run, &definition).await? {
                 return self.leave(run).await;
             }
         }
+    }
+
+    /// Whether the epoch of the message is over.
+    fn is_past(&self, run: &Run) -> bool {
+        run.epoch() > self.message.epoch && !planted(Bug::EpochIgnored)
     }
 
     /// The epoch of the message is over: whatever it says is void, and so is everything under way.
@@ -330,13 +337,15 @@ impl<'e> Driver<'e> {
             }
             return Ok(true);
         }
-        if !self.at_tail {
+        if !self.at_tail && !planted(Bug::EventualRead) {
             self.reach_tail(run).await?;
             return Ok(true);
         }
         // What gives nothing at the journal's tail is void for ever.
         self.results_are_in(run);
-        let waits = self.work.open_calls() > 0 || (self.work.has_timers() && !self.slice_is_over());
+        let calls =
+            self.work.open_calls() > 0 && !(self.slice_is_over() && planted(Bug::HandOverWithOpenCall));
+        let waits = calls || (self.work.has_timers() && !self.slice_is_over());
         if waits {
             self.work.arrival().await;
         }
@@ -357,7 +366,7 @@ impl<'e> Driver<'e> {
     /// Lines 8 and 9.
     fn decide(&self, run: &Run, definition: &Definition, deleting: bool, turn: Turn<'_>) -> Proposal {
         let mut proposal = Proposal::default();
-        let mut mine = run.first_driver(&self.me.message).is_some();
+        let mut mine = run.first_driver(&self.me.message).is_some() || planted(Bug::NoOpDriverClaims);
         let clock = &self.ports().clock;
         if let Some(trigger) =
             self.trigger.as_ref().filter(|_| self.time_until_due(run).unwrap_or_default().is_zero())
@@ -377,7 +386,8 @@ impl<'e> Driver<'e> {
         }
         // Before its first page a driver of its message goes on even if its slice is over: were it to leave, it would delete the
         // message that another delivery of it may be about to claim under.
-        let may_begin = !self.slice_is_over() || run.first_driver(&self.me.message).is_none();
+        let is_first_page = run.first_driver(&self.me.message).is_none();
+        let may_begin = !self.slice_is_over() || (is_first_page && !planted(Bug::SliceEndsBeforeFirstPage));
         if mine && may_begin && self.work.open_calls() < self.settings().calls_max {
             let execution = proposal.execution_or(&run.execution);
             if execution.is_ready() {
@@ -438,6 +448,9 @@ impl<'e> Driver<'e> {
         if proposal.effects.iter().any(|effect| matches!(effect, Effect::CallTask(_))) {
             self.take_lease().await?;
         }
+        if planted(Bug::EffectBeforeCommit) {
+            self.perform_early(run, &mut proposal).await?;
+        }
         let (engine, began) = (self.engine, self.ports().clock.monotonic());
         let writer = Writer::Driver(self.me.clone());
         let mut appended = self.work.during(engine.append(run, &writer, &proposal)).await;
@@ -447,6 +460,7 @@ impl<'e> Driver<'e> {
         }
         match appended? {
             Append::Conflict => {
+                self.results.retain(|_| !planted(Bug::ResultsForgotten));
                 self.at_tail = false;
                 self.reach_tail(run).await?;
                 let open = open_attempts(run);
@@ -519,7 +533,12 @@ impl<'e> Driver<'e> {
     }
 
     /// Line 15: what the page owes. Timers and offers first: calls only while the lease surely holds.
-    async fn perform(&mut self, run: &Run, effects: Vec<Effect>, began: Duration) -> Result<(), DriveError> {
+    pub(crate) async fn perform(
+        &mut self,
+        run: &Run,
+        effects: Vec<Effect>,
+        began: Duration,
+    ) -> Result<(), DriveError> {
         let mut calls = vec![];
         for effect in effects {
             match effect {
@@ -633,7 +652,8 @@ impl<'e> Driver<'e> {
                 self.send_timer(&run, timer, due).await?;
             }
             let void = run.first_driver(&self.me.message).is_none();
-            if let Some(left) = self.time_until_due(&run).filter(|_| void) {
+            if let Some(left) = self.time_until_due(&run).filter(|_| void && !planted(Bug::EarlyTimerDropped))
+            {
                 self.engine.keep(run);
                 return Ok(Driven::Again { after: left.max(AGAIN_AT_LEAST) });
             }
@@ -641,7 +661,7 @@ impl<'e> Driver<'e> {
                 self.engine.keep(run);
                 return Ok(Driven::Again { after: CHILD_WAIT });
             }
-            if self.slice_is_over() && run.execution.is_ready() {
+            if self.slice_is_over() && run.execution.is_ready() && !planted(Bug::ContinueForgotten) {
                 self.send(&run, MessageBody::Continue { after: run.seq.0, bury: None }, None).await?;
             }
         }

@@ -19,6 +19,7 @@ pub mod message;
 pub mod meta;
 mod notices;
 mod pace;
+mod planted;
 pub mod port;
 mod reading;
 mod redrive;
@@ -36,6 +37,9 @@ pub use engine::{
     StartRequest, Started, StopError, UpdateMapRunError, WeakEngine,
 };
 pub use line::POLLERS_MAX;
+pub use planted::Bug;
+#[cfg(feature = "planted-bugs")]
+pub use planted::plant;
 pub use port::Ports;
 pub use redrive::NotRedrivable;
 pub use step_functions::{Caller, StepFunctions, StepFunctionsAnswer, StepFunctionsCall};

@@ -15,9 +15,9 @@ impl Engine {
     /// Whether what is kept at hand of a run, where that is as far as page `seq`, is `execution`: for tests that hold it against
     /// the journal.
     pub fn agrees(&self, execution_arn: &str, run: RunId, seq: Seq, execution: &Execution) -> bool {
-        let is_there = |known: &Box<Run>| known.meta.run == run && known.seq == seq;
-        let differs = |known: &Box<Run>| is_there(known) && known.execution != *execution;
-        !self.inner.runs.is_there(execution_arn, differs)
+        let differs =
+            |known: &Run| known.meta.run == run && known.seq == seq && known.execution != *execution;
+        !self.inner.runs.is_there(execution_arn, |known| differs(known))
     }
 
     /// What is known of an execution, its output included.

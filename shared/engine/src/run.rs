@@ -15,6 +15,7 @@ use crate::commit::Appended;
 use crate::message::Callback;
 use crate::meta::{End, Meta, PayloadPlace};
 use crate::notices::PageEvents;
+use crate::planted::{Bug, planted};
 use crate::port::{Loaded, Page, Seq, Writer};
 use crate::stored::{Decoded, PagePlace, PayloadIndex, StoredError, decode_page};
 
@@ -195,7 +196,8 @@ impl Run {
                 known.wrote_at = at;
             }
             // Who buries drives nothing: what was to be driven on before is so still.
-            if !records.iter().any(|record| matches!(record, Record::DriverLost { .. })) {
+            let buries = records.iter().any(|record| matches!(record, Record::DriverLost { .. }));
+            if !buries || planted(Bug::BurialCountsAsPage) {
                 self.last_driver = seq;
                 self.undriven.clear();
             }

@@ -10,6 +10,7 @@ use crate::Engine;
 use crate::engine::{StartError, StartRequest, Started};
 use crate::message::{Message, MessageBody};
 use crate::meta::{Meta, RunId};
+use crate::planted::{Bug, planted};
 use crate::port::PutMetaError;
 
 /// The META follows its message within this time or not at all.
@@ -34,8 +35,11 @@ impl Engine {
         let meta = Arc::new(request.meta(run, sent_at));
         let body = MessageBody::Start(Some(meta.clone()));
         let message = Message { execution: meta.execution_arn.clone(), run, epoch: 0, sent_at, body };
-        self.patiently(|| ports.queue.send(message.clone(), None)).await.map_err(unavailable)?;
-
+        let send =
+            async || self.patiently(|| ports.queue.send(message.clone(), None)).await.map_err(unavailable);
+        if !planted(Bug::StartMessageLast) {
+            send().await?;
+        }
         let in_time = || ports.clock.monotonic().saturating_sub(began) < META_AFTER_MAX;
         let put = async || match in_time().then(|| ports.journal.put_meta(meta.clone())) {
             None => Err(StartError::Unavailable("the start took too long".into())),
@@ -46,7 +50,11 @@ impl Engine {
             },
         };
         let started = |started_at| Started { execution_arn: meta.execution_arn.clone(), started_at };
-        match self.patiently(put).await? {
+        let there = self.patiently(put).await?;
+        if planted(Bug::StartMessageLast) {
+            send().await?;
+        }
+        match there {
             None => Ok(started(sent_at)),
             Some(other) if other.run == run => Ok(started(sent_at)),
             Some(other) if is_same_start(&other, &meta) => Ok(started(other.info.started_at)),

@@ -51,6 +51,8 @@ pub(crate) struct Acknowledged {
     pub(crate) redriven: Vec<(Arc<str>, Arc<str>, Timestamp)>,
     not_redriven: Vec<String>,
     pub(crate) callbacks: Vec<(Arc<str>, Callback, Result<(), String>)>,
+    /// The tokens of calls that went on by themselves whose ends were taken.
+    pub(crate) ends: Vec<Arc<str>>,
     /// The tokens whose heartbeats were taken.
     pub(crate) alive: Vec<Arc<str>>,
     /// The tokens of the tasks that workers got.
@@ -274,6 +276,9 @@ impl Sim {
             }
             taken.set(true);
             let answer = answer.map_err(|error| error.to_string());
+            if answer.is_ok() {
+                acknowledged.borrow_mut().ends.push(invocation.token.clone());
+            }
             acknowledged.borrow_mut().callbacks.push((invocation.token, result, answer));
         });
         self.told.insert(task, told);

@@ -9,7 +9,7 @@ use stepwell_engine::port::{Clock, Page, Seq, Writer};
 use stepwell_engine::stored::decode_page;
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
-    AttemptId, Event, EventBody, Execution, Record, Status, TimerId, TimerPurpose, Timestamp, evolve,
+    AttemptId, Event, EventBody, Execution, Record, Status, TimerId, TimerPurpose, Timestamp, evolve, token,
 };
 
 use crate::Sim;
@@ -177,6 +177,15 @@ impl Sim {
                     format!("7: no message for {:?} of {arn}, claimed by {claimant:?}", call.attempt)
                 })?;
             }
+        }
+        for (_, call) in execution.calls().filter(|(_, call)| call.accepted_until.is_some()) {
+            let token = token::encode(arn, call.attempt, call.nonce);
+            holds(self.world.journal.keeps_invocation(&token), || {
+                format!(
+                    "7: nobody can tell of the end of {:?} of {arn}, which goes on by itself",
+                    call.attempt
+                )
+            })?;
         }
         for message in &fold.done {
             holds(!fold.applies(message), || format!("6: gone, and it would mean something: {message:?}"))?;

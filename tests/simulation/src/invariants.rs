@@ -138,6 +138,10 @@ impl Sim {
         {
             self.check_callback(token, result)?;
         }
+        let ends = &self.acknowledged.borrow().ends;
+        holds(ends.iter().collect::<BTreeSet<_>>().len() == ends.len(), || {
+            format!("4: the end of a call that went on by itself was taken twice: {ends:?}")
+        })?;
         for alive in &self.acknowledged.borrow().alive {
             let token = token::decode(alive).ok_or_else(|| Broken("4: a token that is none".into()))?;
             holds(Sim::heard(&self.records(&token.execution_arn)?, token.attempt), || {

@@ -53,6 +53,11 @@ impl MemoryJournal {
         lock(&self.inner).pages.range(range).map(|((_, seq), page)| (*seq, page.clone())).collect()
     }
 
+    /// Whether the attempt that `token` names is kept under what some service calls it.
+    pub fn keeps_invocation(&self, token: &str) -> bool {
+        lock(&self.inner).invocations.values().any(|invocation| *invocation.token == *token)
+    }
+
     /// Pages appended so far.
     pub fn appends(&self) -> u64 {
         lock(&self.inner).appends

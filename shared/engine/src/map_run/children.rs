@@ -12,6 +12,7 @@ use crate::Engine;
 use crate::driver::DriveError;
 use crate::engine::{StartError, StartRequest, StopError};
 use crate::meta::{Meta, Parent};
+use crate::planted::{Bug, planted};
 use crate::port::{ListQuery, StateMachine};
 
 /// Executions that are started behind one cursor's move.
@@ -84,6 +85,9 @@ impl Engine {
             Ok(_) | Err(StartError::AlreadyExists { .. }) => Ok(()),
             Err(StartError::Unavailable(error)) => Err(DriveError::Child(error)),
         };
+        if planted(Bug::CursorMovesFirst) {
+            self.change_this(map_run, Change::Advance { from, to }).await?;
+        }
         iter(requests)
             .map(|(request, _)| start(request))
             .buffer_unordered(AT_ONCE)

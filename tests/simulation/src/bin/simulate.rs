@@ -42,7 +42,9 @@ fn args() -> Result<Args, String> {
                 args.minutes = Some(value.parse().map_err(|error| format!("{name} {value}: {error}"))?);
             }
             _ => {
-                return Err(format!("{name} is none of --world, --seed, --from, --seeds, --minutes, --trace"));
+                return Err(format!(
+                    "{name} is none of --world, --seed, --from, --seeds, --minutes, --trace"
+                ));
             }
         }
     }
