@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stepwell_engine::message::{Message, MessageBody};
 use stepwell_engine::meta::{Meta, PayloadPlace, RunId};
 use stepwell_engine::port::{Clock, Page, Seq, Writer};
-use stepwell_engine::stored::decode_page;
+use stepwell_engine::stored::{PagePlace, decode_page};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{
     AttemptId, Event, EventBody, Execution, Record, Status, TimerId, TimerPurpose, Timestamp, evolve, token,
@@ -58,7 +58,8 @@ impl Fold {
     fn take_in(&mut self, meta: &Meta, pages: Vec<(Seq, Page)>) -> Result<(), Broken> {
         self.payloads.entry(PayloadPlace::Input).or_insert_with(|| meta.input.clone());
         for (seq, page) in pages {
-            let decoded = decode_page(seq.0, &page.bytes, |place| self.payloads.get(&place).cloned());
+            let place = PagePlace { run: meta.run, seq, writer: &page.writer };
+            let decoded = decode_page(place, &page.bytes, |place| self.payloads.get(&place).cloned());
             let decoded = decoded.map_err(|error| Broken(format!("2: a page cannot be read: {error}")))?;
             self.payloads.extend(decoded.stored.into_iter().map(|(payload, place)| (place, payload)));
             for record in &decoded.records {
@@ -148,7 +149,8 @@ impl Sim {
         fold.take_in(meta, pages)?;
         if self.trace {
             for (seq, page) in &fold.pages[seen..] {
-                let decoded = decode_page(seq.0, &page.bytes, |place| fold.payloads.get(&place).cloned());
+                let place = PagePlace { run: meta.run, seq: *seq, writer: &page.writer };
+                let decoded = decode_page(place, &page.bytes, |place| fold.payloads.get(&place).cloned());
                 let records = decoded.map(|decoded| decoded.records);
                 println!(
                     "  {} {seq:?} of {}: {:?} {records:?}",
