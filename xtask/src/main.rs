@@ -19,6 +19,7 @@ mod models;
 mod python;
 mod server;
 mod shell;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -59,6 +60,10 @@ enum Chore {
     Audit(audit::Args),
     /// Read what nobody means well with: every reader under libFuzzer (on stable where there is no nightly compiler)
     Fuzz(fuzz::Args),
+    /// Run the engine in simulated worlds where everything goes wrong, until one does not hold
+    Simulate(simulate::Args),
+    /// Plant bugs in the engine, and see that the simulation catches each
+    Planted,
     /// Time the workloads against a server of our own, or price them in AWS (`bench cost`)
     Bench(bench::Args),
     /// Kill the program again and again while clients use it, and count what is left
@@ -84,6 +89,9 @@ fn main() -> Result<ExitCode> {
         Chore::Deny => deny::check()?,
         Chore::Audit(args) => audit::run(&args)?,
         Chore::Fuzz(args) => fuzz::run(&args)?,
+        Chore::Deny => test::deny()?,
+        Chore::Simulate(args) => simulate::run(&args)?,
+        Chore::Planted => simulate::planted()?,
         Chore::Bench(args) => bench::run(&args)?,
         Chore::Kills(args) => kills::run(&args)?,
         Chore::Models(args) => models::run(&args)?,

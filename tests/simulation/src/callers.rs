@@ -189,11 +189,22 @@ impl Sim {
         });
     }
 
+    /// Workers that wait for a task, or work on one.
+    pub fn workers(&self) -> usize {
+        self.polls.len()
+    }
+
     /// A caller sends a task's result, and tries again while it is told to.
     pub fn callback(&mut self, token: &Arc<str>, result: Callback) {
+        self.callback_after(token, result, Duration::ZERO);
+    }
+
+    /// [`Sim::callback`], `after` from now.
+    pub fn callback_after(&mut self, token: &Arc<str>, result: Callback, after: Duration) {
         let (engine, told, token) = (self.engine(), self.acknowledged.clone(), token.clone());
         let clock = self.world.clock.clone();
         self.executor.spawn(async move {
+            clock.sleep(after).await;
             loop {
                 let answer = engine.send_task_result(&token, result.clone()).await;
                 if let Err(CallbackError::Unavailable(_)) = answer {

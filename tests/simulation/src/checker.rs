@@ -26,9 +26,6 @@ pub(crate) fn holds(condition: bool, say: impl FnOnce() -> String) -> Result<(),
 #[derive(Default)]
 pub(crate) struct Checker {
     folds: BTreeMap<RunId, Fold>,
-    appends: u64,
-    deleted: u64,
-    checks: u64,
 }
 
 /// A run's pages, folded.
@@ -115,20 +112,19 @@ impl Sim {
     /// Checks every execution, if the journal has grown or a message is gone.
     pub(crate) fn check(&mut self) -> Result<(), Broken> {
         let done = std::mem::take(&mut *self.done.borrow_mut());
-        let (appends, deleted) = (self.world.journal.appends(), self.world.queue.deleted());
-        let checker = &mut self.checker;
-        if (appends, deleted) == (checker.appends, checker.deleted) && done.is_empty() {
+        let mut changed = self.world.journal.take_appended();
+        if changed.is_empty() && done.is_empty() {
             return Ok(());
         }
-        (checker.appends, checker.deleted) = (appends, deleted);
-        checker.checks += 1;
         let most = self.world.tasks.most_calls();
         holds(most <= 1, || format!("1: an attempt was called {most} times"))?;
         for message in done {
+            changed.insert(message.execution.clone());
             let run = message.run;
-            checker.folds.entry(run).or_default().done.push(message);
+            self.checker.folds.entry(run).or_default().done.push(message);
         }
-        for meta in self.world.journal.metas() {
+        for arn in changed {
+            let Some(meta) = self.world.journal.meta_of(&arn) else { continue };
             self.take_in(&meta)?;
             if meta.end.is_none() {
                 self.check_execution(&meta)?;

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,6 +21,14 @@ struct Caught {
     bug: Bug,
     seeds: u64,
     by: Option<(String, String)>,
+}
+
+impl fmt::Display for Caught {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, what) = self.by.clone().unwrap_or(("".into(), "NOT CAUGHT".into()));
+        let what: String = what.lines().next().unwrap_or_default().chars().take(100).collect();
+        write!(f, "{:<25}{:>5}   {at:<30} {what}", format!("{:?}", self.bug), self.seeds)
+    }
 }
 
 /// Tries seed after seed, world by world, until an invariant does not hold.
@@ -50,6 +59,7 @@ fn planted_bugs_are_caught() {
     let work = || {
         while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed)) {
             let one = hunt(*bug);
+            println!("{one}");
             caught.lock().unwrap().push(one);
         }
     };
@@ -59,17 +69,7 @@ fn planted_bugs_are_caught() {
             thread.spawn_scoped(scope, work).unwrap();
         }
     });
-    let mut caught = caught.into_inner().unwrap();
-    caught.sort_by_key(|one| bugs.iter().position(|bug| *bug == one.bug));
-    for Caught { bug, seeds, by } in &caught {
-        let (at, what) = by.clone().unwrap_or(("".into(), "NOT CAUGHT".into()));
-        let what: String = what.lines().next().unwrap_or_default().chars().take(110).collect();
-        println!(
-            "{:<26}{seeds:>6} {}   {at:<32} {what}",
-            format!("{bug:?}"),
-            if *seeds == 1 { "seed " } else { "seeds" }
-        );
-    }
+    let caught: Vec<Caught> = caught.into_inner().unwrap();
     let missed: Vec<_> = caught.iter().filter(|one| one.by.is_none()).map(|one| one.bug).collect();
     println!("{} planted bugs, {} caught", caught.len(), caught.len() - missed.len());
     assert!(missed.is_empty(), "not caught: {missed:?}");

@@ -37,9 +37,12 @@ impl SimClock {
         SimClock { inner: Mutex::new(Inner { elapsed: Duration::ZERO, random, sleepers, sleeps: 0 }) }
     }
 
-    /// When the first sleeper wakes.
+    /// When the next sleeper wakes.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        lock(&self.inner).sleepers.keys().next().map(|(wakes, _)| timestamp(*wakes))
+        let inner = lock(&self.inner);
+        // Who was woken and has not gone on yet stands still for another reason.
+        let next = inner.sleepers.keys().find(|(wakes, _)| *wakes > inner.elapsed);
+        next.map(|(wakes, _)| timestamp(*wakes))
     }
 
     /// Lets time go by up to `until`, and wakes whose time has come.

@@ -1,6 +1,6 @@
 //! A journal in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -29,6 +29,8 @@ struct Inner {
     leases: BTreeMap<String, Timestamp>,
     invocations: BTreeMap<String, Invocation>,
     appends: u64,
+    /// The executions whose pages were appended, until somebody asks.
+    appended: BTreeSet<Arc<str>>,
     finishes: BTreeMap<RunId, u32>,
 }
 
@@ -56,6 +58,16 @@ impl MemoryJournal {
     /// Whether the attempt that `token` names is kept under what some service calls it.
     pub fn keeps_invocation(&self, token: &str) -> bool {
         lock(&self.inner).invocations.values().any(|invocation| *invocation.token == *token)
+    }
+
+    /// The META of an execution, as it is.
+    pub fn meta_of(&self, execution: &str) -> Option<Arc<Meta>> {
+        lock(&self.inner).metas.get(execution).cloned()
+    }
+
+    /// The executions whose pages were appended since this was last asked.
+    pub fn take_appended(&self) -> BTreeSet<Arc<str>> {
+        std::mem::take(&mut lock(&self.inner).appended)
     }
 
     /// Pages appended so far.
@@ -101,6 +113,7 @@ impl Inner {
                     seq.0
                 );
                 self.appends += 1;
+                self.appended.insert(execution.into());
                 self.pages.insert((run, seq), page);
                 Ok(())
             }

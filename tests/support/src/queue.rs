@@ -33,7 +33,6 @@ struct Inner {
     /// By message id.
     waiting: BTreeMap<Arc<str>, Waiting>,
     sent: u64,
-    deleted: u64,
 }
 
 struct Waiting {
@@ -104,13 +103,7 @@ impl MemoryQueue {
         if self.queue.draw(Fault::Undeleted, |rates| rates.undeleted) {
             return;
         }
-        let mut inner = lock(&self.inner);
-        inner.deleted += u64::from(inner.waiting.remove(id).is_some());
-    }
-
-    /// Messages deleted so far.
-    pub fn deleted(&self) -> u64 {
-        lock(&self.inner).deleted
+        lock(&self.inner).waiting.remove(id);
     }
 
     /// Lets a message come again `delay` from now.

@@ -3,7 +3,7 @@
 //! A failure is replayed by its world's name and its seed: `cargo xtask simulate --world NAME --seed SEED`.
 
 mod deletion;
-mod generated;
+mod drawn;
 mod handmade;
 mod workers;
 
@@ -328,6 +328,8 @@ pub struct Seen {
     pub given: u64,
     /// Executions whose ends were compared with those of a world where nothing goes wrong.
     pub compared: u64,
+    /// Executions whose ends differ by themselves, since branches fail in more than one way.
+    pub raced: u64,
     /// What went wrong.
     pub faults: Counts,
 }
@@ -344,14 +346,26 @@ impl Seen {
             redrives: sim.redriven().len() as u64,
             given: sim.given().len() as u64,
             compared: 0,
+            raced: 0,
             faults: sim.world.faults.counts(),
         }
     }
 
     /// Adds what others have seen.
     pub fn add(&mut self, others: &Seen) {
-        let Seen { worlds, steps, executions, pages, calls, callbacks, redrives, given, compared, faults } =
-            others;
+        let Seen {
+            worlds,
+            steps,
+            executions,
+            pages,
+            calls,
+            callbacks,
+            redrives,
+            given,
+            compared,
+            raced,
+            faults,
+        } = others;
         let mine = [
             &mut self.worlds,
             &mut self.steps,
@@ -362,8 +376,9 @@ impl Seen {
             &mut self.redrives,
             &mut self.given,
             &mut self.compared,
+            &mut self.raced,
         ];
-        let theirs = [worlds, steps, executions, pages, calls, callbacks, redrives, given, compared];
+        let theirs = [worlds, steps, executions, pages, calls, callbacks, redrives, given, compared, raced];
         mine.into_iter().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
         self.faults.add(faults);
     }
@@ -371,12 +386,23 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Seen { worlds, steps, executions, pages, calls, callbacks, redrives, given, compared, faults } =
-            self;
+        let Seen {
+            worlds,
+            steps,
+            executions,
+            pages,
+            calls,
+            callbacks,
+            redrives,
+            given,
+            compared,
+            raced,
+            faults,
+        } = self;
         writeln!(
             f,
             "{worlds} seeds, {steps} steps, {executions} executions, {pages} pages, {calls} calls, {callbacks} callbacks, \
-             {redrives} redrives, {given} tasks given to workers; {compared} ends as without faults"
+             {redrives} redrives, {given} tasks given to workers; {compared} ends as without faults, {raced} that differ by themselves"
         )?;
         writeln!(f, "{} faults:", faults.total())?;
         write!(f, "{faults}")
@@ -394,7 +420,7 @@ impl World {
             Cast::HandMade => handmade::simulate(seed, self.plan),
             Cast::Workers => workers::simulate(seed, self.plan),
             Cast::Doomed => deletion::simulate(seed, self.plan),
-            Cast::Generated => generated::simulate(seed, self.plan),
+            Cast::Generated => drawn::simulate(seed, self.plan),
         };
         let panicked = |_| Err(Broken(format!("6: a panic: {}", PANIC.take())));
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)
