@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::shell::{self, cargo, works};
-use crate::{architecture, cdk, clients, conformance, deny, deployment, examples, fuzz, infra};
+use crate::{architecture, cdk, clients, conformance, deny, deployment, examples, fuzz, infra, simulate};
 
 /// Which tests.
 #[derive(clap::Args)]
@@ -25,6 +25,7 @@ pub(crate) fn run_all(quick: bool) -> Result<()> {
     } else {
         shell::run(cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
     }
+    simulate::planted()?;
     shell::run(
         cargo()
             .args(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"])

@@ -357,7 +357,8 @@ impl<'e> Driver<'e> {
         self.trigger = None;
         for result in std::mem::take(&mut self.results) {
             let Trigger::TimerFired { timer } = result else { continue };
-            if let Some((_, set)) = run.execution.timers().find(|(id, _)| *id == timer) {
+            let set = run.execution.timers().find(|(id, _)| *id == timer && !planted(Bug::TimerForgotten));
+            if let Some((_, set)) = set {
                 self.work.wait(self.ports().clock.clone(), timer, set.due);
             }
         }

@@ -65,11 +65,15 @@ pub enum Bug {
     BurialCountsAsPage,
     /// A Map Run's cursor moves before its executions are started (§5).
     CursorMovesFirst,
+    /// A stop writes its fact in another epoch than its message is for (line c2).
+    StopOfAnotherEpoch,
+    /// A timer that a clock finds early that has gone back is forgotten.
+    TimerForgotten,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 26] = [
+    pub const ALL: [Bug; 28] = [
         Bug::CommitSkipped,
         Bug::EffectBeforeCommit,
         Bug::OwnPageTakenForAnothers,
@@ -96,6 +100,8 @@ impl Bug {
         Bug::SliceEndsBeforeFirstPage,
         Bug::BurialCountsAsPage,
         Bug::CursorMovesFirst,
+        Bug::StopOfAnotherEpoch,
+        Bug::TimerForgotten,
     ];
 }
 

@@ -7,6 +7,7 @@ use crate::callback::FACT_TRIES_MAX;
 use crate::driver::DriveError;
 use crate::engine::StopError;
 use crate::message::MessageBody;
+use crate::planted::{Bug, planted};
 use crate::port::Writer;
 
 impl Engine {
@@ -30,7 +31,8 @@ impl Engine {
             }
             // A message that comes before the first page is void, or in the epoch before, and it is the message that tells others of this
             // fact and ends META.
-            let stands_for = (run.seq.0 > 0, run.epoch());
+            let epoch = if planted(Bug::StopOfAnotherEpoch) { 0 } else { run.epoch() };
+            let stands_for = (run.seq.0 > 0, epoch);
             if sent.is_none_or(|sent| sent < stands_for) {
                 sent = Some(stands_for);
                 let message = self.message(&run, MessageBody::Stop { request, error: error.clone() });

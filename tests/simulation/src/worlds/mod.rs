@@ -48,6 +48,8 @@ pub struct Plan {
     /// In a thousand steps: a callback or a stop comes in the moment of a timer.
     race: u32,
     slice: Duration,
+    /// How long a driver's lease holds without a sign of life.
+    visibility: Duration,
     /// Express workflows, whose calls may be made again.
     express: bool,
     /// One machine, where one process owns the store.
@@ -77,6 +79,7 @@ const HEALTHY: Plan = Plan {
     redrive: 0,
     race: 0,
     slice: Duration::from_secs(5),
+    visibility: Duration::from_secs(60),
     express: false,
     one_process: false,
     wait_max: None,
@@ -153,6 +156,18 @@ pub const WORLDS: &[World] = &[
         plan: Plan { rates: Rates { crash: 20, ..ZOMBIES }, redeliver: 30, ..SICK },
         seeds: 600..700,
     },
+    // Drivers are buried while they stand still, and go on just then.
+    World {
+        name: "short_leases",
+        plan: Plan {
+            rates: Rates { freeze: 40, duplicate: 50, delay: 200, delay_max: Duration::from_secs(8), ..NONE },
+            redeliver: 150,
+            visibility: Duration::from_secs(1),
+            slice: Duration::from_secs(60),
+            ..SICK
+        },
+        seeds: 6000..6200,
+    },
     // Several deliveries of one message at once, most of them with nothing to say.
     World {
         name: "crowds",
@@ -207,6 +222,17 @@ pub const WORLDS: &[World] = &[
             ..SICK
         },
         seeds: 1200..1300,
+    },
+    // A stop that sees one epoch and writes into the next.
+    World {
+        name: "stops_and_redrives",
+        plan: Plan {
+            rates: Rates { delay: 300, delay_max: Duration::from_secs(20), crash: 15, stop: 2, ..NONE },
+            stop: true,
+            redrive: 80,
+            ..SICK
+        },
+        seeds: 7000..7150,
     },
     // Functions that take too long for a driver are invoked asynchronously. Where their drivers live, none is given up but what is
     // never told.
@@ -469,6 +495,7 @@ fn settings(plan: Plan) -> Settings {
         slice: plan.slice,
         former_deliveries_are_dead: plan.one_process,
         patience: Duration::from_secs(10),
+        visibility: plan.visibility,
         wait_max: plan.wait_max,
         ..Settings::default()
     }
