@@ -12,6 +12,8 @@ use stepwell_interpreter::{
     AttemptId, Event, EventBody, Execution, Record, Status, TimerId, TimerPurpose, Timestamp, evolve, token,
 };
 
+use stepwell_test_support::World;
+
 use crate::Sim;
 
 /// What does not hold.
@@ -26,6 +28,8 @@ pub(crate) fn holds(condition: bool, say: impl FnOnce() -> String) -> Result<(),
 #[derive(Default)]
 pub(crate) struct Checker {
     folds: BTreeMap<RunId, Fold>,
+    /// The epochs of the messages that were delivered.
+    pub(crate) epochs: BTreeMap<Arc<str>, u32>,
 }
 
 /// A run's pages, folded.
@@ -52,7 +56,12 @@ pub(crate) fn redriven(record: &Record) -> Option<(Timestamp, &Option<Arc<str>>)
 
 impl Fold {
     /// Takes in pages behind the last one.
-    fn take_in(&mut self, meta: &Meta, pages: Vec<(Seq, Page)>) -> Result<(), Broken> {
+    fn take_in(
+        &mut self,
+        meta: &Meta,
+        pages: Vec<(Seq, Page)>,
+        epochs: &BTreeMap<Arc<str>, u32>,
+    ) -> Result<(), Broken> {
         self.payloads.entry(PayloadPlace::Input).or_insert_with(|| meta.input.clone());
         for (seq, page) in pages {
             let place = PagePlace { run: meta.run, seq, writer: &page.writer };
@@ -74,6 +83,17 @@ impl Fold {
                     self.owners.insert(*timer, owner);
                 }
             }
+            let epoch = match &page.writer {
+                Writer::Driver(claimant) => epochs.get(&claimant.message).copied(),
+                Writer::Request(_) => None,
+            };
+            let now = self.execution.redrive_count();
+            holds(epoch.is_none_or(|epoch| epoch == now), || {
+                format!(
+                    "6: in epoch {now} of {} a page of {epoch:?} under {:?}",
+                    meta.execution_arn, page.writer
+                )
+            })?;
             self.pages.push((seq, page));
         }
         Ok(())
@@ -106,6 +126,43 @@ impl Fold {
             _ => false,
         }
     }
+}
+
+/// Checks that what a request's handler has written in this epoch has a message that drives it on.
+fn has_message(world: &World, meta: &Meta, epoch: u32, by: u64, records: &[Record]) -> Result<(), Broken> {
+    let is_start = |record: &Record| {
+        matches!(record, Record::Event(Event { body: EventBody::ExecutionStarted { .. }, .. }))
+    };
+    let begins = records.iter().any(is_start);
+    let stands_for = |message: &Message, body: &EventBody| match (&message.body, body) {
+        (MessageBody::Stop { request, .. }, EventBody::ExecutionAborted(_)) => *request == by,
+        // Stopped before it could begin, it is its start's.
+        (MessageBody::Start(_), EventBody::ExecutionAborted(_)) => begins,
+        (MessageBody::Redrive { request, .. }, EventBody::ExecutionRedriven { .. }) => *request == by,
+        (
+            MessageBody::TaskResult { attempt: ended, .. },
+            EventBody::Succeeded { attempt, .. } | EventBody::Failed(_, attempt, _),
+        ) => ended == attempt,
+        _ => false,
+    };
+    for record in records {
+        let Record::Event(Event { body, .. }) = record else { continue };
+        let needs = matches!(
+            body,
+            EventBody::ExecutionAborted(_)
+                | EventBody::ExecutionRedriven { .. }
+                | EventBody::Succeeded { .. }
+                | EventBody::Failed(..)
+        );
+        let messages = if needs { world.queue.messages() } else { vec![] };
+        let is_it = |message: &Message| {
+            message.run == meta.run && message.epoch == epoch && stands_for(message, body)
+        };
+        holds(!needs || messages.iter().any(|(_, message)| is_it(message)), || {
+            format!("7: no message for the fact {body:?} of {} in epoch {epoch}", meta.execution_arn)
+        })?;
+    }
+    Ok(())
 }
 
 impl Sim {
@@ -142,12 +199,19 @@ impl Sim {
             return Ok(());
         }
         let seen = fold.pages.len();
-        fold.take_in(meta, pages)?;
-        if self.trace {
-            for (seq, page) in &fold.pages[seen..] {
-                let place = PagePlace { run: meta.run, seq: *seq, writer: &page.writer };
-                let decoded = decode_page(place, &page.bytes, |place| fold.payloads.get(&place).cloned());
-                let records = decoded.map(|decoded| decoded.records);
+        fold.take_in(meta, pages, &self.checker.epochs)?;
+        for (seq, page) in &fold.pages[seen..] {
+            let place = PagePlace { run: meta.run, seq: *seq, writer: &page.writer };
+            let is_of_request = matches!(page.writer, Writer::Request(_));
+            if !is_of_request && !self.trace {
+                continue;
+            }
+            let decoded = decode_page(place, &page.bytes, |place| fold.payloads.get(&place).cloned());
+            let records = decoded.map_err(|error| Broken(error.to_string()))?.records;
+            if let Writer::Request(request) = page.writer {
+                has_message(&self.world, meta, fold.execution.redrive_count(), request, &records)?;
+            }
+            if self.trace {
                 println!(
                     "  {} {seq:?} of {}: {:?} {records:?}",
                     self.world.clock.now().0,
@@ -239,7 +303,7 @@ impl Sim {
         match self.checker.folds.get(&meta.run) {
             Some(known) if known.pages.len() == pages.len() => Ok(known.execution.clone()),
             _ => {
-                fold.take_in(meta, pages)?;
+                fold.take_in(meta, pages, &BTreeMap::new())?;
                 Ok(fold.execution)
             }
         }

@@ -229,6 +229,7 @@ impl Sim {
         }
         let (engine, queue, done) =
             (self.engines[process].clone(), self.world.queue.clone(), self.done.clone());
+        self.checker.epochs.insert(claimant.message.clone(), message.epoch);
         let (id, trace, clock) = (claimant.message.clone(), self.trace, self.world.clock.clone());
         if trace {
             println!(

@@ -1,7 +1,7 @@
 //! Bugs are planted in the engine, and each must be caught by an invariant within a bounded number of seeds.
 //!
 //! `cargo xtask planted` runs this and prints which invariant caught which bug, in which world, after how many seeds.
-//! `STEPWELL_BUG=TokenReusable` plants that one alone.
+//! `STEPWELL_BUG=TokenReusable` plants that one alone, and `STEPWELL_WORLD=crowds` hunts in that world alone.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stepwell_engine::{Bug, plant};
 use stepwell_simulation::Broken;
-use stepwell_simulation::worlds::WORLDS;
+use stepwell_simulation::worlds::{WORLDS, World};
 
 /// Seeds of all worlds together after which a bug is not caught.
 const SEEDS_MAX: u64 = 3_000;
@@ -34,9 +34,12 @@ impl fmt::Display for Caught {
 /// Tries seed after seed, world by world, until an invariant does not hold.
 fn hunt(bug: Bug) -> Caught {
     plant(Some(bug));
+    let only = std::env::var("STEPWELL_WORLD").ok();
+    let is_wanted = |world: &&World| only.as_ref().is_none_or(|only| world.name == *only);
+    let worlds: Vec<_> = WORLDS.iter().filter(is_wanted).collect();
     let tries = (0..SEEDS_MAX).map(|at| {
-        let world = &WORLDS[at as usize % WORLDS.len()];
-        let seed = world.seeds.start + at / WORLDS.len() as u64;
+        let world = worlds[at as usize % worlds.len()];
+        let seed = world.seeds.start + at / worlds.len() as u64;
         (at + 1, world, seed, world.run(seed))
     });
     let caught = tries.into_iter().find_map(|(seeds, world, seed, ran)| match ran {

@@ -149,7 +149,7 @@ pub const WORLDS: &[World] = &[
     World {
         name: "everything",
         plan: Plan { rates: ALL, redeliver: 10, crash_process: 3, stop: true, redrive: 4, race: 10, ..SICK },
-        seeds: 400..600,
+        seeds: 400..800,
     },
     World {
         name: "zombies",
@@ -167,6 +167,28 @@ pub const WORLDS: &[World] = &[
             ..SICK
         },
         seeds: 6000..6200,
+    },
+    // One is buried while it leaves, and its burier dies.
+    World {
+        name: "short_slices",
+        plan: Plan {
+            rates: Rates { freeze: 60, crash: 40, delay: 200, delay_max: Duration::from_secs(8), ..NONE },
+            redeliver: 200,
+            visibility: Duration::from_secs(1),
+            slice: Duration::from_millis(30),
+            ..SICK
+        },
+        seeds: 6500..6600,
+    },
+    World {
+        name: "drawn_and_clocks",
+        plan: Plan {
+            rates: Rates { jump: 60, early: 100, late: 50, duplicate: 50, ..SLOW },
+            redeliver: 10,
+            race: 20,
+            ..DRAWN
+        },
+        seeds: 8000..8100,
     },
     // Several deliveries of one message at once, most of them with nothing to say.
     World {
@@ -208,7 +230,7 @@ pub const WORLDS: &[World] = &[
     World {
         name: "redrives_and_everything",
         plan: Plan { rates: ALL, redeliver: 20, crash_process: 2, stop: true, redrive: 20, race: 10, ..SICK },
-        seeds: 1000..1150,
+        seeds: 1000..1200,
     },
     // Of those who stand still, some go on in the epoch that follows theirs.
     World {
@@ -269,7 +291,7 @@ pub const WORLDS: &[World] = &[
     World {
         name: "workers_and_everything",
         plan: Plan { rates: ALL, redeliver: 10, crash_process: 3, stop: true, race: 10, ..WORKERS },
-        seeds: 300..420,
+        seeds: 300..500,
     },
     World {
         name: "workers_and_zombies",
@@ -286,22 +308,22 @@ pub const WORLDS: &[World] = &[
             redeliver: 30,
             ..DRAWN
         },
-        seeds: 100..250,
+        seeds: 100..200,
     },
     World {
         name: "drawn_and_everything",
         plan: Plan { rates: ALL, redeliver: 10, crash_process: 3, ..DRAWN },
-        seeds: 1000..1700,
+        seeds: 1000..1400,
     },
     World {
         name: "drawn_and_zombies",
         plan: Plan { rates: Rates { crash: 20, duplicate: 50, ..ZOMBIES }, redeliver: 30, ..DRAWN },
-        seeds: 2000..2300,
+        seeds: 2000..2200,
     },
     World {
         name: "drawn_and_accepted",
         plan: Plan { rates: ALL, redeliver: 10, crash_process: 3, wait_max: LONG, ..DRAWN },
-        seeds: 3000..3200,
+        seeds: 3000..3150,
     },
     World {
         name: "drawn_in_one_process",
@@ -311,7 +333,7 @@ pub const WORLDS: &[World] = &[
             one_process: true,
             ..DRAWN
         },
-        seeds: 4000..4200,
+        seeds: 4000..4150,
     },
     World {
         name: "drawn_and_stopped",
@@ -324,7 +346,7 @@ pub const WORLDS: &[World] = &[
             race: 10,
             ..DRAWN
         },
-        seeds: 5000..5200,
+        seeds: 5000..5150,
     },
 ];
 
