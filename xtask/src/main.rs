@@ -2,6 +2,7 @@
 
 mod api_model;
 mod architecture;
+mod attack;
 mod audit;
 mod bench;
 mod cdk;
@@ -68,6 +69,8 @@ enum Chore {
     Bench(bench::Args),
     /// Kill the program again and again while clients use it, and count what is left
     Kills(kills::Args),
+    /// Run the worst definitions and inputs that we know of, and print their times and memory
+    Attack(attack::Args),
     /// Draw the tables of shared/models, and the API that wire is tested against, out of botocore's service models
     Models(models::Args),
     /// Build the console
@@ -94,6 +97,7 @@ fn main() -> Result<ExitCode> {
         Chore::Planted => simulate::planted()?,
         Chore::Bench(args) => bench::run(&args)?,
         Chore::Kills(args) => kills::run(&args)?,
+        Chore::Attack(args) => attack::run(&args)?,
         Chore::Models(args) => models::run(&args)?,
         Chore::Console => anyhow::bail!("there is no console yet: console/ holds its plan only"),
         Chore::Release => {

@@ -88,7 +88,7 @@ pub fn run(attack: &Attack, limit: Duration) -> Report {
     let claimant = Claimant { message: "m".into(), delivery: 1 };
     let mut now = Now { time: Timestamp(1_800_000_000_000), seed: 7 };
     let mut execution = Execution::default();
-    let info = info(attack.express, now.time);
+    let info = Arc::new(info(attack.express, now.time));
     let mut triggers = vec![Trigger::Start { info, input }];
     while !execution.status().is_terminal() && report.decisions < DECISIONS_MAX && began.elapsed() < limit {
         let mut effects = vec![];
@@ -168,8 +168,9 @@ fn on_cpu() -> Duration {
     nanos.map_or_else(|| BORN.elapsed(), Duration::from_nanos)
 }
 
-fn info(express: bool, started_at: Timestamp) -> Arc<ExecutionInfo> {
-    Arc::new(ExecutionInfo {
+/// What is fixed at the start of each execution here.
+pub fn info(express: bool, started_at: Timestamp) -> ExecutionInfo {
+    ExecutionInfo {
         execution_arn: "arn:aws:states:us-east-1:123456789012:execution:m:e".into(),
         name: "e".into(),
         state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:m".into(),
@@ -179,5 +180,5 @@ fn info(express: bool, started_at: Timestamp) -> Arc<ExecutionInfo> {
         alias_arn: None,
         started_at,
         express,
-    })
+    }
 }
