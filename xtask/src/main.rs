@@ -92,7 +92,6 @@ fn main() -> Result<ExitCode> {
         Chore::Deny => deny::check()?,
         Chore::Audit(args) => audit::run(&args)?,
         Chore::Fuzz(args) => fuzz::run(&args)?,
-        Chore::Deny => test::deny()?,
         Chore::Simulate(args) => simulate::run(&args)?,
         Chore::Planted => simulate::planted()?,
         Chore::Bench(args) => bench::run(&args)?,
