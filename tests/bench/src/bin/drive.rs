@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::new(store.ports(Arc::new(NoTasks)), Settings::default());
     let machine = Arc::new(machine("m", &w.definition.to_string()));
     let registry: &dyn Registry = &*engine.ports().registry;
-    registry.create((*machine).clone(), None).await.map_err(|error| error.to_string())?;
+    registry.create(machine.clone(), None).await.map_err(|error| error.to_string())?;
     let dispatching = store.run(engine.clone()).ok_or("one dispatcher")?;
     let mut ends = engine.watch();
     let (began, cpu) = (Instant::now(), cpu_ms());
