@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
+use hyper::header::HeaderName;
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
@@ -14,6 +15,8 @@ use crate::http::{Answers, json as answer};
 
 /// How long a delivered message stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(900);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// The keys of every role.
 const ROLE_KEYS: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>\
@@ -134,13 +137,19 @@ fn text(value: &Value) -> String {
 impl Answers for Services {
     async fn answer(self: Arc<Self>, head: Parts, body: Bytes) -> Response<Full<Bytes>> {
         if head.uri.path().ends_with("/invocations") {
-            let time = {
+            let (time, call) = {
                 let mut state = self.state();
                 state.calls += 1;
-                state.call_time
+                (state.call_time, state.calls)
             };
-            tokio::time::sleep(time).await;
-            return answer(200, body);
+            let is_event = head.headers.get("x-amz-invocation-type").is_some_and(|kind| kind == "Event");
+            if !is_event {
+                tokio::time::sleep(time).await;
+            }
+            let mut answered = if is_event { answer(202, "") } else { answer(200, body) };
+            let id = format!("5f3c1d2e-7b9a-4c60-8e21-{call:012}");
+            answered.headers_mut().extend(id.parse().map(|id| (REQUEST_ID, id)));
+            return answered;
         }
         if head.uri.path().ends_with("/configuration") {
             return answer(200, json!({ "Timeout": 60 }).to_string());
