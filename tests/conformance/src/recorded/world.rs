@@ -33,6 +33,13 @@ const SLOW_PORTS: Rates = Rates {
     lose_reply: 0,
     crash: 0,
     duplicate: 0,
+    early: 0,
+    late: 0,
+    task: 0,
+    undeleted: 0,
+    stop: 0,
+    freeze: 0,
+    jump: 0,
 };
 
 /// How often a driver dies, in a thousand steps of a world where they do.
