@@ -177,9 +177,7 @@ async fn ten_tasks_are_eleven_commits() {
     assert!(sizes.iter().all(|bytes| *bytes <= 1024), "{sizes:?}");
 }
 
-#[tokio::test]
-async fn a_process_may_die_at_any_request() {
-    let definition = r#"{ "StartAt": "Work", "States": {
+const EVERYTHING: &str = r#"{ "StartAt": "Work", "States": {
         "Work": { "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f",
                   "Retry": [{ "ErrorEquals": ["States.ALL"], "IntervalSeconds": 2 }], "Next": "Nap" },
         "Nap": { "Type": "Wait", "Seconds": 5, "Next": "Sleep" },
@@ -187,9 +185,12 @@ async fn a_process_may_die_at_any_request() {
         "Both": { "Type": "Parallel", "End": true, "Branches": [
             { "StartAt": "A", "States": { "A": { "Type": "Wait", "Seconds": 1, "End": true } } },
             { "StartAt": "B", "States": { "B": { "Type": "Pass", "End": true } } } ] } } }"#;
+
+#[tokio::test]
+async fn a_process_may_die_at_any_request() {
     let mut deaths = 0;
     for (requests, done) in (0..24).flat_map(|requests| [(requests, false), (requests, true)]) {
-        let account = Account::new(definition).await;
+        let account = Account::new(EVERYTHING).await;
         account.start(&account.process()).await;
         let process = account.process();
         account.world.wire.die_after(Some((requests, done)));
@@ -212,4 +213,27 @@ async fn a_process_may_die_at_any_request() {
         );
     }
     assert!((20..48).contains(&deaths), "{deaths}: at every request, and not always");
+}
+
+/// The table throttles, fails and loses replies all the while.
+#[tokio::test]
+async fn an_execution_ends_whatever_trouble_there_is() {
+    let mut met = 0;
+    for seed in 0..12 {
+        let account = Account::new(EVERYTHING).await;
+        account.world.wire.trouble(seed, 400, true);
+        account.start(&account.process()).await;
+        let process = account.process();
+        for _ in 0..40 {
+            assert!(account.drive(&process).await, "seed {seed}: nobody dies");
+            account.functions.pass(Duration::from_secs(61)).await;
+        }
+        met += account.world.wire.end_trouble().values().sum::<u32>();
+        let meta = account.meta().await;
+        assert_eq!(meta.status(), "SUCCEEDED", "seed {seed}: {meta:?}");
+        let calls = account.calls.0.lock().expect("nobody panics with it");
+        assert!(calls.values().all(|count| *count == 1), "seed {seed}: {calls:?}");
+    }
+    println!("{met} requests in trouble");
+    assert!(met > 50, "{met}");
 }

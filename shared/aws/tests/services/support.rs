@@ -20,7 +20,7 @@ use stepwell_integrations::{
     Aws, Endpoints, Http, HttpAnswer, HttpClient, HttpError, Keys, Service, ServiceClient,
 };
 use stepwell_interpreter::Timestamp;
-use stepwell_test_support::SimClock;
+use stepwell_test_support::{Random, SimClock};
 use tokio::sync::Notify;
 
 pub(crate) const TABLE: &str = "stepwell";
@@ -175,6 +175,39 @@ struct State {
     to_refuse: HashMap<String, (u32, &'static str)>,
     /// Requests that are still answered, where that is not all; and whether one more is done, unanswered.
     left: Option<(u32, bool)>,
+    /// Which requests are in trouble whatever they ask for.
+    trouble: Option<Trouble>,
+}
+
+/// Requests in trouble, by a seed: none more than twice, so that a client's third try is answered.
+#[derive(Debug)]
+struct Trouble {
+    random: Random,
+    /// Of a thousand requests.
+    rate: u32,
+    /// Whether replies are lost, too.
+    loses: bool,
+    /// How often each was.
+    tries: HashMap<Bytes, u32>,
+    met: BTreeMap<&'static str, u32>,
+}
+
+impl Trouble {
+    fn meet(&mut self, body: &Bytes) -> Fate {
+        let tries = self.tries.entry(body.clone()).or_default();
+        if *tries == 2 || !self.random.chance(self.rate) {
+            self.tries.remove(body);
+            return Fate::Answered;
+        }
+        *tries += 1;
+        let (name, fate) = match self.random.below(4) {
+            0 | 1 if self.loses => ("lost replies", Fate::Lost),
+            2 => ("throttled", Fate::Refused("ThrottlingException")),
+            _ => ("failed", Fate::Refused("InternalServerError")),
+        };
+        *self.met.entry(name).or_default() += 1;
+        fate
+    }
 }
 
 /// What becomes of a request.
@@ -220,12 +253,23 @@ impl Wire {
         self.state().left = requests;
     }
 
+    /// From now on so many of a thousand requests, of any kind, are refused for a moment, or done without a reply.
+    pub(crate) fn trouble(&self, seed: u64, rate: u32, loses: bool) {
+        let (random, tries, met) = (Random::new(seed), HashMap::new(), BTreeMap::new());
+        self.state().trouble = Some(Trouble { random, rate, loses, tries, met });
+    }
+
+    /// Ends that, and says what was met.
+    pub(crate) fn end_trouble(&self) -> BTreeMap<&'static str, u32> {
+        self.state().trouble.take().map(|trouble| trouble.met).unwrap_or_default()
+    }
+
     /// Returns when somebody died.
     pub(crate) async fn death(&self) {
         self.died.notified().await;
     }
 
-    fn note(&self, operation: &str) -> Fate {
+    fn note(&self, operation: &str, body: &Bytes) -> Fate {
         let mut state = self.state();
         state.requests.push(operation.to_owned());
         match &mut state.left {
@@ -244,7 +288,7 @@ impl Wire {
                 *left -= 1;
                 Fate::Lost
             }
-            _ => Fate::Answered,
+            _ => state.trouble.as_mut().map_or(Fate::Answered, |trouble| trouble.meet(body)),
         }
     }
 }
@@ -253,7 +297,7 @@ impl Wire {
 impl Http for Wire {
     async fn send(&self, request: Request<Bytes>, bytes_max: usize) -> Result<HttpAnswer, HttpError> {
         let target = request.headers().get("x-amz-target").map_or("", |target| target.to_str().unwrap_or(""));
-        let fate = self.note(target.rsplit('.').next().unwrap_or_default());
+        let fate = self.note(target.rsplit('.').next().unwrap_or_default(), request.body());
         let done = match fate {
             Fate::Refused(exception) => {
                 let body =
