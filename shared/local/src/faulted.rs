@@ -179,6 +179,8 @@ async fn run(seed: u64, faults: &Faults, what: &str) -> bool {
         assert!(asked.started.len() == 6 && asked.stopped.is_some(), "{what}: no answer");
         until_ended(&life, &mut asked, faults, what).await;
     }
+    // What is looked at from now on is not what fails.
+    faults.end();
     let died = faults.is_dead();
     if died {
         life.close().await;

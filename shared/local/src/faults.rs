@@ -70,6 +70,12 @@ impl Faults {
         self.lock().files = Some((from.to_owned(), to.to_owned()));
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn end(&self) {
+        let mut plan = self.lock();
+        (plan.at, plan.drawn) = (None, None);
+    }
+
     /// Points so far.
     pub(crate) fn seen(&self) -> u64 {
         self.lock().seen
