@@ -44,6 +44,7 @@ fn machines() -> Vec<Arc<StateMachine>> {
             "B":{"Type":"Wait","Seconds":2000,"Next":"C"},"C":{"Type":"Wait","Seconds":3600,"End":true}}}"#
                 .to_owned(),
         ),
+        ("Short", short_waits(6)),
         (
             "Parallel",
             format!(
@@ -139,6 +140,17 @@ fn distributed(name: &str, processor: &str, more: &str) -> String {
         r#"{{"StartAt":"{name}","States":{{"{name}":{{"Type":"Map","End":true,"ItemsPath":"$.items",{more},
             "ItemProcessor":{processor}}}}}}}"#
     )
+}
+
+/// Waits that are over at once: a driver waits for them itself.
+fn short_waits(waits: usize) -> String {
+    let states: Vec<_> = (0..waits)
+        .map(|i| {
+            let next = if i + 1 < waits { format!(r#""Next":"W{}""#, i + 1) } else { r#""End":true"#.into() };
+            format!(r#""W{i}":{{"Type":"Wait","TimestampPath":"$$.State.EnteredTime",{next}}}"#)
+        })
+        .collect();
+    format!(r#"{{"StartAt":"W0","States":{{{}}}}}"#, states.join(","))
 }
 
 fn chain(name: &str, tasks: usize) -> String {

@@ -180,13 +180,14 @@ pub const WORLDS: &[World] = &[
         },
         seeds: 6500..6600,
     },
+    // Clocks go back between a timer's arrival and what is decided then.
     World {
-        name: "drawn_and_clocks",
+        name: "clocks",
         plan: Plan {
-            rates: Rates { jump: 60, early: 100, late: 50, duplicate: 50, ..SLOW },
+            rates: Rates { jump: 300, delay: 900, early: 100, late: 50, duplicate: 50, ..SLOW },
             redeliver: 10,
             race: 20,
-            ..DRAWN
+            ..SICK
         },
         seeds: 8000..8100,
     },
