@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::deny;
 use crate::shell::{self, root, target, works};
 
-/// Where cargo-deny looks for the advisories, unless it is led elsewhere.
+/// Where the advisories are.
 const DATABASE: &str = "https://github.com/rustsec/advisory-db";
 
 /// A database with fewer advisories is not the whole one (1,100 in November 2026).
@@ -69,7 +69,7 @@ fn check(database: &Path) -> Result<()> {
     std::fs::create_dir_all(&home)?;
     let mut config = std::fs::read_to_string(root().join("deny.toml"))?;
     // It ends with [advisories].
-    config.push_str(&format!("db-path = {:?}\n", home.join("clones")));
+    config.push_str(&format!("db-path = {:?}\ndb-urls = [{DATABASE:?}]\n", home.join("clones")));
     let file = home.join("deny.toml");
     std::fs::write(&file, config)?;
     for manifest in deny::MANIFESTS {
@@ -108,15 +108,19 @@ fn fetch() -> Result<PathBuf> {
     Ok(clone)
 }
 
+/// An advisory for a package that there is none of: cargo-deny wants one at least.
+const NOBODYS: &str = "```toml\n[advisory]\nid = \"RUSTSEC-2020-0001\"\npackage = \"nobodys\"\ndate = \"2020-01-01\"\n\n\
+    [versions]\npatched = []\n```\n\n# None\n\nNone.\n";
+
 /// A database without advisories.
 fn empty() -> Result<PathBuf> {
-    let path = target().join("tools/no-advisories");
+    let path = target().join("tools/no-advisories-1");
     if works(git(&path).args(["rev-parse", "--verify", "--quiet", "main"])) {
         return Ok(path);
     }
     let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(path.join("crates"))?;
-    std::fs::write(path.join("crates/README.md"), "No advisories.\n")?;
+    std::fs::create_dir_all(path.join("crates/nobodys"))?;
+    std::fs::write(path.join("crates/nobodys/RUSTSEC-2020-0001.md"), NOBODYS)?;
     shell::run(git(&path).args(["init", "--quiet", "--initial-branch=main", "."]))?;
     shell::run(git(&path).args(["add", "--all"]))?;
     let author = ["-c", "user.name=xtask", "-c", "user.email=xtask@localhost"];
