@@ -60,9 +60,23 @@ fn harvested(target: &str) -> Vec<Vec<u8>> {
             );
             all
         }
+        "events" => {
+            let mut all = contents(&root.join("shared/aws/tests/events"), &[".json"]);
+            all.extend(templates(&root.join("shared/aws/tests/templates")));
+            all
+        }
         "stored" => contents(&root.join("shared/engine/tests/golden"), &[".bin"]),
         _ => vec![],
     }
+}
+
+/// Templates as CloudFormation hands them to the macro.
+fn templates(folder: &Path) -> Vec<Vec<u8>> {
+    let event = |template: Vec<u8>| {
+        let template = String::from_utf8_lossy(&template);
+        format!(r#"{{"requestId":"r","transformId":"t","params":{{}},"fragment":{template}}}"#).into_bytes()
+    };
+    contents(folder, &[".json"]).into_iter().map(event).collect()
 }
 
 /// The files below `folder` whose names end like this.

@@ -65,6 +65,6 @@ macro_rules! targets {
 }
 
 targets!(
-    config, definition, intrinsic, json, jsonata, jsonpath, mock, signature, stored, template, test_state,
-    tokens, wire,
+    config, definition, events, intrinsic, json, jsonata, jsonpath, mock, signature, stored, template,
+    test_state, tokens, wire,
 );

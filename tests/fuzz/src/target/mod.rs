@@ -3,6 +3,7 @@
 mod config;
 mod definition;
 mod environment;
+mod events;
 mod intrinsic;
 mod json;
 mod jsonata;
@@ -36,6 +37,7 @@ pub struct Target {
 pub static TARGETS: &[Target] = &[
     config::TARGET,
     definition::TARGET,
+    events::TARGET,
     intrinsic::TARGET,
     json::TARGET,
     jsonata::TARGET,

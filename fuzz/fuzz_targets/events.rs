@@ -1,0 +1,2 @@
+#![no_main]
+stepwell_libfuzzer::target!("events");
