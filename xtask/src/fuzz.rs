@@ -56,6 +56,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
         return on_stable();
     }
+    shell::run(cargo().args(["build", "--package", "stepwell-fuzz", "--bins", "--quiet"]))?;
+    on_nightly(args)
+}
+
+fn on_nightly(args: &Args) -> Result<()> {
     let started = Instant::now();
     let places = Places::new(args)?;
     let names = places.names(args)?;
@@ -74,7 +79,15 @@ pub(crate) fn run_briefly() -> Result<()> {
         println!("fuzz: there is no nightly compiler: SKIPPING libFuzzer");
         return Ok(());
     }
-    run(&Args { seconds: SECONDS_BRIEFLY, target: vec![], sanitizer: "none".to_owned(), found: false })
+    let args = Args { seconds: SECONDS_BRIEFLY, target: vec![], sanitizer: "none".to_owned(), found: false };
+    // The tests have built it. (Asked for alone, its dependencies would have other features, and be built a second time.)
+    ensure!(seeder().is_file(), "the tests have not built {}", seeder().display());
+    on_nightly(&args)
+}
+
+/// `stepwell-fuzz`, which knows the targets and writes seeds.
+fn seeder() -> PathBuf {
+    target().join("debug/stepwell-fuzz")
 }
 
 /// Whether `cargo +nightly` is there.
@@ -94,7 +107,7 @@ struct Places {
     /// Where the programs are built, and everything else is kept: `seeds`, `found`, `artifacts`, a log for each target.
     folder: PathBuf,
     cargo_fuzz: PathBuf,
-    /// `stepwell-fuzz`, which writes seeds.
+    /// What each target begins with.
     seeds: PathBuf,
 }
 
@@ -102,10 +115,9 @@ impl Places {
     fn new(args: &Args) -> Result<Self> {
         let folder = target().join("fuzz");
         let cargo_fuzz = shell::installed("cargo-fuzz")?;
-        shell::run(cargo().args(["build", "--package", "stepwell-fuzz", "--bins", "--quiet"]))?;
         let seeds = folder.join("seeds");
         let _ = fs::remove_dir_all(&seeds);
-        shell::run(Command::new(target().join("debug/stepwell-fuzz")).arg("seeds").arg(&seeds))?;
+        shell::run(Command::new(seeder()).arg("seeds").arg(&seeds))?;
         if !args.found {
             let _ = fs::remove_dir_all(folder.join("found"));
         }
@@ -113,7 +125,7 @@ impl Places {
     }
 
     fn names(&self, args: &Args) -> Result<Vec<String>> {
-        let all = output(Command::new(target().join("debug/stepwell-fuzz")).arg("list"))?;
+        let all = output(Command::new(seeder()).arg("list"))?;
         let all: Vec<_> = all.lines().map(str::to_owned).collect();
         for name in &args.target {
             ensure!(all.contains(name), "there is no target {name}: {}", all.join(", "));
