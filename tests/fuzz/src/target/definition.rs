@@ -74,7 +74,7 @@ pub(super) const TARGET: Target = Target {
         "-1",
         "1.5",
     ],
-    mutations: 700,
+    mutations: 400,
     bytes_max: 16_384,
     milliseconds_max: 8_000,
 };

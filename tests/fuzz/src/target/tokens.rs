@@ -74,11 +74,11 @@ const NAMED: [(&str, &str); 7] = [
 fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(read) = token::decode(text) {
-        assert_eq!(
-            token::encode(&read.execution_arn, read.attempt, read.nonce),
-            text,
-            "one token has two texts"
-        );
+        let written = token::encode(&read.execution_arn, read.attempt, read.nonce);
+        assert_eq!(token::decode(&written).as_ref(), Some(&read), "a token that was written is another");
+        // Those of the version before have no checksum, and are read as long as somebody may hold one.
+        let is_of_today = text.get(..2) == written.get(..2);
+        assert!(!is_of_today || text == written, "one token has two texts: {text:?} and {written:?}");
     }
     if let Some(resource) = Resource::parse(text) {
         assert_eq!(
