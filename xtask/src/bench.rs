@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::cost;
 use crate::lambda;
+use crate::load;
 use crate::server;
 use crate::shell::{self, Running, cargo, output, stepwell, target};
 
@@ -44,12 +45,15 @@ enum Instead {
     Cost(cost::Args),
     /// What the function `step` weighs: size, init, memory
     Lambda(lambda::Args),
+    /// Many clients at full rate with a mix of workloads, and then an account of every execution
+    Load(load::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.instead {
         Some(Instead::Cost(args)) => return cost::run(args),
         Some(Instead::Lambda(args)) => return lambda::run(args),
+        Some(Instead::Load(args)) => return load::run(args),
         None => {}
     }
     let program = stepwell(&args.profile)?;

@@ -16,6 +16,7 @@ mod fuzz;
 mod infra;
 mod kills;
 mod lambda;
+mod load;
 mod models;
 mod python;
 mod server;

@@ -5,6 +5,8 @@
 use serde_json::{Value, json};
 
 pub mod client;
+#[cfg(feature = "load")]
+pub mod load;
 
 pub const LAMBDA_FN: &str = "arn:aws:lambda:us-east-1:000000000000:function:echo";
 
