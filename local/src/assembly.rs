@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use stepwell_engine::{Engine, Settings};
 use stepwell_integrations::{FunctionHost, HostAnswer, HostCall, Mocks};
-use stepwell_local::{Dispatching, LocalStore, Options};
+use stepwell_local::{Dispatching, Limits, LocalStore, Options};
 use stepwell_wire::{Api, TaskCalls};
 
+use crate::capacity::Room;
 use crate::config::{Project, Variables};
 use crate::host::{Functions, HostOptions, InvokeError, InvokeOptions, LogSink};
 use crate::keys::AccessKeys;
@@ -37,6 +38,8 @@ pub struct Parts<'a> {
     pub keys: Option<&'a AccessKeys>,
     /// Where the functions' output goes.
     pub log: LogSink,
+    /// How much may be in hand at once.
+    pub limits: Limits,
 }
 
 /// An engine that runs, over its store.
@@ -54,7 +57,8 @@ impl Assembly {
     /// # Errors
     /// A store that cannot be opened; an endpoint variable that is no URL.
     pub async fn start(parts: Parts<'_>) -> Result<Self> {
-        let store = LocalStore::open(parts.data_dir, Options::default())
+        let options = Options { limits: parts.limits, ..Options::default() };
+        let store = LocalStore::open(parts.data_dir, options)
             .with_context(|| format!("the store in {}", parts.data_dir.display()))?;
         let local = &parts.project.local;
         let mut environment = Variables::from([("AWS_ENDPOINT_URL_SFN".to_owned(), parts.api_url)]);
@@ -89,9 +93,10 @@ impl Assembly {
         Ok(Assembly { engine, api, store, dispatching })
     }
 
-    /// The API over the engine, for the project's account and region.
+    /// The API over the engine, for the project's account and region, which takes in no more than there is room for.
     pub fn api(&self) -> Api {
-        Api::new(self.engine.clone(), self.api.clone())
+        let room = Arc::new(Room(self.store.backlog()));
+        Api::new(self.engine.clone(), self.api.clone()).within(room)
     }
 
     /// Lets what is under way come to a commit, and closes the store.

@@ -7,6 +7,7 @@
 //! [`host::Functions`].
 
 pub mod assembly;
+mod capacity;
 pub mod cli;
 pub mod config;
 pub mod deployed_keys;

@@ -91,6 +91,7 @@ impl Args {
             api_url: listener.url(),
             keys: None,
             log,
+            limits: job.project.local.capacity.limits(),
         };
         let assembly = Assembly::start(parts).await?;
         let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -1,5 +1,6 @@
 //! `stepwell local`: the Step Functions API on this machine.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::assembly::{Assembly, Parts};
-use crate::config::Project;
+use crate::config::{CapacityConfig, Project};
 use crate::host::LogSink;
 use crate::keys::AccessKeys;
 use crate::machines;
@@ -46,6 +47,15 @@ pub struct Args {
     /// Refuse requests beyond AWS's quotas (ThrottlingException), to try a client's back-off
     #[arg(long)]
     throttle: bool,
+    /// Executions that are worked on at once [default: 1000]. One that waits is none of them
+    #[arg(long, value_name = "COUNT")]
+    drivers: Option<NonZeroUsize>,
+    /// Executions that may wait to begin; further starts are refused (ThrottlingException) [default: 10000]
+    #[arg(long, value_name = "COUNT")]
+    backlog: Option<NonZeroUsize>,
+    /// MiB of requests and unwritten commits, and of inputs of executions that begin, before starts are refused [default: 32]
+    #[arg(long, value_name = "MIB")]
+    backlog_mib: Option<NonZeroUsize>,
 }
 
 impl Args {
@@ -70,6 +80,11 @@ impl Args {
             allow_unauthenticated_network: self.allow_unauthenticated_network,
             ..Options::default()
         };
+        let capacity = CapacityConfig {
+            drivers: self.drivers.or(local.capacity.drivers),
+            backlog: self.backlog.or(local.capacity.backlog),
+            mib: self.backlog_mib.or(local.capacity.mib),
+        };
         let listener = Server::bind(options).await?;
         let parts = Parts {
             project: &project,
@@ -78,6 +93,7 @@ impl Args {
             api_url: listener.url(),
             keys: listener.keys().map(|keys| &**keys),
             log: LogSink::default(),
+            limits: capacity.limits(),
         };
         let assembly = Assembly::start(parts).await?;
         for arn in machines::register_all(&assembly.engine, &project).await? {

@@ -12,9 +12,11 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use stepwell_local::Limits;
 use stepwell_wire::{Rate, Throttle};
 
 pub use self::variables::Variables;
@@ -66,6 +68,32 @@ pub struct LocalConfig {
     pub throttle: bool,
     /// Operations with quotas of their own.
     pub rates: BTreeMap<String, RateConfig>,
+    /// How much may be in hand at once.
+    pub capacity: CapacityConfig,
+}
+
+/// How much work may be in hand at once; what is not said is as [`Limits`] has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CapacityConfig {
+    /// Executions that are worked on.
+    pub drivers: Option<NonZeroUsize>,
+    /// Executions that wait to begin.
+    pub backlog: Option<NonZeroUsize>,
+    /// MiB of requests and of commits, and of inputs.
+    pub mib: Option<NonZeroUsize>,
+}
+
+impl CapacityConfig {
+    /// The store's limits.
+    #[must_use]
+    pub fn limits(self) -> Limits {
+        let (limits, mib) = (Limits::default(), |mib: NonZeroUsize| mib.get().saturating_mul(1 << 20));
+        Limits {
+            drivers: self.drivers.map_or(limits.drivers, NonZeroUsize::get),
+            backlog: self.backlog.map_or(limits.backlog, NonZeroUsize::get),
+            bytes: self.mib.map_or(limits.bytes, mib),
+        }
+    }
 }
 
 /// The quota of one operation.

@@ -15,14 +15,15 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{
-    ConfigError, DefinitionSource, FunctionConfig, LocalConfig, MachineType, Project, RateConfig, Runtime,
-    StateMachineConfig, read, sam,
+    CapacityConfig, ConfigError, DefinitionSource, FunctionConfig, LocalConfig, MachineType, Project,
+    RateConfig, Runtime, StateMachineConfig, read, sam,
 };
 
 /// The longest timeout of a function, in seconds. (API: CreateFunction.)
@@ -58,6 +59,23 @@ struct Local {
     throttle: bool,
     #[serde(default)]
     rates: BTreeMap<String, Rate>,
+    #[serde(default)]
+    capacity: Capacity,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Capacity {
+    drivers: Option<NonZeroUsize>,
+    backlog: Option<NonZeroUsize>,
+    mib: Option<NonZeroUsize>,
+}
+
+impl From<Capacity> for CapacityConfig {
+    fn from(capacity: Capacity) -> Self {
+        let Capacity { drivers, backlog, mib } = capacity;
+        CapacityConfig { drivers, backlog, mib }
+    }
 }
 
 #[derive(Deserialize)]
@@ -140,6 +158,7 @@ fn parse(path: &Path, root: PathBuf, text: &str) -> Result<(Project, Option<Path
             names: file.local.names,
             require_signatures: file.local.require_signatures,
             throttle: file.local.throttle,
+            capacity: file.local.capacity.into(),
             rates: file.local.rates.into_iter().map(|(name, rate)| (name, rate.into())).collect(),
         },
         functions,
@@ -239,6 +258,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use stepwell_local::Limits;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<Project, ConfigError> {
@@ -257,6 +278,9 @@ mod tests {
             require_signatures = true
             [local.rates]
             StartExecution = { bucket = 2, refill = 1 }
+            [local.capacity]
+            backlog = 20
+            mib = 3
 
             [functions.Pay]
             runtime = "python3.11"
@@ -287,6 +311,8 @@ mod tests {
         assert_eq!(project.local.data_dir, Some(root.join("data")));
         assert!(project.local.require_signatures && !project.local.throttle);
         assert_eq!(project.local.rates["StartExecution"], RateConfig { bucket: 2, refill: 1 });
+        let limits = Limits { backlog: 20, bytes: 3 << 20, ..Limits::default() };
+        assert_eq!(project.local.capacity.limits(), limits);
         assert!(project.local.throttle(false).is_some() && LocalConfig::default().throttle(false).is_none());
         let pay = project.function("arn:aws:lambda:us-east-1:123456789012:function:Pay:1").unwrap();
         assert_eq!(pay.runtime, Runtime::Python("python3.11".to_owned()));

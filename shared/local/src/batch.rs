@@ -10,6 +10,7 @@ use stepwell_engine::meta::RunId;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::activities::Arrivals;
+use crate::backlog::{Backlog, Limits};
 use crate::error::StoreError;
 use crate::hot::{Hot, HotExecutions};
 use crate::machines::{Change, HotMachines};
@@ -39,6 +40,8 @@ pub(crate) struct Changes {
 pub(crate) enum Notice {
     /// A message is there and due.
     Ready(i64, Message),
+    /// A start is there and due.
+    Started(Start),
     /// A row will be due.
     Due(Wake),
     /// A row that would have been due is gone.
@@ -90,6 +93,8 @@ pub(crate) struct Start {
     pub(crate) message: Message,
     /// When it is delivered in any case, in milliseconds since 1970.
     pub(crate) due: i64,
+    /// The length of the execution's input.
+    pub(crate) bytes: usize,
 }
 
 /// What is committed, for those who look at it: readers and the dispatcher.
@@ -103,6 +108,8 @@ pub(crate) struct Committed {
     pub(crate) arrivals: Arc<Arrivals>,
     /// The dispatcher's ear.
     pub(crate) notices: UnboundedSender<Vec<Notice>>,
+    /// How much is in hand.
+    pub(crate) backlog: Arc<Backlog>,
     starts: Arc<Mutex<HashMap<RunId, Start>>>,
     /// What goes wrong.
     #[cfg(test)]
@@ -113,13 +120,15 @@ pub(crate) struct Committed {
 const STARTS_MAX: usize = 10_000;
 
 impl Committed {
-    pub(crate) fn new(notices: UnboundedSender<Vec<Notice>>) -> Self {
+    pub(crate) fn new(notices: UnboundedSender<Vec<Notice>>, limits: Limits) -> Self {
         let (hot, machines, arrivals) = Default::default();
+        let backlog = Backlog::new(limits);
         Committed {
             hot,
             machines,
             arrivals,
             notices,
+            backlog,
             starts: Arc::default(),
             #[cfg(test)]
             faults: Default::default(),
@@ -145,10 +154,12 @@ impl Committed {
         let mut new: HashMap<RunId, Start> = new.into_iter().collect();
         for run in started {
             if let Some(start) = new.remove(&run) {
-                notices.push(Notice::Ready(start.id, start.message));
+                self.backlog.waits();
+                notices.push(Notice::Started(start));
             } else if let Some(start) = starts.remove(&run) {
                 notices.push(Notice::Cancelled(start.wake()));
-                notices.push(Notice::Ready(start.id, start.message));
+                self.backlog.waits();
+                notices.push(Notice::Started(start));
             }
         }
         for run in void {

@@ -15,11 +15,18 @@ use stepwell_interpreter::Claimant;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::batch::{Notice, Slot, Wake};
-use crate::due::{AtWork, Due, Lane};
+use crate::backlog::Backlog;
+use crate::batch::{Notice, Slot, Start, Wake};
+use crate::due::{AtWork, Due, Lane, Work};
 use crate::error::StoreError;
 use crate::queue::{self, LocalQueue};
 use crate::read::Readers;
+
+/// Messages that are kept in memory while they wait for a driver. Of further ones only their ids are.
+const AT_HAND_MAX: usize = 1000;
+
+/// Where executions wait to begin and others to go on, this many drivers of the latter come before one of the former.
+const GO_ON_FIRST: u32 = 3;
 
 /// No sleep is longer, so that a clock set forward (or a machine that slept) is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -75,16 +82,26 @@ pub(crate) struct Post {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) notices: mpsc::UnboundedSender<Vec<Notice>>,
     pub(crate) at_work: AtWork,
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 enum Delivery {
     /// The message is at hand; it was never delivered.
-    First(i64, Message),
+    First(i64, Box<Message>),
     /// It is in its row.
     Row(Wake),
 }
 
 impl Delivery {
+    /// The message, which is read again from its row where many wait already.
+    fn of(id: i64, message: Message, waiting: usize) -> Self {
+        if waiting < AT_HAND_MAX {
+            Delivery::First(id, message.into())
+        } else {
+            Delivery::Row(Wake { due: 0, slot: Slot::message(id) })
+        }
+    }
+
     fn slot(&self) -> Slot {
         match self {
             Delivery::First(id, _) => Slot::message(*id),
@@ -100,8 +117,8 @@ pub(crate) fn start<D: Drive>(
     drive: D,
 ) -> Dispatching {
     let (stop, stopped) = watch::channel(false);
-    let dispatcher =
-        Dispatcher { post, notices, drive, waiting: BTreeSet::new(), due: Due::default(), sleep: None };
+    let (waiting, due, starts) = (BTreeSet::new(), Due::default(), Due::default());
+    let dispatcher = Dispatcher { post, notices, drive, waiting, due, starts, went_on: 0, sleep: None };
     Dispatching { stop, task: tokio::spawn(dispatcher.run(stopped)) }
 }
 
@@ -110,7 +127,12 @@ struct Dispatcher<D> {
     notices: mpsc::UnboundedReceiver<Vec<Notice>>,
     drive: D,
     waiting: BTreeSet<Wake>,
+    /// What is due of executions that have begun.
     due: Due<Delivery>,
+    /// Starts, each with the length of its input.
+    starts: Due<(Delivery, usize)>,
+    /// Deliveries of the former since the last of the latter.
+    went_on: u32,
     sleep: Option<Sleep>,
 }
 
@@ -170,7 +192,13 @@ impl<D: Drive> Dispatcher<D> {
             match notice {
                 Notice::Ready(id, message) => {
                     let lane = self.post.at_work.lane(&message.execution);
-                    self.due.push(lane, Delivery::First(id, message));
+                    let delivery = Delivery::of(id, message, self.due.len());
+                    self.due.push(lane, delivery);
+                }
+                Notice::Started(Start { id, message, bytes, .. }) => {
+                    let lane = self.post.at_work.lane(&message.execution);
+                    let delivery = Delivery::of(id, message, self.starts.len());
+                    self.starts.push(lane, (delivery, bytes));
                 }
                 Notice::Due(wake) => {
                     self.waiting.insert(wake);
@@ -186,19 +214,49 @@ impl<D: Drive> Dispatcher<D> {
     /// Begins deliveries of what is due, as many as may be at work at once.
     fn begin(&mut self) {
         let now = self.post.clock.now().0;
-        while let Some(wake) = self.waiting.first().copied().filter(|wake| wake.due <= now) {
+        let backlog = self.post.backlog.clone();
+        backlog.is_hungry(true);
+        while let Some((lane, delivery, first)) = self.next(now, &backlog) {
+            backlog.begin(first);
+            let (post, slot, again) = (self.post.clone(), delivery.slot(), Some(REST));
+            tokio::spawn(deliver(Running { post, slot, lane, first, again }, delivery, self.drive.clone()));
+        }
+        backlog.is_hungry(!(self.due.is_empty() && self.starts.is_empty()));
+    }
+
+    /// What is delivered next, and of a start the length of its input. What is there goes on before anything begins, or most of it.
+    fn next(&mut self, now: i64, backlog: &Backlog) -> Option<(Lane, Delivery, Option<usize>)> {
+        while self.has_place()
+            && let Some(wake) = self.waiting.first().copied().filter(|wake| wake.due <= now)
+        {
             self.waiting.pop_first();
             self.due.push(Lane::UNREAD, Delivery::Row(wake));
         }
-        while let Some((lane, delivery)) = self.due.begin(&self.post.at_work) {
-            let running = Running { post: self.post.clone(), slot: delivery.slot(), lane, again: Some(REST) };
-            tokio::spawn(deliver(running, delivery, self.drive.clone()));
+        let at_work = &self.post.at_work;
+        let has_room = |(_, bytes): &(Delivery, usize)| backlog.may_begin(*bytes);
+        // In its turn a start may have any driver: otherwise those that go on could leave it none, for ever.
+        let its_turn = self.went_on >= GO_ON_FIRST;
+        let start = if its_turn { self.starts.begin(at_work, Work::GoesOn, has_room) } else { None };
+        if start.is_none()
+            && let Some((lane, delivery)) = self.due.begin(at_work, Work::GoesOn, |_| true)
+        {
+            self.went_on = self.went_on.saturating_add(1);
+            return Some((lane, delivery, None));
         }
+        let (lane, (delivery, bytes)) =
+            start.or_else(|| self.starts.begin(at_work, Work::Begins, has_room))?;
+        self.went_on = 0;
+        Some((lane, delivery, Some(bytes)))
+    }
+
+    /// Whether what is due finds a place among what waits for a driver. Where it does not, it is taken up when one ends.
+    fn has_place(&self) -> bool {
+        self.due.waiting_in(Lane::UNREAD) < AT_HAND_MAX
     }
 
     /// Sets the sleep to the next time that something is due.
     fn set_sleep(&mut self) {
-        let Some(next) = self.waiting.first() else {
+        let Some(next) = self.waiting.first().filter(|_| self.has_place()) else {
             self.sleep = None;
             return;
         };
@@ -217,6 +275,8 @@ struct Running {
     post: Arc<Post>,
     slot: Slot,
     lane: Lane,
+    /// Of an execution's first driver, the length of the input.
+    first: Option<usize>,
     again: Option<Duration>,
 }
 
@@ -231,7 +291,8 @@ impl Drop for Running {
         };
         let ended = self.post.at_work.end(self.lane);
         // The dispatcher need not hear of each end: only of the last one and of one that makes room.
-        if self.again.is_some() || ended.was_last || ended.makes_room {
+        let is_awaited = self.post.backlog.end(self.first);
+        if self.again.is_some() || ended.was_last || ended.makes_room || is_awaited {
             let _ = self.post.notices.send(vec![notice]);
         }
     }
@@ -240,11 +301,11 @@ impl Drop for Running {
 async fn deliver<D: Drive>(mut running: Running, delivery: Delivery, drive: D) {
     let post = running.post.clone();
     let (id, receives, message) = match delivery {
-        Delivery::First(id, message) => (id, 1, message),
+        Delivery::First(id, message) => (id, 1, *message),
         Delivery::Row(wake) => match receive(&post, wake).await {
             Ok(Some(received)) => {
                 let lane = post.at_work.lane(&received.2.execution);
-                let has_room = post.at_work.recount(running.lane, lane);
+                let has_room = running.lane == lane || post.at_work.recount(running.lane, lane);
                 running.lane = lane;
                 if !has_room {
                     // Its machine has all the drivers that it may have.
@@ -305,10 +366,11 @@ mod tests {
 
     use stepwell_engine::message::MessageBody;
     use stepwell_engine::meta::RunId;
-    use stepwell_interpreter::{TimerId, Timestamp};
+    use stepwell_interpreter::{ErrorOutput, TimerId, Timestamp};
 
     use super::*;
-    use crate::testing::{Fixture, arn, message, meta};
+    use crate::Limits;
+    use crate::testing::{Fixture, ManualClock, arn, message, meta};
 
     /// Tells of each delivery and does with it as it is told.
     #[derive(Clone)]
@@ -321,6 +383,8 @@ mod tests {
         Is(Driven),
         Panic,
         Never,
+        /// Done when the clock has come so far.
+        Until(Arc<ManualClock>, i64),
     }
 
     impl Drive for Told {
@@ -331,6 +395,10 @@ mod tests {
                 Ok(Answer::Is(driven)) => driven,
                 Ok(Answer::Panic) => std::panic::panic_any("told to"),
                 Ok(Answer::Never) => std::future::pending().await,
+                Ok(Answer::Until(clock, at)) => {
+                    clock.sleep(Duration::from_millis(at.saturating_sub(clock.now().0) as u64)).await;
+                    Driven::Done
+                }
                 Err(_) => Driven::Done,
             }
         }
@@ -464,6 +532,117 @@ mod tests {
             assert_ne!(second.delivery, first.delivery);
             assert!(receives >= 1);
         }
+    }
+
+    /// Starts an execution whose driver is to do as it is told.
+    async fn start(fixture: &Fixture, run: u32, input: &str) {
+        let name = run.to_string();
+        let meta = meta(&name, run.into(), 1_000, input);
+        let start = message(&name, run.into(), MessageBody::Start(Some(meta.clone())));
+        fixture.ports.queue.send(start, None).await.expect("sent");
+        fixture.ports.journal.put_meta(meta).await.expect("put");
+    }
+
+    fn limited(limits: Limits) -> Fixture {
+        Fixture::limited(tempfile::tempdir().expect("a temporary directory"), None, limits)
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_finds_room_where_nothing_begins_any_more() {
+        let fixture = limited(Limits { drivers: 2, backlog: 2, ..Limits::default() });
+        let mut scene = scene(&fixture);
+        let backlog = fixture.store.backlog();
+        for run in 1..=4 {
+            scene.answers.send(Answer::Never).expect("told");
+            assert!(backlog.start(1).is_some(), "{run}");
+            start(&fixture, run, "{}").await;
+            settle(&fixture).await;
+        }
+        assert!(backlog.start(1).is_none(), "two wait for a driver");
+        for run in [1, 2] {
+            assert_eq!(scene.next().await.0.run, RunId(run));
+        }
+        let callback = message("1", 1, MessageBody::Continue { after: 1, bury: None });
+        fixture.ports.queue.send(callback.clone(), None).await.expect("sent");
+        assert_eq!(scene.next().await.0, callback);
+        settle(&fixture).await;
+        assert!(scene.seen.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn inputs_of_what_begins_are_bounded_and_each_finds_its_turn() {
+        let fixture = limited(Limits { bytes: 100, ..Limits::default() });
+        let mut scene = scene(&fixture);
+        let (told, gate) = (fixture.clock.clone(), 7_000);
+        for run in 1..=3 {
+            scene.answers.send(Answer::Until(told.clone(), gate * i64::from(run))).expect("told");
+            start(&fixture, run, &format!("{:?}", "x".repeat(60))).await;
+        }
+        for run in 1..=3 {
+            assert_eq!(scene.next().await.0.run, RunId(run));
+            settle(&fixture).await;
+            assert!(scene.seen.try_recv().is_err(), "the next has no room yet");
+            fixture.clock.advance(gate);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_begins_is_not_kept_waiting_by_what_goes_on() {
+        let fixture = limited(Limits { drivers: 1, ..Limits::default() });
+        let mut scene = scene(&fixture);
+        scene.answers.send(Answer::Until(fixture.clock.clone(), 5_000)).expect("told");
+        scene.answers.send(Answer::Until(fixture.clock.clone(), 5_000)).expect("told");
+        start(&fixture, 1, "{}").await;
+        settle(&fixture).await;
+        for after in 1..=8 {
+            let go_on = message("1", 1, MessageBody::Continue { after, bury: None });
+            fixture.ports.queue.send(go_on, None).await.expect("sent");
+        }
+        start(&fixture, 2, "{}").await;
+        settle(&fixture).await;
+        fixture.clock.advance(5_000);
+        let mut order = vec![];
+        for _ in 0..10 {
+            order.push(scene.next().await.0.run.0);
+        }
+        let place = order.iter().position(|run| *run == 2).expect("it began");
+        assert!((2..=5).contains(&place), "{order:?}");
+    }
+
+    #[tokio::test]
+    async fn more_than_is_kept_in_memory_is_read_again() {
+        const COUNT: u64 = AT_HAND_MAX as u64 + 300;
+        let fixture = limited(Limits { drivers: 1, ..Limits::default() });
+        let mut scene = scene(&fixture);
+        for _ in 0..2 {
+            scene.answers.send(Answer::Until(fixture.clock.clone(), 5_000)).expect("told");
+        }
+        let large = MessageBody::Stop { error: ErrorOutput::new("E", "x".repeat(10_000)), request: 1 };
+        fixture.ports.queue.send(message("0", 1, large.clone()), None).await.expect("sent");
+        for after in 1..=COUNT {
+            let go_on = message("1", 1, MessageBody::Continue { after, bury: None });
+            fixture.ports.queue.send(go_on, None).await.expect("sent");
+        }
+        for run in 1..=AT_HAND_MAX as u32 + 100 {
+            start(&fixture, run, "{}").await;
+        }
+        settle(&fixture).await;
+        fixture.clock.advance(5_000);
+        let (mut continued, mut started, mut stopped) = (BTreeSet::new(), BTreeSet::new(), 0);
+        for _ in 0..COUNT + AT_HAND_MAX as u64 + 101 {
+            let (message, _, receives) = scene.next().await;
+            assert_eq!(receives, 1);
+            match message.body {
+                MessageBody::Continue { after, .. } => assert!(continued.insert(after)),
+                MessageBody::Start(None) => assert!(started.insert(message.run)),
+                body => {
+                    assert_eq!(body, large);
+                    stopped += 1;
+                }
+            }
+        }
+        assert_eq!((continued.len() as u64, started.len(), stopped), (COUNT, AT_HAND_MAX + 100, 1));
+        assert_eq!(rows(&fixture).await, 0);
     }
 
     #[tokio::test]

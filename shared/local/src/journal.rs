@@ -11,6 +11,7 @@ use stepwell_engine::port::{
 };
 use stepwell_interpreter::Timestamp;
 
+use crate::backlog::Backlog;
 use crate::batch::{find, hash};
 use crate::error::StoreError;
 use crate::executions::{self, Appended, Finished, Put};
@@ -24,6 +25,7 @@ pub(crate) struct LocalJournal {
     pub(crate) readers: Readers,
     pub(crate) hot: Arc<HotExecutions>,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 #[async_trait]
@@ -77,6 +79,7 @@ impl Journal for LocalJournal {
 
     async fn append(&self, execution: &str, run: RunId, seq: Seq, page: Page) -> Result<(), AppendError> {
         let arn = Box::<str>::from(execution);
+        let _unwritten = self.backlog.hold(page.bytes.len());
         let written = self.writer.write(move |batch| executions::append(batch, &arn, run, seq, &page)).await;
         appended(execution, seq, written)
     }
@@ -90,6 +93,7 @@ impl Journal for LocalJournal {
         end: &End,
     ) -> Result<bool, AppendError> {
         let (arn, end) = (Box::<str>::from(execution), end.clone());
+        let _unwritten = self.backlog.hold(page.bytes.len());
         let written = self.writer.write(move |batch| {
             let appended = executions::append(batch, &arn, run, seq, &page)?;
             if appended != Appended::Done {

@@ -6,8 +6,11 @@
 //! One thread writes ([`LocalStore::open`] starts it) and commits whatever has come in meanwhile with one sync. It
 //! applies everything in the order in which it was enqueued, so what was sent before something else was acknowledged
 //! cannot be lost without it.
+//!
+//! What is being done takes memory, and [`Backlog`] says how much of it there may be.
 
 mod activities;
+mod backlog;
 mod batch;
 mod clock;
 mod dispatch;
@@ -29,6 +32,7 @@ mod writer;
 #[cfg(test)]
 extern crate self as stepwell_local;
 
+pub use backlog::{Backlog, Limits, Taken};
 pub use clock::SystemClock;
 pub use dispatch::{Dispatching, Drive};
 pub use error::OpenError;

@@ -56,6 +56,9 @@ impl MessageIds {
 /// A Start message waits this long for its META at most, in milliseconds (PROTOCOL, s3).
 const START_WAITS: i64 = 60_000;
 
+/// Messages with more bytes are not kept in memory while they wait for a driver.
+const AT_HAND_BYTES_MAX: usize = 4096;
+
 /// A row that is due this much later, in milliseconds, need not be written at once: what asked for it is still there.
 const FAR_OFF: i64 = 1_000;
 
@@ -65,8 +68,9 @@ impl Queue for LocalQueue {
         self.writer.accepts().map_err(|error| QueueError(error.boxed()))?;
         let id = self.ids.give();
         match message.body {
-            MessageBody::Start(_) if due.is_none() => {
-                self.send_start(id, Message { body: MessageBody::Start(None), ..message });
+            MessageBody::Start(meta) if due.is_none() => {
+                let bytes = meta.map_or(0, |meta| meta.input.text().len());
+                self.send_start(id, Message { body: MessageBody::Start(None), ..message }, bytes);
             }
             MessageBody::TimerFired { timer, due: timer_due }
                 if due == Some(timer_due) && u64::from(timer.0) <= PLACE_MAX =>
@@ -109,12 +113,12 @@ impl Scheduler for LocalQueue {
 
 impl LocalQueue {
     /// A Start message rests until its META is there, which is mostly in the same commit.
-    fn send_start(&self, id: i64, message: Message) {
+    fn send_start(&self, id: i64, message: Message, bytes: usize) {
         let body = stored::encode_message(&message);
         let due = message.sent_at.0 + START_WAITS;
         self.writer.post(Kind::OwedLater, move |batch| {
             insert(batch, id, None, &body)?;
-            batch.hold_start(message.run, Start { id, message: message.clone(), due });
+            batch.hold_start(message.run, Start { id, message: message.clone(), due, bytes });
             Ok(())
         });
     }
@@ -126,6 +130,10 @@ impl LocalQueue {
             insert(batch, id, due, &body)?;
             batch.notify(match due {
                 Some(due) => Notice::Due(Wake { due, slot: Slot::message(id) }),
+                // It is read again when it is its turn.
+                None if body.len() > AT_HAND_BYTES_MAX => {
+                    Notice::Due(Wake { due: 0, slot: Slot::message(id) })
+                }
                 None => Notice::Ready(id, message.clone()),
             });
             Ok(())

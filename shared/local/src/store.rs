@@ -12,6 +12,7 @@ use stepwell_engine::port::{Clock, Ports, Tasks};
 use tokio::sync::mpsc;
 
 use crate::activities::LocalActivities;
+use crate::backlog::{Backlog, Limits};
 use crate::batch::{Committed, Notice};
 use crate::clock::SystemClock;
 use crate::dispatch::{self, Dispatching, Drive, Post};
@@ -38,6 +39,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The largest size of the file, in bytes; `None` for what the disk holds.
     pub bytes_max: Option<u64>,
+    /// How much may be in hand at once.
+    pub limits: Limits,
     /// What goes wrong.
     #[cfg(test)]
     pub(crate) faults: crate::faults::Faults,
@@ -48,6 +51,7 @@ impl Default for Options {
         Options {
             clock: Arc::new(SystemClock::new()),
             bytes_max: None,
+            limits: Limits::default(),
             #[cfg(test)]
             faults: Default::default(),
         }
@@ -82,7 +86,7 @@ impl LocalStore {
         sync_directory(directory);
 
         let (notify, notices) = mpsc::unbounded_channel();
-        let committed = Committed::new(notify);
+        let committed = Committed::new(notify, options.limits);
         #[cfg(test)]
         let committed = committed.with(options.faults.clone());
         let (writer, thread) = Writer::start(connection, committed.clone())
@@ -113,6 +117,7 @@ impl LocalStore {
                 readers: self.readers.clone(),
                 hot: self.committed.hot.clone(),
                 leases: self.leases.clone(),
+                backlog: self.backlog(),
             }),
             map_runs: Arc::new(LocalMapRuns { writer: self.writer.clone(), readers: self.readers.clone() }),
             queue: queue.clone(),
@@ -147,9 +152,15 @@ impl LocalStore {
             readers: self.readers.clone(),
             clock: self.clock.clone(),
             notices: self.committed.notices.clone(),
-            at_work: AtWork::default(),
+            at_work: AtWork::new(self.committed.backlog.limits().drivers),
+            backlog: self.backlog(),
         };
         Some(dispatch::start(Arc::new(post), notices, drive))
+    }
+
+    /// How much is in hand: whoever takes requests in asks it for room.
+    pub fn backlog(&self) -> Arc<Backlog> {
+        self.committed.backlog.clone()
     }
 
     fn queue(&self) -> LocalQueue {

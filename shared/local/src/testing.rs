@@ -14,7 +14,7 @@ use stepwell_test_support::NoTasks;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::{LocalStore, Options};
+use crate::{Limits, LocalStore, Options};
 
 /// A clock that stands still until it is told the time.
 pub(crate) struct ManualClock {
@@ -63,8 +63,12 @@ impl Fixture {
     }
 
     pub(crate) fn within(directory: TempDir, bytes_max: Option<u64>) -> Self {
+        Fixture::limited(directory, bytes_max, Limits::default())
+    }
+
+    pub(crate) fn limited(directory: TempDir, bytes_max: Option<u64>, limits: Limits) -> Self {
         let clock = Arc::new(ManualClock { now: watch::Sender::new(1_000), random: AtomicU64::new(1) });
-        let options = Options { clock: clock.clone(), bytes_max, ..Options::default() };
+        let options = Options { clock: clock.clone(), bytes_max, limits, ..Options::default() };
         let store = LocalStore::open(directory.path(), options).expect("the store opens");
         let ports = store.ports(Arc::new(NoTasks));
         Fixture { directory, clock, store, ports }

@@ -405,7 +405,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().expect("opened");
         crate::schema::prepare(&mut connection).expect("prepared");
         let (notices, _) = mpsc::unbounded_channel();
-        Writer::start(connection, Committed::new(notices)).expect("a thread").0
+        Writer::start(connection, Committed::new(notices, crate::Limits::default())).expect("a thread").0
     }
 
     fn insert(batch: &Batch<'_>, id: i64) -> Result<(), StoreError> {
@@ -459,7 +459,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().expect("opened");
         crate::schema::prepare(&mut connection).expect("prepared");
         let (notices, _) = mpsc::unbounded_channel();
-        let (writer, thread) = Writer::start(connection, Committed::new(notices)).expect("a thread");
+        let (writer, thread) =
+            Writer::start(connection, Committed::new(notices, crate::Limits::default())).expect("a thread");
         for id in 0..3000 {
             writer.post(Kind::Courtesy, move |batch| insert(batch, id));
         }

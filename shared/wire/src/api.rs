@@ -10,6 +10,7 @@ use stepwell_engine::{Deadline, Engine};
 use stepwell_interpreter::Timestamp;
 
 use crate::answer::Answer;
+use crate::capacity::{self, Capacity};
 use crate::throttle::Throttle;
 use crate::{
     ActivityArn, Error, ExecutionArn, MapRunArn, create_activity, create_state_machine,
@@ -38,6 +39,7 @@ pub struct Api {
     engine: Engine,
     settings: Arc<Settings>,
     throttle: Option<Arc<Throttle>>,
+    capacity: Option<Arc<dyn Capacity>>,
 }
 
 /// A call.
@@ -77,13 +79,20 @@ impl Api {
 
     /// The API over `engine`.
     pub fn new(engine: Engine, settings: Settings) -> Self {
-        Api { engine, settings: Arc::new(settings), throttle: None }
+        Api { engine, settings: Arc::new(settings), throttle: None, capacity: None }
     }
 
     /// The same API, which refuses who asks too often. It is not asked about the calls that tasks make.
     #[must_use]
     pub fn throttled(self, throttle: Throttle) -> Self {
         Api { throttle: Some(Arc::new(throttle)), ..self }
+    }
+
+    /// The same API, which refuses more work than there is room for. It is not asked about the calls that tasks make, since those
+    /// belong to work that is there.
+    #[must_use]
+    pub fn within(self, capacity: Arc<dyn Capacity>) -> Self {
+        Api { capacity: Some(capacity), ..self }
     }
 
     /// The engine.
@@ -153,6 +162,10 @@ impl Api {
         if let Some(throttle) = &self.throttle {
             throttle.admit(&self.settings.account, operation, self.clock().monotonic())?;
         }
+        let bytes = call.body.len();
+        let place = self.capacity.as_ref().map(|capacity| capacity::place(&**capacity, operation, bytes));
+        // Kept until the call is answered.
+        let _place = place.transpose()?;
         let body = &request::parse(call.body)?;
         match operation {
             "StartExecution" => start_execution::answer(self, body, call).await,

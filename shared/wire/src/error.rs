@@ -1,7 +1,7 @@
 //! The one table from what goes wrong to AWS's exceptions: name, message and HTTP status.
 
 use stepwell_engine::port::{
-    ActivitiesError, JournalError, MapRunsError, NoSuchPlace, Refused, RegistryError,
+    ActivitiesError, BoxError, JournalError, MapRunsError, NoSuchPlace, Refused, RegistryError, Throttled,
 };
 use stepwell_engine::{ActivityTaskError, CallbackError, StartError, StopError, UpdateMapRunError};
 
@@ -142,7 +142,7 @@ pub enum Error {
     ServiceUnavailable,
     /// The store or the engine did not answer; whether something was done is not known.
     #[error("{}", unanswered(&**.0))]
-    Internal(#[source] stepwell_engine::port::BoxError),
+    Internal(#[source] BoxError),
 }
 
 fn unanswered(cause: &(dyn std::error::Error + 'static)) -> &'static str {
@@ -180,6 +180,18 @@ impl Namespace {
 }
 
 impl Error {
+    /// What AWS says of a request that is one too many.
+    pub const RATE_EXCEEDED: &str = "Rate exceeded";
+
+    /// What a port did not answer. Where that has more to do than it may, the caller is told to come again later.
+    pub(crate) fn unavailable(cause: BoxError) -> Self {
+        if Throttled::is_in(&*cause) {
+            Error::Throttling(Error::RATE_EXCEEDED)
+        } else {
+            Error::Internal(cause)
+        }
+    }
+
     /// A [`Error::Validation`].
     pub(crate) fn validation(message: impl Into<String>) -> Self {
         Error::Validation { message: message.into(), reason: None }
@@ -281,7 +293,7 @@ fn violations(violations: &[String]) -> String {
 
 impl From<JournalError> for Error {
     fn from(error: JournalError) -> Self {
-        if NoSuchPlace::is_in(&error) { Error::InvalidToken } else { Error::Internal(Box::new(error)) }
+        if NoSuchPlace::is_in(&error) { Error::InvalidToken } else { Error::unavailable(Box::new(error)) }
     }
 }
 
@@ -310,14 +322,14 @@ impl From<RegistryError> for Error {
             RegistryError::TooLarge { bytes, most, why } => Error::ServiceQuotaExceeded(format!(
                 "The definition has {bytes} bytes, and the store of this account holds {most}: {why}"
             )),
-            RegistryError::Unavailable(cause) => Error::Internal(cause),
+            RegistryError::Unavailable(cause) => Error::unavailable(cause),
         }
     }
 }
 
 impl From<ActivitiesError> for Error {
     fn from(error: ActivitiesError) -> Self {
-        Error::Internal(Box::new(error))
+        Error::unavailable(Box::new(error))
     }
 }
 
@@ -328,14 +340,14 @@ impl From<ActivityTaskError> for Error {
             ActivityTaskError::WorkerLimitExceeded(arn) => {
                 Error::ActivityWorkerLimitExceeded(arn.to_string())
             }
-            ActivityTaskError::Unavailable(cause) => Error::Internal(cause),
+            ActivityTaskError::Unavailable(cause) => Error::unavailable(cause),
         }
     }
 }
 
 impl From<MapRunsError> for Error {
     fn from(error: MapRunsError) -> Self {
-        if NoSuchPlace::is_in(&error) { Error::InvalidToken } else { Error::Internal(Box::new(error)) }
+        if NoSuchPlace::is_in(&error) { Error::InvalidToken } else { Error::unavailable(Box::new(error)) }
     }
 }
 
@@ -347,7 +359,7 @@ impl From<UpdateMapRunError> for Error {
                 "CANNOT_UPDATE_COMPLETED_MAP_RUN",
                 format!("The Map Run '{arn}' is completed and cannot be updated"),
             ),
-            UpdateMapRunError::Unavailable(cause) => Error::Internal(cause),
+            UpdateMapRunError::Unavailable(cause) => Error::unavailable(cause),
         }
     }
 }
@@ -356,7 +368,7 @@ impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         match error {
             StartError::AlreadyExists { arn } => Error::ExecutionAlreadyExists(arn.to_string()),
-            StartError::Unavailable(cause) => Error::Internal(cause),
+            StartError::Unavailable(cause) => Error::unavailable(cause),
         }
     }
 }
@@ -365,7 +377,7 @@ impl From<StopError> for Error {
     fn from(error: StopError) -> Self {
         match error {
             StopError::DoesNotExist(arn) => Error::ExecutionDoesNotExist(arn.to_string()),
-            StopError::Unavailable(cause) => Error::Internal(cause),
+            StopError::Unavailable(cause) => Error::unavailable(cause),
         }
     }
 }
@@ -376,7 +388,7 @@ impl From<CallbackError> for Error {
             CallbackError::InvalidToken => Error::InvalidToken,
             CallbackError::TaskDoesNotExist => Error::TaskDoesNotExist,
             CallbackError::TaskTimedOut => Error::TaskTimedOut,
-            CallbackError::Unavailable(cause) => Error::Internal(cause),
+            CallbackError::Unavailable(cause) => Error::unavailable(cause),
         }
     }
 }
@@ -426,5 +438,16 @@ mod tests {
             500,
             r#"{"__type":"com.amazon.coral.service#InternalFailure","Message":"the request could not be answered; it may be tried again"}"#,
         );
+    }
+
+    #[test]
+    fn what_stands_behind_a_port_may_be_throttled() {
+        let check = |error: Error, name: &str| assert_eq!(error.name(), name, "{error:?}");
+        let throttled = || -> BoxError { Box::new(Throttled("the table has no capacity left".into())) };
+        check(JournalError(throttled()).into(), "ThrottlingException");
+        check(StartError::Unavailable(Box::new(JournalError(throttled()))).into(), "ThrottlingException");
+        check(RegistryError::Unavailable(throttled()).into(), "ThrottlingException");
+        check(CallbackError::Unavailable(throttled()).into(), "ThrottlingException");
+        check(StartError::Unavailable("no answer".into()).into(), "InternalFailure");
     }
 }

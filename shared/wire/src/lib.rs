@@ -7,6 +7,7 @@
 mod answer;
 mod api;
 mod arn;
+mod capacity;
 mod configuration;
 mod create_activity;
 mod create_state_machine;
@@ -56,6 +57,7 @@ mod validate_state_machine_definition;
 
 pub use api::{Api, Call, Reply, Settings};
 pub use arn::{ActivityArn, ExecutionArn, MapRunArn, Qualifier, StateMachineArn};
+pub use capacity::{Capacity, Place, Work};
 pub use error::Error;
 pub use log_lines::log_lines;
 pub use status_change::{STATUS_CHANGE, status_change_detail};

@@ -22,7 +22,7 @@ pub(crate) async fn answer(api: &Api, body: &Value) -> Result<Answer, Error> {
         RedriveError::NotRedrivable(why) => {
             Error::ExecutionNotRedrivable { arn: arn.text().to_string(), why: why.to_string() }
         }
-        RedriveError::Unavailable(cause) => Error::Internal(cause),
+        RedriveError::Unavailable(cause) => Error::unavailable(cause),
     })?;
     let mut answer = Answer::new();
     answer.time("redriveDate", redriven_at);

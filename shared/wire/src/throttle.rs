@@ -105,7 +105,7 @@ impl Throttle {
         bucket.tokens = (bucket.tokens + gone_by * rate.refill_per_second).min(full.tokens);
         bucket.at = bucket.at.max(now);
         if bucket.tokens < 1.0 {
-            return Err(Error::Throttling("Rate exceeded"));
+            return Err(Error::Throttling(Error::RATE_EXCEEDED));
         }
         bucket.tokens -= 1.0;
         Ok(())

@@ -83,6 +83,19 @@ impl NoSuchPlace {
     }
 }
 
+/// What stands behind a port has more to do than it may, as where a table's capacity is used up. An adapter puts this around such an
+/// error: the engine is patient with it, and where its patience ends, whoever asked is told to come again later.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Throttled(pub BoxError);
+
+impl Throttled {
+    /// Whether `error` says so, or what caused it.
+    pub fn is_in(error: &(dyn std::error::Error + 'static)) -> bool {
+        is_in::<Throttled>(error)
+    }
+}
+
 /// Whether `error` is an `E`, or was caused by one.
 fn is_in<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
@@ -108,5 +121,7 @@ mod tests {
         assert!(Refused::is_in(&RegistryError::Unavailable(refused())));
         assert!(!Refused::is_in(&JournalError("later".into())));
         assert_eq!(JournalError(refused()).to_string(), "journal: no");
+        assert!(!Throttled::is_in(&JournalError(refused())));
+        assert!(Throttled::is_in(&JournalError(Box::new(Throttled("too much".into())))));
     }
 }
