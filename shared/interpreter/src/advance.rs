@@ -63,6 +63,11 @@ impl<'a> Decider<'a> {
     /// Thousands of branches may wait while one goes on: all are looked at once, and from then on what a step may have changed.
     pub(crate) fn next_ready(&mut self, last: Option<BranchId>) -> Option<BranchId> {
         let branches = &self.execution.branches;
+        if branches.len() == 1 {
+            // Most executions have the trunk alone.
+            self.ready = None;
+            return branches.iter().find_map(|(id, branch)| branch.is_ready().then_some(*id));
+        }
         let all = || branches.iter().filter(|(_, branch)| branch.is_ready()).map(|(id, _)| *id).collect();
         let ready = self.ready.get_or_insert_with(all);
         let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
@@ -79,6 +84,9 @@ impl<'a> Decider<'a> {
     /// what grows.
     pub(crate) fn turn(&mut self, branch: BranchId) {
         self.effort.renew();
+        if self.ready.is_none() {
+            return self.step(branch);
+        }
         let above = |id: BranchId| self.execution.branches.get(&id)?.parent.map(|(parent, _)| parent);
         let line: Vec<BranchId> = std::iter::successors(above(branch), |id| above(*id)).collect();
         let grown = self.execution.branches_made;
