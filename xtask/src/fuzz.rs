@@ -164,10 +164,9 @@ impl Places {
             fs::create_dir_all(folder)?;
         }
         let log = self.folder.join(format!("{name}.log"));
-        let mut command = self.command(args, "run");
-        command.arg(name).arg(&found).arg(self.seeds.join(name));
-        command.args(self.extra_seeds(name));
-        command.arg("--").args([
+        let mut command = Command::new(self.folder.join(host()?).join("release").join(name));
+        command.arg(&found).arg(self.seeds.join(name)).args(self.extra_seeds(name));
+        command.args([
             format!("-max_total_time={}", args.seconds),
             format!("-timeout={SECONDS_MAX}"),
             format!("-rss_limit_mb={MEGABYTES_MAX}"),
@@ -178,7 +177,11 @@ impl Places {
             "-print_final_stats=1".to_owned(),
         ]);
         let file = fs::File::create(&log)?;
-        let status = command.stdout(file.try_clone()?).stderr(file).status().context("cargo fuzz")?;
+        let status = command
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .status()
+            .with_context(|| format!("the program {name}"))?;
         let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         let outcome = read(name, &text, (!status.success()).then(|| failure(name, &text, &log)));
         println!("{}", line(&outcome));
@@ -195,6 +198,13 @@ impl Places {
         };
         if matches!(written, Ok(true)) { vec![folder] } else { vec![] }
     }
+}
+
+/// The platform that the nightly compiler builds for.
+fn host() -> Result<String> {
+    let version = output(Command::new("rustup").args(["run", "nightly", "rustc", "--version", "--verbose"]))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("the nightly compiler names no host")?.to_owned())
 }
 
 /// The definitions of `../shared/conformance`.
