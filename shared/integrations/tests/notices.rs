@@ -46,7 +46,7 @@ async fn a_stream_is_made_once_and_written() {
     logs.put(GROUP, "n", vec![event(4, "d")]).await.unwrap();
     let asked = stub.asked();
     let operations: Vec<_> = asked.iter().map(operation).collect();
-    let (create, put) = ("Logs_20140328.CreateLogStream", "Logs_20140328.PutLogLines");
+    let (create, put) = ("Logs_20140328.CreateLogStream", "Logs_20140328.PutLogEvents");
     assert_eq!(operations, [create, put, put, create, put]);
     let body = parse(&asked[1].body).unwrap();
     assert_eq!(body.get("logGroupName").and_then(Value::as_str), Some("/g"));
@@ -64,7 +64,7 @@ async fn those_who_write_at_once_share_a_request() {
     assert!(join_all(all).await.iter().all(Result::is_ok));
     let asked = stub.asked();
     assert!(asked.len() <= 4, "{} requests", asked.len());
-    let events = asked.iter().filter(|asked| operation(asked).ends_with("PutLogLines"));
+    let events = asked.iter().filter(|asked| operation(asked).ends_with("PutLogEvents"));
     let count =
         |asked: &Asked| parse(&asked.body).unwrap().get("logEvents").unwrap().as_array().unwrap().len();
     assert_eq!(events.map(count).sum::<usize>(), 50);
@@ -86,7 +86,7 @@ async fn a_stream_that_is_gone_is_made_again() {
     .await;
     let logs = CloudWatchLogs::new(&aws(&stub));
     let refused = logs.put(GROUP, "m", vec![event(1, "a")]).await.unwrap_err().to_string();
-    assert_eq!(refused, "CloudWatch Logs refuses PutLogLines: ResourceNotFoundException: no such thing");
+    assert_eq!(refused, "CloudWatch Logs refuses PutLogEvents: ResourceNotFoundException: no such thing");
     logs.put(GROUP, "m", vec![event(1, "a")]).await.unwrap();
     assert_eq!(stub.asked().len(), 4, "the stream is made anew, though it is there");
 }
