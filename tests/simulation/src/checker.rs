@@ -88,7 +88,9 @@ impl Fold {
                 Writer::Request(_) => None,
             };
             let now = self.execution.redrive_count();
-            holds(epoch.is_none_or(|epoch| epoch == now), || {
+            // A burial may come when its epoch has just gone by: all that it settles was settled with that.
+            let buries = decoded.records.iter().any(|record| matches!(record, Record::DriverLost { .. }));
+            holds(buries || epoch.is_none_or(|epoch| epoch == now), || {
                 format!(
                     "6: in epoch {now} of {} a page of {epoch:?} under {:?}",
                     meta.execution_arn, page.writer

@@ -120,7 +120,9 @@ impl Sim {
                     })?;
                 }
                 holds(meta.end.is_none(), || format!("5: {arn} runs and META says {}", meta.status()))?;
-                let waits = execution.calls().any(|(_, call)| call.claimant().is_none());
+                // What it waits for in a Map Run is looked at there.
+                let waits = execution.calls().any(|(_, call)| call.claimant().is_none())
+                    || execution.map_runs().next().is_some();
                 holds(waits, || format!("5: {arn} is at rest and has not ended: {execution:?}"))?;
             }
             let last = execution.redrives().last().map(|redriven| (redriven.count, redriven.at));
@@ -178,6 +180,11 @@ impl Sim {
     fn check_map_runs(&self, metas: &[std::sync::Arc<Meta>]) -> Result<(), Broken> {
         for map_run in self.world.map_runs.all() {
             let arn = &map_run.arn;
+            let is_of = |meta: &&Arc<Meta>| meta.map_run_arn() == Some(arn) && meta.end.is_none();
+            if metas.iter().any(|meta| is_of(&meta)) && map_run.ending.is_none() {
+                // It waits for one that waits for somebody outside.
+                continue;
+            }
             holds(map_run.closed_at.is_some(), || format!("map run at rest and not over: {map_run:#?}"))?;
             let children: Vec<_> = metas.iter().filter(|meta| meta.map_run_arn() == Some(arn)).collect();
             let running = children.iter().find(|meta| meta.end.is_none());

@@ -28,43 +28,48 @@ const UNSTEADY: &[(&str, &str)] = &[
     ("$now()", "'now'"),
 ];
 
-/// The definition, made steady.
+/// The definition, made steady. Those that drawn definitions start `begin` no others, or there would be no end to it.
 ///
 /// # Panics
 /// Where it is no JSON.
-pub fn steady(definition: &str) -> String {
+pub fn steady(definition: &str, begins: bool) -> String {
     let text = UNSTEADY.iter().fold(definition.to_owned(), |text, (from, to)| text.replace(from, to));
     let mut definition: Value = serde_json::from_str(&text).expect("a definition is JSON");
-    let mut calls = 0;
-    block(&mut definition, &mut calls);
+    block(&mut definition, &mut Tasks { seen: 0, begins });
     definition.to_string()
 }
 
-fn block(block: &mut Value, calls: &mut usize) {
+/// The Task states so far, and whether some may start executions.
+struct Tasks {
+    seen: usize,
+    begins: bool,
+}
+
+fn block(block: &mut Value, tasks: &mut Tasks) {
     let Some(states) = block.get_mut("States").and_then(Value::as_object_mut) else { return };
     for state in states.values_mut().filter_map(Value::as_object_mut) {
         if let Some(branches) = state.get_mut("Branches").and_then(Value::as_array_mut) {
-            branches.iter_mut().for_each(|branch| self::block(branch, calls));
+            branches.iter_mut().for_each(|branch| self::block(branch, tasks));
         }
         if let Some(processor) = state.get_mut("ItemProcessor") {
-            self::block(processor, calls);
+            self::block(processor, tasks);
         }
         if state.get("Type") == Some(&json!("Task")) {
-            task(state, calls);
+            task(state, tasks);
         }
     }
 }
 
-fn task(state: &mut Map<String, Value>, calls: &mut usize) {
-    *calls += 1;
-    if calls.is_multiple_of(2) {
+fn task(state: &mut Map<String, Value>, tasks: &mut Tasks) {
+    tasks.seen += 1;
+    if tasks.begins && tasks.seen.is_multiple_of(2) {
         start(state);
     }
     let resource = state.get("Resource").and_then(Value::as_str).unwrap_or_default().to_owned();
     let is_answered_late = [".waitForTaskToken", ":activity:"].iter().any(|part| resource.contains(part));
     if is_answered_late {
         state.insert("TimeoutSeconds".into(), json!(600));
-        if calls.is_multiple_of(3) {
+        if tasks.seen.is_multiple_of(3) {
             state.insert("HeartbeatSeconds".into(), json!(100));
         }
     }
@@ -109,7 +114,7 @@ mod tests {
         let mut all = String::new();
         for seed in 0..300 {
             let wanted = Wanted { errors: false, timeouts: false, ..Wanted::ALL };
-            let drawn = steady(&wanted.draw(&mut Choices::seeded(seed)).definition);
+            let drawn = steady(&wanted.draw(&mut Choices::seeded(seed)).definition, true);
             let parsed = parse(&drawn, Format::Json, MachineType::Standard);
             assert!(parsed.definition.is_some(), "{:?}\n{drawn}", parsed.diagnostics);
             all.push_str(&drawn);

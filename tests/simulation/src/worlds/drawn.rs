@@ -36,14 +36,15 @@ impl Cast {
             Wanted { errors: plan.stop, timeouts: plan.stop, depth_max: 2, states_max: 4, ..Wanted::ALL };
         let small = Wanted { jobs: false, map_runs: false, depth_max: 1, states_max: 3, ..wanted };
         let draw = |name: &str, wanted: Wanted, seed: u64| {
+            let begins = name != "Child";
             let drawn = wanted.draw(&mut Choices::seeded(seed));
-            let definition = if is_steady { steady(&drawn.definition) } else { drawn.definition };
+            let definition = if is_steady { steady(&drawn.definition, begins) } else { drawn.definition };
             let input = Payload::parse(drawn.input).expect("an input is JSON");
             (Arc::new(machine(name, &definition)), input)
         };
         let mains = (0..2).map(|at| draw(&format!("Drawn{at}"), wanted, 2 * seed + at)).collect();
         let (child, _) = draw("Child", small, seed);
-        let teller = Arc::new(machine("Teller", &steady(TELLER_DEFINITION)));
+        let teller = Arc::new(machine("Teller", &steady(TELLER_DEFINITION, false)));
         Cast { mains, child, teller, is_steady }
     }
 }

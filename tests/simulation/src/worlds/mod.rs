@@ -301,7 +301,7 @@ pub const WORLDS: &[World] = &[
     },
     World { name: "deletion", plan: DOOMED, seeds: 0..40 },
     World { name: "deletion_and_everything", plan: Plan { rates: ALL, ..DOOMED }, seeds: 100..200 },
-    World { name: "drawn", plan: Plan { race: 0, ..DRAWN }, seeds: 0..10 },
+    World { name: "drawn", plan: Plan { race: 0, ..DRAWN }, seeds: 0..100 },
     World {
         name: "drawn_and_duplicates",
         plan: Plan {
@@ -309,22 +309,22 @@ pub const WORLDS: &[World] = &[
             redeliver: 30,
             ..DRAWN
         },
-        seeds: 100..110,
+        seeds: 100..200,
     },
     World {
         name: "drawn_and_everything",
         plan: Plan { rates: ALL, redeliver: 10, crash_process: 3, ..DRAWN },
-        seeds: 1000..1010,
+        seeds: 1000..1400,
     },
     World {
         name: "drawn_and_zombies",
         plan: Plan { rates: Rates { crash: 20, duplicate: 50, ..ZOMBIES }, redeliver: 30, ..DRAWN },
-        seeds: 2000..2010,
+        seeds: 2000..2200,
     },
     World {
         name: "drawn_and_accepted",
         plan: Plan { rates: ALL, redeliver: 10, crash_process: 3, wait_max: LONG, ..DRAWN },
-        seeds: 3000..3010,
+        seeds: 3000..3150,
     },
     World {
         name: "drawn_in_one_process",
@@ -334,7 +334,7 @@ pub const WORLDS: &[World] = &[
             one_process: true,
             ..DRAWN
         },
-        seeds: 4000..4010,
+        seeds: 4000..4150,
     },
     World {
         name: "drawn_and_stopped",
@@ -347,7 +347,7 @@ pub const WORLDS: &[World] = &[
             race: 10,
             ..DRAWN
         },
-        seeds: 5000..5010,
+        seeds: 5000..5150,
     },
 ];
 
