@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::future::Future;
 use std::path::Path;
+use std::task::{Context, Waker};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use stepwell::host::LogSink;
 use stepwell_local::Limits;
 use stepwell_wire::{Api, Reply};
 use tokio::sync::broadcast::Receiver;
+use tokio::task::JoinHandle;
 
 /// Executions that may wait to begin.
 const BACKLOG: usize = 5;
@@ -68,6 +71,13 @@ async fn call(api: Api, operation: String, body: String) -> Reply {
     api.call(&format!("AWSStepFunctions.{operation}"), body.as_bytes()).await
 }
 
+/// A call that has come as far as its commit, which is held back.
+fn begun(call: impl Future<Output = Reply> + Send + 'static) -> JoinHandle<Reply> {
+    let mut call = Box::pin(call);
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    tokio::spawn(call)
+}
+
 fn answered(reply: &Reply) -> Value {
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     serde_json::from_slice(&reply.body).unwrap()
@@ -105,7 +115,7 @@ async fn ends(watch: &mut Receiver<stepwell_engine::Committed>, count: usize) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn beyond_the_backlog_starts_are_throttled_and_what_was_acknowledged_ends() {
     let limits = Limits { backlog: BACKLOG, ..Limits::default() };
     let scene = Scene::new(limits).await;
@@ -114,12 +124,9 @@ async fn beyond_the_backlog_starts_are_throttled_and_what_was_acknowledged_ends(
     let starts: Vec<_> = (0..BACKLOG)
         .map(|n| {
             let body = scene.start(&n.to_string()).to_string();
-            tokio::spawn(call(scene.api.clone(), "StartExecution".to_owned(), body))
+            begun(call(scene.api.clone(), "StartExecution".to_owned(), body))
         })
         .collect();
-    // The runtime has one thread: each goes as far as its commit.
-    tokio::task::yield_now().await;
-    assert!(starts.iter().all(|start| !start.is_finished()));
 
     let refused = scene.call("StartExecution", &scene.start("refused")).await;
     assert_eq!((refused.status, refused.error_type), (400, Some("ThrottlingException")));
@@ -151,7 +158,7 @@ async fn beyond_the_backlog_starts_are_throttled_and_what_was_acknowledged_ends(
     scene.assembly.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_not_written_are_bounded() {
     let limits = Limits { bytes: 100_000, ..Limits::default() };
     let scene = Scene::new(limits).await;
@@ -162,8 +169,7 @@ async fn bytes_that_are_not_written_are_bounded() {
         request["input"] = json!(json!("x".repeat(60_000)).to_string());
         request
     };
-    let first = tokio::spawn(call(scene.api.clone(), "StartExecution".to_owned(), large("1").to_string()));
-    tokio::task::yield_now().await;
+    let first = begun(call(scene.api.clone(), "StartExecution".to_owned(), large("1").to_string()));
     assert_eq!(scene.call("StartExecution", &large("2")).await.error_type, Some("ThrottlingException"));
     let express =
         json!({"stateMachineArn": scene.machines[1], "input": json!("x".repeat(60_000)).to_string()});
