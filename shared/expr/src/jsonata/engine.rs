@@ -14,7 +14,7 @@ use super::analysis::{Analysis, Need};
 use super::convert::{Exact, from_engine_weighed, to_engine};
 use super::diagnose::{self, Marked, Marks};
 use super::functions::{self, Sources};
-use super::limits::{DIAGNOSIS_MS_MAX, Limits, TUPLES_MAX};
+use super::limits::{DIAGNOSIS_MS_MAX, Limits, TUPLES_MAX, TUPLES_MS_MAX};
 use super::{guard, message, regex, syntax};
 use crate::{Entropy, Environment, Map, Value};
 
@@ -134,7 +134,11 @@ impl Program {
         marks: Option<&Marks>,
     ) -> Result<Option<(Value, usize)>, Raised> {
         let limits = &match self.tuples {
-            true => Limits { sequence: TUPLES_MAX.min(limits.sequence), ..limits.clone() },
+            true => Limits {
+                sequence: TUPLES_MAX.min(limits.sequence),
+                timeout_ms: TUPLES_MS_MAX.min(limits.timeout_ms),
+                ..limits.clone()
+            },
             false => limits.clone(),
         };
         let exact = Rc::new(RefCell::new(Exact::default()));

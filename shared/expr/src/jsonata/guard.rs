@@ -159,7 +159,7 @@ impl Survey {
                     name == "reduce" && !args.iter().any(|a| matches!(a, AstNode::Lambda { .. }));
                 self.multiplying |= name == "join" || name == "distinct";
                 self.multiplying |= is_checked(name) && !is_harmless(name, args);
-                self.grows(name == "string");
+                self.grows(name == "string" || name == "pad");
             }
             AstNode::Variable(name) if name == "reduce" => {
                 self.feedback = true;

@@ -13,7 +13,11 @@ pub(super) const RESULT_VALUES_MAX: usize = 4_000_000;
 
 /// Elements of a sequence in which each element knows its parents, its index or its variables (`%`, `#$i`, `@$v`): each takes
 /// a kilobyte and more.
-pub(super) const TUPLES_MAX: usize = 50_000;
+pub(super) const TUPLES_MAX: usize = 20_000;
+
+/// Milliseconds of an evaluation that makes such sequences: the engine looks at their length when they are whole, and makes half a
+/// gigabyte in a second. It is what AWS documents for any evaluation.
+pub(super) const TUPLES_MS_MAX: u64 = 1_000;
 
 /// Bytes of a picture, such as `[Y0001]-[M01]-[D01]`: the engine reads it again for each of its parts.
 pub(super) const PICTURE_BYTES_MAX: usize = 4_096;
