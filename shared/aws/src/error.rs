@@ -1,6 +1,6 @@
 //! What the services answer that keeps a port from its work.
 
-use stepwell_engine::port::{BoxError, Refused};
+use stepwell_engine::port::{BoxError, Refused, Throttled};
 use stepwell_engine::stored::StoredError;
 
 use crate::blobs::BlobError;
@@ -63,9 +63,20 @@ impl StoreError {
         }
     }
 
+    /// Whether DynamoDB has more to do than it may.
+    fn is_throttled(&self) -> bool {
+        matches!(self, StoreError::Service { source, .. } if source.is_throttled())
+    }
+
     /// For a port, whose asker is patient with what may pass.
     pub(crate) fn boxed(self) -> BoxError {
-        if self.is_refusal() { Box::new(Refused(Box::new(self))) } else { Box::new(self) }
+        if self.is_refusal() {
+            Box::new(Refused(Box::new(self)))
+        } else if self.is_throttled() {
+            Box::new(Throttled(Box::new(self)))
+        } else {
+            Box::new(self)
+        }
     }
 
     pub(crate) fn damaged(key: impl Into<String>, why: impl ToString) -> Self {

@@ -62,6 +62,23 @@ pub(crate) fn is_passing(status: u16, code: &str) -> bool {
     status >= 500 || status == 429 || status == 408 || PASSING.contains(&code)
 }
 
+/// Codes that say: too much, for what is paid or agreed.
+const THROTTLED: [&str; 7] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+];
+
+/// Whether a service that does not do what it is asked has only too much to do.
+pub(crate) fn is_throttled(status: u16, code: &str) -> bool {
+    let code = code.rsplit(['#', '.']).next().unwrap_or_default();
+    status == 429 || THROTTLED.contains(&code)
+}
+
 /// Tries of one request.
 pub(crate) struct Retries {
     tried: u32,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Request;
-use stepwell_engine::port::{BoxError, Clock, Refused};
+use stepwell_engine::port::{BoxError, Clock, Refused, Throttled};
 use stepwell_expr::Value;
 use stepwell_expr::json::parse;
 use stepwell_integrations::{Aws, CallError, Exception, HttpAnswer, HttpError, Service, ServiceClient};
@@ -21,7 +21,7 @@ pub use attribute::{AttributeValue, Item};
 pub(crate) use attribute::{read_item, write_item};
 pub(crate) use json::{Object, array, body};
 
-use crate::retry::{ANSWER, Budget, Retries, is_passing};
+use crate::retry::{ANSWER, Budget, Retries, is_passing, is_throttled};
 
 /// What any answer of these services stays under: a megabyte of items, with escapes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -55,10 +55,16 @@ impl ServiceError {
         }
     }
 
+    /// Whether the service has more to do than it may.
+    pub(crate) fn is_throttled(&self) -> bool {
+        matches!(self, ServiceError::Refused(exception) if is_throttled(exception.status, &exception.code))
+    }
+
     /// For a port, whose asker is patient with what may pass.
     pub(crate) fn boxed(self) -> BoxError {
         match self {
             ServiceError::Refused(_) if !self.is_passing() => Box::new(Refused(Box::new(self))),
+            _ if self.is_throttled() => Box::new(Throttled(Box::new(self))),
             _ => Box::new(self),
         }
     }
@@ -152,22 +158,39 @@ fn read(answer: &HttpAnswer) -> Result<Value, ServiceError> {
 mod tests {
     use super::*;
 
+    #[derive(Debug, PartialEq)]
+    enum Again {
+        Never,
+        Later,
+        WithLessToDo,
+    }
+
     #[test]
     fn answers_say_whether_to_ask_again() {
-        let check = |status, body: &'static str, passing: Option<bool>| {
+        let check = |status, body: &'static str, expected: Option<Again>| {
             let answer = HttpAnswer { status, headers: Default::default(), body: body.into() };
-            let error = read(&answer).err();
-            assert_eq!(error.as_ref().map(ServiceError::is_passing), passing, "{status} {body}");
-            let is_refused = error.is_some_and(|error| Refused::is_in(&*error.boxed()));
-            assert_eq!(is_refused, passing == Some(false), "{status} {body}");
+            let again = read(&answer).err().map(|error| {
+                let is_passing = error.is_passing();
+                let boxed = error.boxed();
+                assert_eq!(Refused::is_in(&*boxed), !is_passing, "{status} {body}");
+                match (is_passing, Throttled::is_in(&*boxed)) {
+                    (false, _) => Again::Never,
+                    (true, false) => Again::Later,
+                    (true, true) => Again::WithLessToDo,
+                }
+            });
+            assert_eq!(again, expected, "{status} {body}");
         };
         check(200, "{}", None);
         check(200, "", None);
-        check(200, "{", Some(true));
-        check(400, r#"{"__type":"x#ValidationException"}"#, Some(false));
-        check(400, r#"{"__type":"x#ThrottlingException"}"#, Some(true));
-        check(500, r#"{"__type":"x#InternalServerError"}"#, Some(true));
-        check(503, "<html>", Some(true));
-        check(400, "", Some(true));
+        check(200, "{", Some(Again::Later));
+        check(400, r#"{"__type":"x#ValidationException"}"#, Some(Again::Never));
+        check(400, r#"{"__type":"x#ThrottlingException"}"#, Some(Again::WithLessToDo));
+        let exceeded = r#"{"__type":"x#ProvisionedThroughputExceededException"}"#;
+        check(400, exceeded, Some(Again::WithLessToDo));
+        check(429, r#"{"__type":"TooManyRequestsException"}"#, Some(Again::WithLessToDo));
+        check(500, r#"{"__type":"x#InternalServerError"}"#, Some(Again::Later));
+        check(503, "<html>", Some(Again::Later));
+        check(400, "", Some(Again::Later));
     }
 }
