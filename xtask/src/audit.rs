@@ -18,7 +18,7 @@ const ADVISORIES_MIN: usize = 900;
 /// Which advisories.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A clone of https://github.com/rustsec/advisory-db; without it, it is fetched
+    /// A clone of <https://github.com/rustsec/advisory-db>; without it, it is fetched
     #[arg(long, env = "STEPWELL_ADVISORY_DB")]
     db: Option<PathBuf>,
 }

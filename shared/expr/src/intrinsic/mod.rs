@@ -75,7 +75,7 @@ enum Function {
 enum Refusal {
     Arguments,
     Text(String),
-    /// The result would be longer than [`TEXT_BYTES_MAX`], or all results of the state than [`Effort::BYTES_MAX`].
+    /// The result would be longer than [`TEXT_BYTES_MAX`], or all results of the state than [`crate::Effort::BYTES_MAX`].
     TooLarge,
 }
 
