@@ -196,7 +196,7 @@ test('binaries are built by cargo-lambda, each by itself', () => {
   fs.writeFileSync(path.join(checkout, 'functions/step/Cargo.toml'), '');
   const cargo = `#!/bin/sh
 echo "$PWD: $*" >> "${checkout}/asked"
-mkdir -p "$8/$6" && echo "$6" > "$8/$6/bootstrap"
+mkdir -p "$9/$7" && echo "$7" > "$9/$7/bootstrap"
 `;
   fs.writeFileSync(path.join(bin, 'cargo'), cargo, { mode: 0o755 });
   const before = process.env['PATH'];
