@@ -35,7 +35,7 @@ class Poison(Deployed):
         # Whoever has driven it would remember.
         self.kill("StepFunction")
         [meta] = self.until(lambda found: "parked" in found[0], lambda: items("META"))
-        self.assertIn("received", meta["parked"]["M"]["why"]["S"])
+        self.assertIn("page 1: its checksum", meta["parked"]["M"]["why"]["S"])
         self.assertEqual(self.sfn.describe_execution(executionArn=run)["status"], "RUNNING")
         found = self.received(self.site.resources["DeadLetterQueue"], patience=180)
         self.assertEqual(len(found), 1)
