@@ -516,23 +516,23 @@ fn what_is_told_of_a_function_before_its_call_is_kept_is_told_again() {
     assert_eq!((status(&sim), lasted(&sim)), (("SUCCEEDED", None), 60));
 }
 
-/// Found by the model (`ToldMeansAbandoned`): the driver of a Map Run dies between telling its end and writing it.
-#[test]
-fn a_map_run_ends_as_it_was_told() {
+/// An execution of a Map Run of two items, in a world that takes its time between two requests.
+fn slow_map_run(seed: u64) -> Sim {
     let definition = r#"{"StartAt":"D","States":{"D":{"Type":"Map","End":true,"ItemProcessor":{
         "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},
         "StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}}}}"#;
-    let machine = Arc::new(machine("M", definition));
+    let mut sim = Sim::new(seed, Settings::default());
+    sim.world.faults.set(Rates { delay: 1_000, delay_max: Duration::from_millis(50), ..Rates::default() });
+    sim.start(&Arc::new(machine("M", definition)), "e", "[1,2]");
+    sim
+}
+
+/// Found by the model (`ToldMeansAbandoned`): the driver of a Map Run dies between telling its end and writing it.
+#[test]
+fn a_map_run_ends_as_it_was_told() {
     let mut died = 0;
     for seed in 0..20 {
-        let mut sim = Sim::new(seed, Settings::default());
-        // So that there is a time between two requests.
-        sim.world.faults.set(Rates {
-            delay: 1_000,
-            delay_max: Duration::from_millis(50),
-            ..Rates::default()
-        });
-        sim.start(&machine, "e", "[1,2]");
+        let mut sim = slow_map_run(seed);
         let is_told = |sim: &Sim| {
             let messages = sim.world.queue.messages();
             messages.iter().any(|(_, message)| matches!(message.body, MessageBody::ChildFinished { .. }))
@@ -553,19 +553,9 @@ fn a_map_run_ends_as_it_was_told() {
 /// The execution is stopped before its Map Run is begun, which then has no items that anybody knows of.
 #[test]
 fn a_map_run_that_was_given_up_before_it_began_is_aborted() {
-    let definition = r#"{"StartAt":"D","States":{"D":{"Type":"Map","End":true,"ItemProcessor":{
-        "ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},
-        "StartAt":"A","States":{"A":{"Type":"Pass","End":true}}}}}}"#;
-    let machine = Arc::new(machine("M", definition));
     let mut given_up = 0;
     for seed in 0..20 {
-        let mut sim = Sim::new(seed, Settings::default());
-        sim.world.faults.set(Rates {
-            delay: 1_000,
-            delay_max: Duration::from_millis(50),
-            ..Rates::default()
-        });
-        sim.start(&machine, "e", "[1,2]");
+        let mut sim = slow_map_run(seed);
         let begins = |sim: &Sim| {
             let messages = sim.world.queue.messages();
             messages.iter().any(|(_, message)| matches!(message.body, MessageBody::MapRun(_)))
