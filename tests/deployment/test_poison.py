@@ -37,7 +37,7 @@ class Poison(Deployed):
         [meta] = self.until(lambda found: "parked" in found[0], lambda: items("META"))
         self.assertIn("page 1: its checksum", meta["parked"]["M"]["why"]["S"])
         self.assertEqual(self.sfn.describe_execution(executionArn=run)["status"], "RUNNING")
-        found = self.received(self.site.resources["DeadLetterQueue"], patience=180)
+        found = self.received(self.site.resources["DeadLetterQueue"], patience=300)
         self.assertEqual(len(found), 1)
 
     def all_wait(self):

@@ -38,8 +38,7 @@ const CHILD_WAIT: Duration = Duration::from_millis(20);
 const AGAIN_AT_LEAST: Duration = Duration::from_millis(1);
 /// How soon a message comes again after an error of ours.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// How soon a message comes again whose execution is damaged: somebody may have mended it.
+/// How soon a message comes again whose execution is damaged, where the queue never gives one up: somebody may have mended it.
 const DAMAGED_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// Why a driver could not go on; its message comes again.
@@ -96,7 +95,10 @@ impl Engine {
             Err(DriveError::Gone) => Driven::Done,
             Err(DriveError::Stored(error)) => {
                 let why = error.to_string();
-                self.fence_off(&execution, run, Parked { message: claimant.message.to_string(), why }).await
+                self.fence_off(&execution, run, Parked { message: claimant.message.to_string(), why }).await;
+                // Where the queue gives up what nobody can deal with, somebody is told the sooner.
+                let is_given_up = self.inner.settings.receives_max.is_some();
+                after_error(if is_given_up { AGAIN_AFTER * receives.clamp(1, 60) } else { DAMAGED_AFTER })
             }
             Err(error) => {
                 tracing::warn!(%execution, receives, %error, "an execution could not be driven on");
@@ -108,7 +110,7 @@ impl Engine {
     }
 
     /// What is stored of an execution is damaged: nobody can say what it is to do next, so it rests, and META says why.
-    async fn fence_off(&self, execution: &str, run: RunId, parked: Parked) -> Driven {
+    async fn fence_off(&self, execution: &str, run: RunId, parked: Parked) {
         let journal = &self.inner.ports.journal;
         tracing::error!(execution, why = %parked.why, "an execution is damaged, and is not driven on");
         let known = journal.meta(execution).await.ok().flatten();
@@ -117,7 +119,6 @@ impl Engine {
         {
             tracing::warn!(execution, %error, "it is not noted that an execution is damaged");
         }
-        Driven::Again { after: DAMAGED_AFTER }
     }
 }
 
@@ -270,8 +271,8 @@ impl<'e> Driver<'e> {
         self.engine.load_whole(&self.message.execution).await?.ok_or(DriveError::Gone)
     }
 
-    /// On the last receipt but one: says in META that something is wrong, before anything that may fail again, and commits
-    /// nothing more.
+    /// On the last receipt but one: says in META that something is wrong, unless it says so of this message already, before
+    /// anything that may fail again, and commits nothing more.
     async fn park(&mut self, receives: u32) -> Result<Option<Driven>, DriveError> {
         let (settings, journal) = (self.settings(), &self.ports().journal);
         if settings.receives_max.is_none_or(|max| receives.saturating_add(1) < max) {
@@ -283,8 +284,10 @@ impl<'e> Driver<'e> {
             return Ok(None);
         };
         let why = format!("its message was received {receives} times, and could not be dealt with");
-        let parked = Parked { message: self.me.message.to_string(), why };
-        self.engine.patiently(|| journal.park(arn, meta.run, Some(parked.clone()))).await?;
+        if meta.parked.as_ref().is_none_or(|parked| *parked.message != *self.me.message) {
+            let parked = Parked { message: self.me.message.to_string(), why };
+            self.engine.patiently(|| journal.park(arn, meta.run, Some(parked.clone()))).await?;
+        }
         Ok(Some(Driven::Again { after: settings.visibility }))
     }
 

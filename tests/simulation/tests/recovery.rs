@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stepwell_asl::MachineType;
 use stepwell_engine::message::{Callback, MessageBody};
-use stepwell_engine::port::{Clock, StateMachine};
+use stepwell_engine::port::{Clock, Seq, StateMachine};
 use stepwell_engine::{Deadline, Driven, Engine, Settings};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{AttemptId, Claimant, ErrorOutput, Event, EventBody, Record};
@@ -261,6 +261,43 @@ fn an_execution_that_fails_again_and_again_is_parked() {
     let meta = sim.world.journal.metas().remove(0);
     assert!(meta.parked.as_ref().is_some_and(|parked| parked.message == "m1"), "{meta:?}");
     assert_eq!(meta.status(), "RUNNING");
+}
+
+#[test]
+fn an_execution_whose_page_is_damaged_is_given_up_soon_where_the_queue_gives_up() {
+    const MAX: u32 = 5;
+    let check = |receives_max, seconds: u64| {
+        let mut sim = Sim::new(18, Settings { receives_max, ..Settings::default() });
+        let wait = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":60,"End":true}}}"#;
+        sim.start(&Arc::new(machine("M", wait)), "e", "{}");
+        while sim.world.journal.appends() == 0 {
+            assert!(sim.step().unwrap());
+        }
+        let meta = sim.world.journal.metas().remove(0);
+        sim.world.journal.damage(meta.run, Seq(1), b"\xff\xff\xff\xff");
+        let (id, message) = sim.world.queue.messages().remove(0);
+        let mut rests = Duration::ZERO;
+        for receives in 1..=MAX {
+            // Whoever has driven it would remember.
+            for _ in 0..20 {
+                sim.crash_process();
+            }
+            let claimant = Claimant { message: id.clone(), delivery: receives.into() };
+            let (engine, message) = (sim.engine(), message.clone());
+            match sim.block_on(async move { engine.drive(message, claimant, receives).await }) {
+                Driven::Again { after } => rests += after,
+                driven => panic!("{driven:?}"),
+            }
+        }
+        assert_eq!(rests, Duration::from_secs(seconds), "{receives_max:?}");
+        let meta = sim.world.journal.meta_of(&meta.execution_arn).unwrap();
+        let why = &meta.parked.as_ref().expect("parked").why;
+        assert!(why.contains("page 1: "), "what is damaged stays said: {why}");
+        assert_eq!(meta.status(), "RUNNING");
+    };
+    // The last two receipts wait for the visibility.
+    check(Some(MAX), 1 + 2 + 3 + 60 + 60);
+    check(None, 5 * 600);
 }
 
 #[test]

@@ -55,6 +55,13 @@ impl MemoryJournal {
         lock(&self.inner).pages.range(range).map(|((_, seq), page)| (*seq, page.clone())).collect()
     }
 
+    /// Puts other bytes in the place of a page's.
+    pub fn damage(&self, run: RunId, seq: Seq, bytes: &'static [u8]) {
+        let mut inner = lock(&self.inner);
+        let page = inner.pages.get_mut(&(run, seq)).expect("a page is damaged that was appended");
+        page.bytes = bytes.into();
+    }
+
     /// Whether the attempt that `token` names is kept under what some service calls it.
     pub fn keeps_invocation(&self, token: &str) -> bool {
         lock(&self.inner).invocations.values().any(|invocation| *invocation.token == *token)
