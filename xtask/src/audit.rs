@@ -1,36 +1,48 @@
 //! What is known against the dependencies: advisories of RustSec, and versions that their makers have withdrawn.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::advisories::{Advisory, Table, locked};
 use crate::deny;
 use crate::shell::{self, root, target, works};
 
 /// Where the advisories are.
 const DATABASE: &str = "https://github.com/rustsec/advisory-db";
 
-/// A database with fewer advisories is not the whole one (1,100 in November 2026).
+/// A database with fewer advisories is not the whole one (1,500 in November 2026).
 const ADVISORIES_MIN: usize = 900;
 
 /// Which advisories.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A clone of <https://github.com/rustsec/advisory-db>; without it, it is fetched
+    /// A clone of <https://github.com/rustsec/advisory-db>, to check against all that it holds
     #[arg(long, env = "STEPWELL_ADVISORY_DB")]
     db: Option<PathBuf>,
+    /// Fetch that clone
+    #[arg(long, conflicts_with = "db")]
+    fetch: bool,
+    /// Write what the clone says of our dependencies to xtask/advisories.toml, for every later check
+    #[arg(long)]
+    write: bool,
 }
 
-/// Checks against all advisories.
+/// Checks against all advisories of a clone, or those that are recorded.
 ///
 /// # Errors
-/// An advisory, a withdrawn version; no database: nothing is called sound that was not looked at.
+/// An advisory, a withdrawn version, a dependency that was not looked up, half a database.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let database = match &args.db {
         Some(path) => path.canonicalize().with_context(|| path.display().to_string())?,
-        None => fetch()?,
+        None if args.fetch => fetch()?,
+        None => {
+            ensure!(!args.write, "--write takes what it writes from --db CLONE, or from --fetch");
+            return recorded();
+        }
     };
     let advisories = count(&database)?;
     ensure!(
@@ -38,32 +50,79 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "{} holds {advisories} advisories, which is not the whole database",
         database.display()
     );
-    check(&database)?;
     let head = shell::output(git(&database).args(["log", "-1", "--format=%cs"]))?;
+    let day = head.trim();
+    if args.write {
+        Table::of_clone(&database, locked()?, day.to_owned())?.write()?;
+    }
+    check(&database)?;
     println!(
-        "audit: nothing is known against the dependencies ({advisories} advisories, of {})",
-        head.trim()
+        "audit: no dependency is affected or withdrawn, but for what deny.toml names ({advisories} advisories, of {day})"
     );
     Ok(())
 }
 
-/// Looks for withdrawn versions alone, which the package registry tells of, and says what is not looked for.
+/// Checks against what `advisories.toml` records, without a network but the package registry, which tells of withdrawn versions.
 ///
 /// # Errors
-/// A withdrawn version.
-pub(crate) fn withdrawn() -> Result<()> {
-    check(&empty()?)?;
-    println!("audit: no dependency is withdrawn");
+/// An advisory, a withdrawn version, a dependency that was not looked up.
+pub(crate) fn recorded() -> Result<()> {
+    let table = Table::read()?;
+    let packages = locked()?;
+    let missing = table.not_looked_up(&packages);
+    ensure!(
+        missing.is_empty(),
+        "not looked up in RustSec's database: {}: run `cargo xtask audit --db CLONE --write`, with a clone of {DATABASE}",
+        missing.join(", ")
+    );
+    check(&written("recorded", &table.advisories)?)?;
+    refuses(&table, &packages)?;
     println!(
-        "audit: SKIPPED: advisories, which no package registry has: run `cargo xtask audit [--db CLONE]`"
+        "audit: none of {} dependencies is affected or withdrawn, but for what deny.toml names ({} advisories, by RustSec's database of {})",
+        packages.len(),
+        table.advisories.len(),
+        table.copied
     );
     Ok(())
 }
 
-/// Runs cargo-deny on `database`, which git takes for the one on the network.
+/// Shows that a dependency would be refused, by an advisory that is made up.
+///
+/// # Errors
+/// It is not refused.
+fn refuses(table: &Table, packages: &BTreeSet<String>) -> Result<()> {
+    let package = packages.first().context("there are no dependencies")?;
+    let made_up = Advisory {
+        id: "RUSTSEC-2099-0001".to_owned(),
+        package: package.clone(),
+        date: table.copied.clone(),
+        informational: None,
+        withdrawn: None,
+        patched: Vec::new(),
+        unaffected: Vec::new(),
+    };
+    let database = written("made-up", std::slice::from_ref(&made_up))?;
+    let config = configured(&database)?;
+    for manifest in deny::MANIFESTS {
+        let output = cargo_deny(&config, &database, manifest)?.output()?;
+        if !output.status.success() && String::from_utf8_lossy(&output.stderr).contains(&made_up.id) {
+            return Ok(());
+        }
+    }
+    bail!("an advisory against {package}, made up, was not found")
+}
+
+/// Runs cargo-deny on `database`.
 fn check(database: &Path) -> Result<()> {
-    let program = deny::program()?;
-    // Of its own, for each database: cargo-deny keeps clones by their addresses.
+    let config = configured(database)?;
+    for manifest in deny::MANIFESTS {
+        shell::run(&mut cargo_deny(&config, database, manifest)?)?;
+    }
+    Ok(())
+}
+
+/// `deny.toml`, with a place of its own for cargo-deny's copy of `database`: it keeps them by their addresses.
+fn configured(database: &Path) -> Result<PathBuf> {
     let home = target().join("tools/advisories").join(database.file_name().unwrap_or(OsStr::new("clone")));
     let _ = std::fs::remove_dir_all(&home);
     std::fs::create_dir_all(&home)?;
@@ -72,20 +131,22 @@ fn check(database: &Path) -> Result<()> {
     config.push_str(&format!("db-path = {:?}\ndb-urls = [{DATABASE:?}]\n", home.join("clones")));
     let file = home.join("deny.toml");
     std::fs::write(&file, config)?;
-    for manifest in deny::MANIFESTS {
-        let mut command = Command::new(&program);
-        command.current_dir(root()).arg("--config").arg(&file).args(["--manifest-path", manifest]);
-        command.args(["check", "advisories"]);
-        command.envs([
-            ("GIT_CONFIG_COUNT", "2".to_owned()),
-            ("GIT_CONFIG_KEY_0", format!("url.file://{}.insteadOf", database.display())),
-            ("GIT_CONFIG_VALUE_0", DATABASE.to_owned()),
-            ("GIT_CONFIG_KEY_1", "protocol.file.allow".to_owned()),
-            ("GIT_CONFIG_VALUE_1", "always".to_owned()),
-        ]);
-        shell::run(&mut command)?;
-    }
-    Ok(())
+    Ok(file)
+}
+
+/// cargo-deny, where git takes `database` for the one on the network.
+fn cargo_deny(config: &Path, database: &Path, manifest: &str) -> Result<Command> {
+    let mut command = Command::new(deny::program()?);
+    command.current_dir(root()).arg("--config").arg(config).args(["--manifest-path", manifest]);
+    command.args(["check", "advisories"]);
+    command.envs([
+        ("GIT_CONFIG_COUNT", "2".to_owned()),
+        ("GIT_CONFIG_KEY_0", format!("url.file://{}.insteadOf", database.display())),
+        ("GIT_CONFIG_VALUE_0", DATABASE.to_owned()),
+        ("GIT_CONFIG_KEY_1", "protocol.file.allow".to_owned()),
+        ("GIT_CONFIG_VALUE_1", "always".to_owned()),
+    ]);
+    Ok(command)
 }
 
 /// The database as it is now.
@@ -99,32 +160,23 @@ fn fetch() -> Result<PathBuf> {
         std::fs::create_dir_all(target().join("tools"))?;
         works(git(&root()).args(["clone", "--quiet", "--depth=1", DATABASE]).arg(&clone))
     };
-    if !fetched {
-        bail!(
-            "SKIPPED: no advisory was looked at, since {DATABASE} cannot be reached: give a clone of it by --db, or by \
-             STEPWELL_ADVISORY_DB"
-        );
-    }
+    ensure!(fetched, "{DATABASE} cannot be reached: give a clone of it by --db, or by STEPWELL_ADVISORY_DB");
     Ok(clone)
 }
 
-/// An advisory for a package that there is none of: cargo-deny wants one at least.
-const NOBODYS: &str = "```toml\n[advisory]\nid = \"RUSTSEC-2020-0001\"\npackage = \"nobodys\"\ndate = \"2020-01-01\"\n\n\
-    [versions]\npatched = []\n```\n\n# None\n\nNone.\n";
-
-/// A database without advisories.
-fn empty() -> Result<PathBuf> {
-    let path = target().join("tools/no-advisories-1");
-    if works(git(&path).args(["rev-parse", "--verify", "--quiet", "main"])) {
-        return Ok(path);
-    }
+/// A database of `advisories`.
+fn written(name: &str, advisories: &[Advisory]) -> Result<PathBuf> {
+    let path = target().join("tools").join(format!("advisories-{name}"));
     let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(path.join("crates/nobodys"))?;
-    std::fs::write(path.join("crates/nobodys/RUSTSEC-2020-0001.md"), NOBODYS)?;
-    shell::run(git(&path).args(["init", "--quiet", "--initial-branch=main", "."]))?;
-    shell::run(git(&path).args(["add", "--all"]))?;
+    for advisory in advisories {
+        let folder = path.join("crates").join(&advisory.package);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(format!("{}.md", advisory.id)), advisory.file())?;
+    }
     let author = ["-c", "user.name=xtask", "-c", "user.email=xtask@localhost"];
-    shell::run(git(&path).args(author).args(["commit", "--quiet", "--message", "No advisories"]))?;
+    shell::output(git(&path).args(["init", "--quiet", "--initial-branch=main", "."]))?;
+    shell::output(git(&path).args(["add", "--all"]))?;
+    shell::output(git(&path).args(author).args(["commit", "--quiet", "--message", "Advisories"]))?;
     Ok(path)
 }
 

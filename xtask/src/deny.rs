@@ -12,8 +12,7 @@ use crate::shell::{self, root};
 /// same rules.
 pub(crate) const MANIFESTS: [&str; 3] = ["Cargo.toml", "tests/emulator/Cargo.toml", "fuzz/Cargo.toml"];
 
-/// Licences, bans, sources, and withdrawn versions. (Advisories live outside the package registries, which is all that tests
-/// may reach: `audit`.)
+/// Licences, bans, sources, withdrawn versions, and the advisories that are recorded.
 ///
 /// # Errors
 /// What is not allowed.
@@ -27,7 +26,7 @@ pub(crate) fn check() -> Result<()> {
                 .args(["check", "licenses", "bans", "sources"]),
         )?;
     }
-    audit::withdrawn()
+    audit::recorded()
 }
 
 /// cargo-deny, which is built once where it is not installed.

@@ -1,5 +1,6 @@
 //! Every chore of the project: `cargo xtask --help`.
 
+mod advisories;
 mod api_model;
 mod architecture;
 mod attack;
@@ -56,9 +57,9 @@ enum Chore {
     Infra,
     /// Check the CDK constructs: their tests, the example, cdk-nag
     Cdk,
-    /// Check the dependencies' licences and sources with cargo-deny, installing it if need be, and that none is withdrawn
+    /// Check the dependencies' licences and sources with cargo-deny, installing it if need be, and do `audit`
     Deny,
-    /// Check the dependencies against RustSec's advisories, which are fetched, or in a clone
+    /// Check the dependencies against RustSec's advisories: those that are recorded, or a clone of its database
     Audit(audit::Args),
     /// Read what nobody means well with: every reader under libFuzzer (on stable where there is no nightly compiler)
     Fuzz(fuzz::Args),
