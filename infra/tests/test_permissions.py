@@ -149,8 +149,9 @@ def granted():
                         else:
                             lines.add((id, "(the operator's own)", shown(one), or_.strip()))
         if resource["Type"] == "AWS::IAM::ManagedPolicy":
-            for role in properties.get("Roles", []):
-                add(role["Ref"], properties["PolicyDocument"], condition)
+            for one in properties.get("Roles", []):
+                for role, if_ in branches(one):
+                    add(role["Ref"], properties["PolicyDocument"], if_ + condition)
             if "Roles" not in properties:
                 add(id, properties["PolicyDocument"], condition)
     return sorted(lines)

@@ -19,20 +19,21 @@ export const REASONS: Record<string, [rule: string, reason: string]> = {
     'All access keys are drawn from this secret: a new one would void every key that was handed out. Keys are replaced one by one.',
   ],
   StepFunctionRole: [IAM5, `${INDEXES} And the schedules of its own schedule group, whose names are hashes of what they say.`],
+  StartFunctionRole: [IAM5, INDEXES],
   TimerFunctionRole: [
     IAM5,
     "The table's own stream, whose name is the time it was made at, and objects of executions, named after their run.",
   ],
   ApiFunctionRole: [
     IAM5,
-    `${INDEXES} And objects of this account that a DefinitionS3Location may name (definitionObjects), and whether a log group is there.`,
+    `${INDEXES} And objects of this account that a DefinitionS3Location may name (definitionObjects).`,
   ],
   KeysFunctionRole: [IAM5, INDEXES],
   DataPolicy: [IAM5, "Objects of Stepwell's own bucket, named by the hash of what they hold."],
   TasksPolicy: [
     IAM5,
     'Which roles tasks are called with, and which log groups executions are logged to, state machines say that are not there yet. ' +
-      'assumableRoles, the tag stepwell and expressLogGroups bound it.',
+      'assumableRoles, the tag stepwell and expressLogGroups bound it. And whether a log group is there, which AWS knows for no single one.',
   ],
   CallersPolicy: [IAM5, "All routes of Stepwell's own HTTP API: it is the policy of whoever may call every operation."],
 };

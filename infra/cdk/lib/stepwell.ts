@@ -15,7 +15,7 @@ import { recordReasons } from './nag';
 import { AssumeRoles, type StepwellProps } from './props';
 import { bucket, queues, RECEIVES_MAX, table, type Queues } from './storage';
 
-const READ_WRITE = ['ConditionCheckItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem'];
+const WHOLE_API = ['ConditionCheckItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem'];
 
 /** The META of an execution that had ended is removed, or replaced by another run's or a redrive's. */
 const EXPIRED = {
@@ -101,10 +101,11 @@ export class Stepwell extends Construct {
     this.callbackFunction = callback.fn;
     this.timerFunction = timer.fn;
     this.apiFunction = api.fn;
-    const driving = [step.role, start.role, api.role];
-    const data = this.dataPolicy([step.role, start.role, callback.role, api.role]);
-    const key = this.keyPolicy(props, [step.role, start.role, callback.role, timer.role, api.role]);
-    const tasks = this.tasksPolicy(props, driving);
+    const keys = props.issueKeys ? this.keys(name, props, environment) : undefined;
+    const driving = [step.role, start.role, api.role, ...(keys ? [keys.made.role] : [])];
+    this.dataPolicy([...driving, callback.role]);
+    this.keyPolicy(props, [...driving, callback.role, timer.role]);
+    this.tasksPolicy(props, driving);
 
     const answering = { start: start.fn, callback: callback.fn, api: api.fn };
     this.httpApi = httpApi(this, name, props, answering);
@@ -120,13 +121,11 @@ export class Stepwell extends Construct {
         functionName: api.fn.functionArn,
       });
     }
-    let keys: { made: Made; secret: secretsmanager.CfnSecret } | undefined;
-    if (props.issueKeys) {
-      keys = this.keys(name, props, environment, [data, tasks, ...(key ? [key] : [])]);
+    if (keys) {
       this.keysFunction = keys.made.fn;
       this.keysUrl = functionUrl(this, 'KeysUrl', keys.made.fn, true).attrFunctionUrl;
     }
-    this.taskRoles = [...driving, ...(keys ? [keys.made.role] : [])];
+    this.taskRoles = driving;
     if (props.alarms ?? true) {
       const functions = { start: start.fn, step: step.fn, timer: timer.fn, callback: callback.fn, api: api.fn };
       const { tableName } = this.table;
@@ -192,6 +191,7 @@ export class Stepwell extends Construct {
     scheduleRole: iam.Role,
   ): Made {
     const stack = cdk.Stack.of(this);
+    const bus = stack.formatArn({ service: 'events', resource: 'event-bus', resourceName: 'default' });
     const schedules = stack.formatArn({ service: 'scheduler', resource: 'schedule', resourceName: `${group.ref}/*` });
     const tasksFunctions = stack.formatArn({
       service: 'lambda',
@@ -210,7 +210,7 @@ export class Stepwell extends Construct {
       environment,
       ...(props.taskPolicies ? { managedPolicies: props.taskPolicies } : {}),
       statements: [
-        this.data(...READ_WRITE, 'DeleteItem'),
+        this.data(...WHOLE_API),
         this.listings(),
         allow(
           'Queue',
@@ -233,6 +233,9 @@ export class Stepwell extends Construct {
         allow('ScheduleRole', ['iam:PassRole'], [scheduleRole.roleArn], {
           StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' },
         }),
+        ...(props.statusEvents
+          ? [allow('StatusEvents', ['events:PutEvents'], [bus], { StringEquals: { 'events:source': 'stepwell' } })]
+          : []),
       ],
     });
     new lambda.EventSourceMapping(this, 'Transitions', {
@@ -258,7 +261,9 @@ export class Stepwell extends Construct {
       environment: { ...environment, STEPWELL_STATE_MACHINE_ARN: props.eventStateMachineArn ?? '' },
       ...(props.taskPolicies ? { managedPolicies: props.taskPolicies } : {}),
       statements: [
-        this.data(...READ_WRITE),
+        // A synchronous execution's tasks may call the whole API.
+        this.data(...WHOLE_API),
+        this.listings(),
         this.sending('Queue', 'transitions'),
         this.sending('LostEvents', 'lostEvents'),
       ],
@@ -278,7 +283,7 @@ export class Stepwell extends Construct {
       timeout: cdk.Duration.seconds(30),
       environment,
       statements: [
-        this.data(...READ_WRITE),
+        this.data('GetItem', 'PutItem', 'Query'),
         this.sending('Queue', 'transitions'),
         this.sending('LostEvents', 'lostEvents'),
       ],
@@ -347,8 +352,6 @@ export class Stepwell extends Construct {
       'arn:aws:s3:::aws-sam-cli-managed-default-*/*',
       'arn:aws:s3:::cdk-*-assets-*/*',
     ];
-    const arnFormat = cdk.ArnFormat.COLON_RESOURCE_NAME;
-    const anyLogGroup = stack.formatArn({ service: 'logs', resource: 'log-group', resourceName: '*', arnFormat });
     const made = make(this, name, props, {
       id: 'Api',
       suffix: 'api',
@@ -360,13 +363,12 @@ export class Stepwell extends Construct {
       environment,
       ...(props.taskPolicies ? { managedPolicies: props.taskPolicies } : {}),
       statements: [
-        this.data(...READ_WRITE, 'DeleteItem'),
+        this.data(...WHOLE_API),
         this.listings(),
         this.sending('Queue', 'transitions'),
         allow('Definitions', ['s3:GetObject', 's3:GetObjectVersion'], objects, {
           StringEquals: { 'aws:ResourceAccount': stack.account },
         }),
-        allow('LogGroups', ['logs:DescribeLogGroups'], [anyLogGroup]),
       ],
     });
     // What the macro writes into templates.
@@ -380,7 +382,6 @@ export class Stepwell extends Construct {
     name: string,
     props: StepwellProps,
     environment: Record<string, string>,
-    managedPolicies: iam.IManagedPolicy[],
   ): { made: Made; secret: secretsmanager.CfnSecret } {
     const secret = new secretsmanager.CfnSecret(this, 'KeysSecret', {
       description: 'What the access keys that Stepwell issues are drawn from',
@@ -401,9 +402,9 @@ export class Stepwell extends Construct {
       memorySize: props.apiMemory ?? 256,
       timeout: props.apiTimeout ?? cdk.Duration.seconds(330),
       environment: { ...environment, STEPWELL_KEYS_SECRET_ARN: secret.ref },
-      managedPolicies,
+      ...(props.taskPolicies ? { managedPolicies: props.taskPolicies } : {}),
       statements: [
-        this.data(...READ_WRITE, 'DeleteItem'),
+        this.data(...WHOLE_API),
         this.listings(),
         this.sending('Queue', 'transitions'),
         allow('Secret', ['secretsmanager:GetSecretValue'], [secret.ref]),
@@ -412,24 +413,24 @@ export class Stepwell extends Construct {
     return { made, secret };
   }
 
-  private dataPolicy(roles: iam.Role[]): iam.ManagedPolicy {
-    return this.managed('DataPolicy', "What Stepwell's executions keep outside of the table", roles, [
+  private dataPolicy(roles: iam.Role[]): void {
+    this.managed('DataPolicy', "What Stepwell's executions keep outside of the table", roles, [
       allow('Objects', ['s3:GetObject', 's3:PutObject'], [this.payloadBucket.arnForObjects('*')]),
       // What was put for a write that was not done.
       allow('ObjectsThatNothingNames', ['s3:DeleteObject'], [this.payloadBucket.arnForObjects('runs/*')]),
     ]);
   }
 
-  private keyPolicy(props: StepwellProps, roles: iam.Role[]): iam.ManagedPolicy | undefined {
+  private keyPolicy(props: StepwellProps, roles: iam.Role[]): void {
     if (!props.encryptionKey) {
-      return undefined;
+      return;
     }
-    return this.managed('KeyPolicy', "The key that Stepwell's data is encrypted with", roles, [
+    this.managed('KeyPolicy', "The key that Stepwell's data is encrypted with", roles, [
       allow('Key', ['kms:Decrypt', 'kms:GenerateDataKey'], [props.encryptionKey.keyArn]),
     ]);
   }
 
-  private tasksPolicy(props: StepwellProps, roles: iam.Role[]): iam.ManagedPolicy {
+  private tasksPolicy(props: StepwellProps, roles: iam.Role[]): void {
     const stack = cdk.Stack.of(this);
     const assumable = stack.formatArn({
       service: 'iam',
@@ -439,30 +440,20 @@ export class Stepwell extends Construct {
     });
     const isTagged = props.assumableRolesAreTagged ?? true;
     const tagged = { Null: { 'aws:ResourceTag/stepwell': 'false' } };
-    const logGroups = stack.formatArn({
-      service: 'logs',
-      resource: 'log-group',
-      resourceName: props.expressLogGroups ?? '/aws/vendedlogs/states/*',
-      arnFormat: cdk.ArnFormat.COLON_RESOURCE_NAME,
-    });
-    const bus = stack.formatArn({ service: 'events', resource: 'event-bus', resourceName: 'default' });
-    return this.managed('TasksPolicy', "What Stepwell's functions that run executions may do for them", roles, [
+    const logGroup = (resourceName: string) =>
+      stack.formatArn({ service: 'logs', resource: 'log-group', resourceName, arnFormat: cdk.ArnFormat.COLON_RESOURCE_NAME });
+    const logGroups = logGroup(props.expressLogGroups ?? '/aws/vendedlogs/states/*');
+    this.managed('TasksPolicy', "What Stepwell's functions that run executions may do for them", roles, [
       allow('Roles', ['sts:AssumeRole'], [assumable], isTagged ? tagged : undefined),
       allow('ExpressLogs', ['logs:CreateLogStream', 'logs:PutLogEvents'], [logGroups]),
-      ...(props.statusEvents
-        ? [allow('StatusEvents', ['events:PutEvents'], [bus], { StringEquals: { 'events:source': 'stepwell' } })]
-        : []),
+      // Whether the log group of a loggingConfiguration is there. AWS knows this action for no single group.
+      allow('LogGroups', ['logs:DescribeLogGroups'], [logGroup('*')]),
     ]);
   }
 
-  private managed(
-    id: string,
-    description: string,
-    roles: iam.Role[],
-    statements: iam.PolicyStatement[],
-  ): iam.ManagedPolicy {
+  private managed(id: string, description: string, roles: iam.Role[], statements: iam.PolicyStatement[]): void {
     const document = new iam.PolicyDocument({ statements, minimize: false });
-    return new iam.ManagedPolicy(this, id, { description, roles, document });
+    new iam.ManagedPolicy(this, id, { description, roles, document });
   }
 
   private eventRule(props: StepwellProps): void {
