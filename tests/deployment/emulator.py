@@ -58,15 +58,20 @@ app.pin_request_origin = lambda address, _secure, pin=app.pin_request_origin: pi
 # -- Permissions ---------------------------------------------------------------------------------
 
 
-def permission(*given, action=iam_actions.extract_iam_action, **more):
-    """What a request needs to be allowed: SQS has no permissions of its own for batches."""
-    needed = action(*given, **more)
+def permission(service, method, path, *given, action=iam_actions.extract_iam_action, **more):
+    """What a request needs to be allowed: SQS has no permissions of its own for batches, but Lambda for its configurations."""
+    if service == "lambda" and method == "GET" and path.endswith("/event-invoke-config"):
+        return "lambda:GetFunctionEventInvokeConfig"
+    needed = action(service, method, path, *given, **more)
     return needed.removesuffix("Batch") if needed and needed.startswith("sqs:") else needed
 
 
 def resource(service, method, path, headers, body, *given, arn=iam_actions.extract_resource_arn, **more):
     """What a request is about: a schedule stands in its own group, not always in the one that is there by default."""
     found = arn(service, method, path, headers, body, *given, **more)
+    if service == "logs" and found == "*":
+        # As AWS says it where it refuses DescribeLogGroups.
+        return f"arn:aws:logs:{get_region()}:{get_account_id()}:log-group::log-stream:"
     if service != "scheduler" or ":schedule/default/" not in found:
         return found
     try:
@@ -80,7 +85,17 @@ def resource(service, method, path, headers, body, *given, arn=iam_actions.extra
     return found.replace(":schedule/default/", f":schedule/{group or 'default'}/")
 
 
+def tags(service, action, body, parameters, *, about=iam_actions.request_tag_context):
+    """What policies may ask of a request: also where the events come from that it puts."""
+    found = about(service, action, body, parameters)
+    if action == "events:PutEvents":
+        sources = {entry.get("Source") for entry in json.loads(body).get("Entries", [])}
+        found = {**found, "events:source": sources.pop() if len(sources) == 1 else sorted(sources)}
+    return found
+
+
 iam_actions.extract_iam_action, iam_actions.extract_resource_arn = permission, resource
+iam_actions.request_tag_context = tags
 
 # -- Numbers that are parameters -----------------------------------------------------------------
 
@@ -179,7 +194,26 @@ def url_event(url, account, region, method, path, headers, body, query, *, event
     return built
 
 
-functions._build_function_url_event = url_event
+def enforced(service, action, *given, enforce=app._enforce_data_plane, **more):
+    """A Function URL that asks for no IAM does not look at signatures: they are its function's."""
+    is_open = (more.get("service_context") or {}).get("lambda:FunctionUrlAuthType") == "NONE"
+    return None if is_open else enforce(service, action, *given, **more)
+
+
+functions._build_function_url_event, app._enforce_data_plane = url_event, enforced
+
+# -- What a secret is called ----------------------------------------------------------------------
+
+SECRET = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
+
+
+def secret_created(logical_id, properties, stack, create=SECRET["create"]):
+    """A Ref to a secret is its ARN; ministack gives its name."""
+    _, attributes = create(logical_id, properties, stack)
+    return attributes["Arn"], attributes
+
+
+SECRET["create"] = secret_created
 
 # -- Macros --------------------------------------------------------------------------------------
 
@@ -248,6 +282,18 @@ handlers._apply_transforms = changesets._apply_transforms = transformed
 # -- OnSuccess destinations ----------------------------------------------------------------------
 
 
+# The id of the request that is answered, which is the invocation's: its destination is told of it.
+request = contextvars.ContextVar("request", default=None)
+
+
+async def dispatched(method, path, headers, body, query, id, dispatch=app._dispatch_service_request):
+    request.set(id)
+    return await dispatch(method, path, headers, body, query, id)
+
+
+app._dispatch_service_request = dispatched
+
+
 def invoked(function, event):
     """Executes a function in a thread of its own, again where it fails, and tells its destination how it ended.
 
@@ -257,7 +303,7 @@ def invoked(function, event):
     settings = function.get("event_invoke_config") or (function.get("event_invoke_configs") or {}).get("$LATEST") or {}
     destinations = settings.get("DestinationConfig") or {}
     tries = 1 + int(settings.get("MaximumRetryAttempts", 2))
-    scope = contextvars.copy_context()
+    scope, id = contextvars.copy_context(), request.get() or new_uuid()
 
     def run():
         for attempt in range(1, tries + 1):
@@ -277,7 +323,7 @@ def invoked(function, event):
             "version": "1.0",
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
             "requestContext": {
-                "requestId": new_uuid(),
+                "requestId": id,
                 "functionArn": config["FunctionArn"] + ":$LATEST",
                 "condition": "RetriesExhausted" if failed else "Success",
                 "approximateInvokeCount": attempt,
@@ -298,6 +344,11 @@ def invoked(function, event):
 
 
 functions.invoke_async_with_retry = invoked
+
+# -- What roles may --------------------------------------------------------------------------------
+
+if os.environ["AUTH"] == "true":
+    import decisions  # noqa: F401
 
 # -- Serving -------------------------------------------------------------------------------------
 

@@ -137,6 +137,12 @@ class Site:
         results = [result for answer in answers for result in answer["EvaluationResults"]]
         return {result["EvalActionName"] for result in results if result["EvalDecision"] == "allowed"}
 
+    def asked(self, action):
+        """The roles of the stack that were allowed an action, as far as the emulator has noted."""
+        lines = pathlib.Path(os.environ["STEPWELL_DECISIONS"]).read_text().splitlines()
+        allowed = {who.split("/")[1] for who, what, _, how in map(json.loads, lines) if (what, how) == (action, "allowed")}
+        return {id for id, name in self.resources.items() if name in allowed}
+
     def function(self, name, code, runtime="python3.12", handler="app.handler", **members):
         """Creates a function of {file: bytes} or of a text in Python; gives its ARN.
 

@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 
+import grants
 import stack
-from harness import Site
+from harness import Site, policy
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -28,12 +29,23 @@ def hasten(template):
     variables["STEPWELL_QUEUE_DELAY_SECONDS_MAX"] = "3"
 
 
-# The account of each site, and what its template has more. Definitions of the examples name the first.
+# The parameters of the site that has what others leave out: keys of its own, and tasks that run without a role.
+OTHERWISE = {
+    "IssueKeys": "true",
+    "StatusEvents": "on",
+    "AssumeRoles": "credentials",
+    "AssumableRolesAreTagged": "false",
+    "TaskPolicyArns": "arn:aws:iam::888899990000:policy/tasks",
+    "KmsKeyArn": "arn:aws:kms:us-east-1:888899990000:key/11112222-3333-4444-5555-666677778888",
+}
+
+# The account of each site, what its template has more, and its parameters. Definitions of the examples name the first.
 SITES = {
-    "shared": ("123456789012", None),
-    "alone": ("210987654321", None),
-    "spoiled": ("777788889999", None),
-    "hasty": ("555566667777", hasten),
+    "shared": ("123456789012", None, {}),
+    "alone": ("210987654321", None, {}),
+    "spoiled": ("777788889999", None, {}),
+    "hasty": ("555566667777", hasten, {"IssueKeys": "true"}),
+    "otherwise": ("888899990000", hasten, OTHERWISE),
 }
 
 
@@ -79,6 +91,9 @@ def deploy(endpoint, account, binaries, parameters=(), change=None):
     template = stack.read()
     if change:
         change(template)
+    if dict(parameters).get("TaskPolicyArns"):
+        tasks = policy({"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": site.arn("sqs", "task-*")})
+        site.client("iam").create_policy(PolicyName="tasks", PolicyDocument=tasks)
     deployer = stack.Deployer(site.client, f"code-{account}")
     parameters = {
         "Architecture": "x86_64",
@@ -88,6 +103,18 @@ def deploy(endpoint, account, binaries, parameters=(), change=None):
     }
     site.outputs = deployer.deploy(site.name, deployer.package(template, binaries), parameters)
     return site
+
+
+def changed(change, withdrawn):
+    """What a site's template has more, and a permission less where one is to be taken away."""
+
+    def both(template):
+        if change:
+            change(template)
+        if withdrawn:
+            grants.withdraw(template, withdrawn)
+
+    return both
 
 
 def suite(module, environment, only, scratch):
@@ -102,11 +129,15 @@ def suite(module, environment, only, scratch):
 
 def test(args, described, scratch):
     """Runs the modules; gives whether all passed."""
+    if args.without:
+        # Much will not come that is waited for.
+        os.environ.setdefault("STEPWELL_PATIENCE", "15")
     file = scratch / "sites.json"
     file.write_text(json.dumps(described))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "STEPWELL_SITES": str(file),
+        "STEPWELL_DECISIONS": str(scratch / "decisions.jsonl"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "NO_PROXY": "*",
     }
@@ -138,20 +169,27 @@ def main():
     parser.add_argument("--results", type=pathlib.Path)
     parser.add_argument("--timeout", type=float, default=60, help="of a recorded case, in seconds")
     parser.add_argument("--serve", action="store_true")
+    parser.add_argument("--without", help="a permission that roles shall not have: ROLE | ACTION | RESOURCE")
     args = parser.parse_args()
     scratch = args.scratch or pathlib.Path(tempfile.mkdtemp(prefix="stepwell-deployment-"))
     scratch.mkdir(parents=True, exist_ok=True)
     scratch = scratch.resolve()
     # Recorded machines have roles that were there when they were recorded, and are not here.
-    with Emulator(scratch, AUTH="false" if args.conformance else "true") as emulator:
+    decisions = scratch / "decisions.jsonl"
+    decisions.unlink(missing_ok=True)
+    auth = "false" if args.conformance else "true"
+    with Emulator(scratch, AUTH=auth, STEPWELL_DECISIONS=str(decisions)) as emulator:
         if args.conformance:
             import recorded
 
             return recorded.run(args, emulator, scratch)
         began = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            made = pool.map(lambda it: deploy(emulator.endpoint, it[0], args.functions, change=it[1]), SITES.values())
-            sites = dict(zip(SITES, made))
+        try:
+            sites = deployed(args, emulator.endpoint)
+        except RuntimeError as error:
+            if not args.without:
+                raise
+            return noticed([str(error)])
         described = {
             name: {"endpoint": site.endpoint, "account": site.account, "outputs": site.outputs, "name": site.name}
             for name, site in sites.items()
@@ -163,7 +201,32 @@ def main():
                 emulator.process.wait()
             except KeyboardInterrupt:
                 return 0
-        return 0 if test(args, described, scratch) else 1
+        good = test(args, described, scratch)
+        if args.without:
+            denied = grants.unexpected(sites.values(), decisions)
+            return noticed(denied + ["tests fail"] * (not good))
+        if not args.suites and not args.only:
+            wrong, said = grants.judge(sites.values(), decisions)
+            good &= not wrong
+            print("\n".join(f"deployment: {line}" for line in [*wrong, said]))
+        return 0 if good else 1
+
+
+def deployed(args, endpoint):
+    """Deploys to all sites at once; gives them by their names."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        made = [
+            pool.submit(deploy, endpoint, account, args.functions, parameters, changed(change, args.without))
+            for account, change, parameters in SITES.values()
+        ]
+        return {name: site.result() for name, site in zip(SITES, made)}
+
+
+def noticed(signs):
+    """Whether it was noticed that a permission is missing, as an exit status."""
+    for sign in signs or ["nothing is missing without it"]:
+        print(f"deployment: without the permission: {sign}")
+    return 0 if signs else 1
 
 
 if __name__ == "__main__":

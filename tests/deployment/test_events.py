@@ -72,6 +72,18 @@ class Events(Deployed):
         self.assertEqual(len(self.runs(machine)), 1)
 
 
+    def test_an_event_that_nobody_can_take_in_is_kept(self):
+        queue = self.site.resources["LostEventsQueue"]
+        for function in ("StartFunction", "CallbackFunction"):
+            lost = {"event": named("lost")}
+            self.site.invoke(self.site.resources[function], {**lost, "taskToken": None}, InvocationType="Event")
+            [told] = self.until(
+                bool,
+                lambda: [body for body in self.received(queue) if lost["event"] in body],
+            )
+            self.assertEqual(json.loads(told)["requestPayload"], {**lost, "taskToken": None})
+
+
 class Invocations(Deployed):
     def test_the_start_function_itself(self):
         machine, name = self.machine(), named("direct")

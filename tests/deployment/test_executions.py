@@ -3,6 +3,7 @@
 import concurrent.futures
 import datetime
 import json
+import random
 
 from harness import Deployed, named, task
 
@@ -133,13 +134,77 @@ class Callbacks(Deployed):
 
     def test_by_the_callback_function_itself(self):
         run, token = self.waiting()
-        self.site.invoke(self.site.resources["CallbackFunction"], {"taskToken": token, "output": '"direct"'})
+        self.told(token, '"direct"')
         self.assertEqual(self.ended(run), "direct")
 
     def test_a_heartbeat_that_does_not_come(self):
         run, _ = self.waiting(HeartbeatSeconds=1)
         found = self.ended(run, "FAILED")
         self.assertEqual(found["error"], "States.Timeout")
+
+    def test_a_function_that_takes_long_tells_of_its_end(self):
+        """It may take longer than a call is waited for, so it is invoked asynchronously, and its destination is told."""
+        function = self.site.function(
+            named("long"),
+            "import time\ndef handler(event, context): time.sleep(1); return {'n': event['n'] + 1}",
+            Timeout=700,
+        )
+        callback = {"Destination": self.site.outputs["CallbackFunctionArn"]}
+        self.site.client("lambda").put_function_event_invoke_config(
+            FunctionName=function,
+            MaximumRetryAttempts=0,
+            DestinationConfig={"OnSuccess": callback, "OnFailure": callback},
+        )
+        run = self.start(self.machine(task(function)), {"n": 1})
+        self.assertEqual(self.ended(run), {"n": 2})
+
+    def told(self, token, output):
+        """What SendTaskSuccess does, by the function that does nothing else."""
+        return self.site.invoke(self.site.resources["CallbackFunction"], {"taskToken": token, "output": output})
+
+    def test_whoever_comes_too_late_leaves_nothing(self):
+        """Of callbacks and drivers that write at once one is first: what the others have put into the bucket they remove."""
+        s3, bucket = self.site.client("s3"), self.site.resources["PayloadBucket"]
+        queue, count = self.queue(), 6
+        say = task(
+            "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+            Parameters={"QueueUrl": queue, "MessageBody.$": "$$.Task.Token"},
+        )["States"]["Only"]
+        each = {
+            "StartAt": "Ask",
+            "States": {
+                "Ask": {**say, "Next": "Grow"},
+                "Grow": {"Type": "Pass", "Parameters": {"text.$": "States.Format('{}{}', $, $)"}, "Next": "Small"},
+                "Small": {"Type": "Pass", "Result": 1, "End": True},
+            },
+        }
+        each["States"]["Ask"].pop("End")
+        machine = self.machine({"StartAt": "All", "States": {"All": {"Type": "Map", "ItemProcessor": each, "End": True}}})
+
+        def text():
+            return json.dumps("".join(random.choices("0123456789abcdef", k=20_000)))
+
+        def once():
+            run = self.start(machine, [0] * count)
+            tokens = self.received(queue, count)
+            with concurrent.futures.ThreadPoolExecutor(count) as pool:
+                list(pool.map(lambda token: self.told(token, text()), tokens))
+            self.assertEqual(self.ended(run), [1] * count)
+            return run
+
+        # Who comes too late is for the emulator to say: nobody does in some rounds.
+        late = {"CallbackFunctionRole", "StepFunctionRole"}
+        run = self.until(lambda _: late <= self.site.asked("s3:DeleteObject"), once)
+        items = self.site.client("dynamodb").query(
+            TableName=self.site.resources["Table"],
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :run",
+            ExpressionAttributeValues={":run": {"S": run}},
+        )["Items"]
+        id = next(item["sk"]["S"] for item in items if item["sk"]["S"].startswith("PAGE#")).split("#")[1]
+        named_ = {value["S"] for item in items for name, value in item.items() if name.endswith("body") and "S" in value}
+        left = s3.list_objects_v2(Bucket=bucket, Prefix=f"runs/{id}").get("Contents", [])
+        self.assertEqual({found["Key"].rsplit("/")[-1] for found in left}, named_)
 
     def test_an_unknown_token(self):
         self.refused("InvalidToken", self.sfn.send_task_success, taskToken="nothing", output="{}")

@@ -37,6 +37,10 @@ class Callers(Deployed):
         for sfn in (user.sfn, user.signed(user.url("ApiUrl"), "lambda"), user.signed(user.url("StartUrl"), "lambda")):
             run = sfn.start_execution(stateMachineArn=machine)["executionArn"]
             self.ended(run)
+        invoked = user.invoke(self.site.resources["StartFunction"], {"stateMachineArn": machine})
+        self.ended(invoked["executionArn"])
+        with self.assertRaisesRegex(AssertionError, "InvalidToken"):
+            user.invoke(self.site.resources["CallbackFunction"], {"taskToken": "nothing", "output": "{}"})
         # What is behind the API is not theirs.
         self.refused("AccessDeniedException", user.client("dynamodb").scan, TableName=self.site.resources["Table"])
 

@@ -1,6 +1,7 @@
 """State machines that come with a stack: custom resources, the macro that moves an application over, and what is removed."""
 
 import json
+import random
 
 import stack
 from harness import Deployed, named
@@ -38,6 +39,7 @@ class Stacks(Deployed):
             "DefinitionString": json.dumps(definition),
             **more,
         }
+        properties = {name: value for name, value in properties.items() if value is not None}
         return {
             "Resources": {"Machine": {"Type": "Custom::StepwellStateMachine", "Properties": properties}},
             "Outputs": {
@@ -62,6 +64,19 @@ class Stacks(Deployed):
             lambda: {machine["name"] for machine in self.sfn.list_state_machines()["stateMachines"]},
         )
         self.assertNotIn(name, listed)
+
+    def test_a_definition_that_lies_in_a_bucket(self):
+        """As `sam package` leaves it: an object, or a version of one."""
+        s3, bucket = self.site.client("s3"), named("aws-sam-cli-managed-default-tests")
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        put = [s3.put_object(Bucket=bucket, Key="d.json", Body=json.dumps(says(text))) for text in ("old", "new")]
+        name, app = named("located"), named("app")
+        for location, said in (({"Version": put[0]["VersionId"]}, "old"), ({}, "new")):
+            at = {"Bucket": bucket, "Key": "d.json", **location}
+            made = self.deploy(app, self.custom(name, None, DefinitionString=None, DefinitionS3Location=at))
+            self.assertEqual(self.run_once(made["Machine"]), said)
+        self.delete(app)
 
     def test_a_wrong_definition_fails_its_stack(self):
         broken = {"StartAt": "Nowhere", "States": {"Say": {"Type": "Pass", "End": True}}}
@@ -131,8 +146,16 @@ class Retention(Deployed):
         dynamodb, table = self.site.client("dynamodb"), self.site.resources["Table"]
         s3, bucket = self.site.client("s3"), self.site.resources["PayloadBucket"]
         before = {found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
-        run = self.start(self.machine(), {"text": "x" * 100_000})
+        # Random, so that it does not shrink: the input, what the child gives, and the output are objects.
+        text = "".join(random.choices("0123456789abcdef", k=20_000))
+        child = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+        processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, **child}
+        run = self.start(
+            self.machine({"StartAt": "All", "States": {"All": {"Type": "Map", "ItemProcessor": processor, "End": True}}}),
+            [text],
+        )
         self.ended(run)
+        [map_run] = [found["mapRunArn"] for found in self.sfn.list_map_runs(executionArn=run)["mapRuns"]]
 
         def items():
             return dynamodb.query(
@@ -148,9 +171,10 @@ class Retention(Deployed):
 
         def objects():
             found = {entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
-            return [key for key in found - before if id in key]
+            return {key for key in found - before if id in key or map_run in key}
 
-        self.assertTrue(objects())
+        kinds = {key.split("/")[0] for key in objects()}
+        self.assertEqual(kinds, {"runs", "map-runs"})
         dynamodb.delete_item(TableName=table, Key={"pk": meta["pk"], "sk": meta["sk"]})
         self.until(lambda left: not left, items)
         self.until(lambda left: not left, objects)

@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Deploy, say where, and wait
     #[arg(long)]
     serve: bool,
+    /// Without this line of infra/tests/permissions.txt, `ROLE | ACTION | RESOURCE`: fails where that goes unnoticed
+    #[arg(long, conflicts_with_all = ["serve", "conformance"])]
+    without: Option<String>,
 }
 
 /// The functions of the template.
@@ -53,6 +56,9 @@ pub(crate) fn run(args: &Args, built: &Path) -> Result<()> {
     }
     if args.serve {
         tests.arg("--serve");
+    }
+    if let Some(permission) = &args.without {
+        tests.args(["--without", permission]);
     }
     if !args.suites.is_empty() {
         tests.arg("--suites").args(&args.suites);
