@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stepwell_asl::Definition;
-use stepwell_interpreter::{AttemptId, Claimant, Effect, Family, Resource, Timestamp, Trigger, apply};
+use stepwell_interpreter::{AttemptId, Claimant, Effect, Family, Resource, Trigger, apply};
 
 use crate::commit::{Append, Proposal};
 use crate::driver::{DriveError, Driver};
@@ -12,7 +12,7 @@ use crate::message::MessageBody;
 use crate::planted::{Bug, planted};
 use crate::port::Writer;
 use crate::run::Run;
-use crate::work::time_until;
+use crate::work::{later, time_until};
 
 /// How far two clocks may be apart.
 const SKEW: Duration = Duration::from_secs(5);
@@ -181,8 +181,4 @@ fn resource(family: &Family) -> Option<Resource> {
             Resource::parse(&format!("arn:aws:states:::{resource_type}:{resource}"))
         }
     }
-}
-
-fn later(at: Timestamp, by: Duration) -> Timestamp {
-    Timestamp(at.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
 }

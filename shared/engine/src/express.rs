@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use stepwell_asl::{Definition, ErrorName};
 use stepwell_interpreter::{
-    BranchId, Claimant, Effect, ErrorOutput, Event, EventBody, Record, Trigger, advance_while, apply, evolve,
-    token,
+    BranchId, Claimant, EXPRESS_SECONDS_MAX, Effect, ErrorOutput, Event, EventBody, EventId, Record, Trigger,
+    advance_while, apply, evolve, token,
 };
 
 use crate::Engine;
@@ -20,8 +20,8 @@ use crate::notices::{Audience, PageEvents};
 use crate::port::TaskCall;
 use crate::work::{Work, give_way};
 
-/// Longest that an Express execution runs (Developer Guide, "Service quotas").
-const DURATION_MAX: Duration = Duration::from_secs(300);
+/// Longest that an Express execution runs.
+const DURATION_MAX: Duration = Duration::from_secs(EXPRESS_SECONDS_MAX);
 
 /// Bytes of payload that the records of one execution may hold: they are kept in memory until it ends.
 const PAYLOAD_BYTES_MAX: usize = 256 << 20;
@@ -78,14 +78,14 @@ impl Engine {
         let clock = &self.inner.ports.clock;
         let (whole, ends) = (clock.monotonic() + DURATION_MAX, self.before_the_end(DURATION_MAX));
         express.run(ends.min(clock.monotonic() + HIDDEN)).await;
-        if express.is_waiting() && clock.monotonic() < ends {
+        if !express.has_ended() && clock.monotonic() < ends {
             let (queue, left) = (&self.inner.ports.queue, ends - clock.monotonic());
             let hidden = self.patiently(|| queue.set_visibility(message, left + HIDDEN));
             // Received by another meanwhile, it runs twice, which may happen to it anyhow.
             let _ = express.work.during(hidden).await;
             express.run(ends).await;
         }
-        let is_cut_off = express.is_waiting() && ends < whole && clock.monotonic() >= ends;
+        let is_cut_off = !express.has_ended() && ends < whole && clock.monotonic() >= ends;
         if is_cut_off && self.inner.settings.receives_max.is_none_or(|max| receives < max) {
             return Ok(Driven::Again { after: Duration::ZERO });
         }
@@ -119,9 +119,12 @@ impl<'e> Express<'e> {
     /// Goes on until the execution has ended, nothing can happen to it any more, or it is `ends` by the monotonic clock.
     async fn run(&mut self, ends: Duration) {
         let clock = &self.engine.inner.ports.clock;
-        if self.proposal.execution.is_none() {
-            let (info, input) = (self.meta.info.clone(), self.meta.input.clone());
-            self.take_in(vec![Trigger::Start { info, input }], ends).await;
+        let (info, input) = (self.meta.info.clone(), self.meta.input.clone());
+        match &self.proposal.execution {
+            None => self.take_in(vec![Trigger::Start { info, input }], ends).await,
+            // What was ready when the time was over that it was given first.
+            Some(execution) if execution.is_ready() => self.take_in(vec![], ends).await,
+            Some(_) => {}
         }
         while !self.has_ended() && clock.monotonic() < ends {
             let left = ends.saturating_sub(clock.monotonic());
@@ -135,11 +138,6 @@ impl<'e> Express<'e> {
 
     fn has_ended(&self) -> bool {
         self.proposal.execution.as_ref().is_some_and(|execution| execution.status().is_terminal())
-    }
-
-    /// Whether it goes on when something comes that is under way.
-    fn is_waiting(&self) -> bool {
-        !self.has_ended() && (self.work.open_calls() > 0 || self.work.has_timers())
     }
 
     /// What came of it, when all of it is told.
@@ -241,15 +239,14 @@ impl<'e> Express<'e> {
         self.proposal.add(decision);
     }
 
-    /// Ends what has not ended: its time is over, or nothing can happen to it any more.
+    /// Ends what has not ended as the timer of its five minutes does: its time is over, or the process's that runs it.
     fn time_out(&mut self) {
         let Some(execution) = self.proposal.execution.as_mut().filter(|e| !e.status().is_terminal()) else {
             return;
         };
-        let previous = execution.last_event();
         let error = ErrorOutput { error: Some(ErrorName::TIMEOUT.into()), cause: None };
         let (at, body) = (self.engine.inner.ports.clock.now(), EventBody::ExecutionTimedOut(error));
-        let record = Record::Event(Event { at, branch: BranchId::default(), previous, body });
+        let record = Record::Event(Event { at, branch: BranchId::default(), previous: EventId(0), body });
         evolve(execution, &record);
         self.proposal.records.push(record);
         self.tell();

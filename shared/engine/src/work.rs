@@ -126,9 +126,9 @@ impl Work {
         self.calls.len()
     }
 
-    /// Whether timers are waited for here.
-    pub(crate) fn has_timers(&self) -> bool {
-        !self.timers.is_empty()
+    /// Whether a timer is waited for here that is due before `limit`.
+    pub(crate) fn has_timer_before(&self, limit: Timestamp) -> bool {
+        self.timers.values().any(|(due, _)| *due < limit)
     }
 
     /// Stops waiting for the timers and gives them.
@@ -293,4 +293,9 @@ pub(crate) async fn give_way() {
 /// From `now` to `due`; zero when that is past.
 pub(crate) fn time_until(due: Timestamp, now: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0))
+}
+
+/// `by` after `at`.
+pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
+    Timestamp(at.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
 }

@@ -8,7 +8,8 @@ use crate::execution::{Call, Progress, Status, TimerPurpose};
 use crate::failure::data_limit_exceeded;
 use crate::record::{AttemptId, BranchId, ErrorOutput, EventBody, EventId, Record, TimerId};
 use crate::{
-    Claimant, Decision, Effect, Execution, Family, Now, Outcome, PAYLOAD_BYTES_MAX, Timestamp, Trigger,
+    Claimant, Decision, EXPRESS_SECONDS_MAX, Effect, Execution, Family, Now, Outcome, PAYLOAD_BYTES_MAX,
+    Timestamp, Trigger,
 };
 
 /// Decides what `trigger` means for `execution`; changes nothing.
@@ -81,10 +82,14 @@ pub fn apply(definition: &Definition, execution: &Execution, trigger: &Trigger, 
 }
 
 impl Decider<'_> {
-    /// Sets the timer of the state machine's `TimeoutSeconds`, which count from `since`.
+    /// Sets the timer of the state machine's `TimeoutSeconds`, which count from `since`. An Express execution's five minutes count
+    /// from now: what has waited for its driver has not begun.
     pub(crate) fn set_execution_timer(&mut self, since: Timestamp) {
-        if let Some(seconds) = self.definition.timeout_seconds() {
-            self.set_timer(BranchId(0), since.plus_seconds(seconds), TimerPurpose::Execution);
+        let declared = self.definition.timeout_seconds().map(|seconds| since.plus_seconds(seconds));
+        let is_express = self.execution.info().is_some_and(|info| info.express);
+        let most = is_express.then(|| self.now.time.plus_seconds(EXPRESS_SECONDS_MAX));
+        if let Some(due) = declared.into_iter().chain(most).min() {
+            self.set_timer(BranchId(0), due, TimerPurpose::Execution);
         }
     }
 

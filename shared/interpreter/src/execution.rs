@@ -129,7 +129,7 @@ pub enum TimerPurpose {
     Timeout(AttemptId),
     /// An attempt's `HeartbeatSeconds`.
     Heartbeat(AttemptId),
-    /// The state machine's `TimeoutSeconds`.
+    /// The state machine's `TimeoutSeconds`, or [`crate::EXPRESS_SECONDS_MAX`].
     Execution,
 }
 

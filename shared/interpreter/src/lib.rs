@@ -63,6 +63,9 @@ pub const HISTORY_EVENTS_MAX: u64 = 25_000;
 /// reads them again where they are journaled.
 pub const EXPRESS_EVENTS_MAX: u64 = 500_000;
 
+/// Longest that an Express execution runs, in seconds (Developer Guide, "Service quotas"). Then it is `TIMED_OUT`.
+pub const EXPRESS_SECONDS_MAX: u64 = 300;
+
 /// Bytes that the outputs of a Parallel's branches or a Map's iterations may have together, before `ResultSelector` or `Output` see
 /// them.
 pub const JOINED_BYTES_MAX: usize = 32 << 20;

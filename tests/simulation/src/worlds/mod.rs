@@ -377,7 +377,7 @@ pub struct Seen {
     pub given: u64,
     /// Executions whose ends were compared with those of a world where nothing goes wrong.
     pub compared: u64,
-    /// Executions whose ends differ by themselves, since branches fail in more than one way.
+    /// Executions whose ends differ by themselves, since branches fail in more than one way, or five minutes are over.
     pub raced: u64,
     /// What went wrong.
     pub faults: Counts,
