@@ -265,7 +265,7 @@ impl Engine {
     }
 
     fn backoff(&self) -> Backoff {
-        Backoff { next: BACKOFF.0, gives_up: None }
+        Backoff { next: BACKOFF.0, gives_up: None, says_so: None }
     }
 }
 
@@ -273,6 +273,8 @@ impl Engine {
 struct Backoff {
     next: Duration,
     gives_up: Option<Duration>,
+    /// When who insists says so.
+    says_so: Option<Duration>,
 }
 
 impl Backoff {
@@ -284,9 +286,20 @@ impl Backoff {
     /// Waits; `false` where patience is at its end.
     async fn again(&mut self, engine: &Engine) -> bool {
         let clock = &engine.inner.ports.clock;
-        let gives_up = *self.gives_up.get_or_insert_with(|| engine.patience_ends());
-        if clock.monotonic() + self.next / 2 >= gives_up {
+        let gives_up = match self.gives_up {
+            Some(gives_up) => gives_up,
+            None => {
+                let (gives_up, says_so) = engine.patience_ends();
+                (self.gives_up, self.says_so) = (Some(gives_up), Some(says_so));
+                gives_up
+            }
+        };
+        let tries_at = clock.monotonic() + self.next / 2;
+        if tries_at >= gives_up {
             return false;
+        }
+        if self.says_so.take_if(|says_so| tries_at >= *says_so).is_some() {
+            tracing::warn!("nothing can be written, and what calls came to waits for that in memory");
         }
         // Who was refused together does not come again together.
         let half = self.next / 2;

@@ -88,7 +88,7 @@ impl Engine {
             MessageBody::Express(meta) => {
                 self.drive_express(Meta::clone(meta), &claimant.message, receives).await
             }
-            _ => Driver::new(self, message, claimant.clone()).drive(receives).await,
+            _ => Driver::new(self, &self.insisting(), message, claimant.clone()).drive(receives).await,
         };
         match driven {
             Ok(driven) => driven,
@@ -123,7 +123,11 @@ impl Engine {
 }
 
 pub(crate) struct Driver<'e> {
+    /// One of the next two.
     pub(crate) engine: &'e Engine,
+    patient: &'e Engine,
+    /// While calls are under way: nobody else learns what comes of them.
+    insisting: &'e Engine,
     pub(crate) message: Message,
     pub(crate) me: Claimant,
     pub(crate) work: Work,
@@ -144,12 +148,14 @@ pub(crate) struct Driver<'e> {
 }
 
 impl<'e> Driver<'e> {
-    fn new(engine: &'e Engine, message: Message, me: Claimant) -> Self {
-        let slice_ends = engine.slice_ends();
+    fn new(patient: &'e Engine, insisting: &'e Engine, message: Message, me: Claimant) -> Self {
+        let slice_ends = patient.slice_ends();
         let (work, trigger, results) = (Work::default(), None, Vec::new());
         let (activities, missing_activities) = (Arc::default(), Vec::new());
         Driver {
-            engine,
+            engine: patient,
+            patient,
+            insisting,
             message,
             me,
             work,
@@ -482,6 +488,9 @@ impl<'e> Driver<'e> {
                 engine.announce(run, records);
                 self.at_tail = true;
                 self.results_are_in(run);
+                let begins = effects.iter().any(|effect| matches!(effect, Effect::CallTask(_)));
+                let holds = !ends && (begins || self.work.holds_calls());
+                self.engine = if holds { self.insisting } else { self.patient };
                 if ends {
                     self.work.abort_all();
                     self.cancel_timers(run, void).await;

@@ -37,7 +37,8 @@ pub struct Settings {
     pub visibility: Duration,
     /// Receipts after which the queue gives a message up; on the last but one its execution is parked.
     pub receives_max: Option<u32>,
-    /// How long a port that does not answer is tried again.
+    /// How long a port that does not answer is tried again. While calls are under way their driver tries it for as long as its
+    /// [`Deadline`] lets it: nobody else learns what comes of them.
     pub patience: Duration,
     /// Executions whose fold is kept at hand.
     pub cached_runs: usize,
@@ -94,6 +95,7 @@ pub struct Deadline {
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
     deadline: Option<Deadline>,
+    insists: bool,
 }
 
 /// An engine that may be gone: what an engine's own ports hold of it, so that they do not keep one another.
@@ -103,7 +105,7 @@ pub struct WeakEngine(Weak<Inner>);
 impl WeakEngine {
     /// The engine, while somebody keeps it.
     pub fn upgrade(&self) -> Option<Engine> {
-        self.0.upgrade().map(|inner| Engine { inner, deadline: None })
+        self.0.upgrade().map(|inner| Engine { inner, deadline: None, insists: false })
     }
 }
 
@@ -286,13 +288,18 @@ impl Engine {
             turns,
             pace,
         };
-        Engine { inner: Arc::new(inner), deadline: None }
+        Engine { inner: Arc::new(inner), deadline: None, insists: false }
     }
 
     /// The same engine, for what has to be done by then: beside its settings, the earlier counts.
     #[must_use]
     pub fn until(&self, deadline: Deadline) -> Self {
-        Engine { inner: self.inner.clone(), deadline: Some(deadline) }
+        Engine { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same engine, for who knows what nobody else does: a port that does not answer is tried for as long as there is time.
+    pub(crate) fn insisting(&self) -> Self {
+        Engine { insists: true, ..self.clone() }
     }
 
     /// When a driver that begins now hands over.
@@ -301,9 +308,11 @@ impl Engine {
         self.deadline.map_or(ends, |deadline| ends.min(deadline.hands_over))
     }
 
-    /// When a port that does not answer from now on is not tried any more.
-    pub(crate) fn patience_ends(&self) -> Duration {
-        self.before_the_end(self.inner.settings.patience)
+    /// When a port that does not answer from now on is not tried any more, and when that is worth a word.
+    pub(crate) fn patience_ends(&self) -> (Duration, Duration) {
+        let ends = self.before_the_end(self.inner.settings.patience);
+        let latest = || self.deadline.map_or(Duration::MAX, |deadline| deadline.gives_up);
+        (if self.insists { latest() } else { ends }, ends)
     }
 
     /// How long somebody is waited for who may be waited for as long as `most`.

@@ -148,6 +148,11 @@ impl Work {
         std::mem::take(&mut self.arrived)
     }
 
+    /// Whether calls are under way, or something has arrived that nobody took.
+    pub(crate) fn holds_calls(&self) -> bool {
+        !self.calls.is_empty() || !self.arrived.is_empty()
+    }
+
     /// Whether the pulse came since this was last asked.
     pub(crate) fn take_pulse(&mut self) -> bool {
         std::mem::take(&mut self.pulse)

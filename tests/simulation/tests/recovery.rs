@@ -53,6 +53,28 @@ fn a_call_of_unknown_outcome_fails_and_is_not_made_again() {
 }
 
 #[test]
+fn what_a_call_came_to_outlasts_a_store_that_takes_nothing() {
+    let down = Rates { refuse: 1_000, ..Rates::default() };
+    for (minutes, machine) in [(1, task(FUNCTION, "")), (60, task(FUNCTION, r#","TimeoutSeconds":90000"#))] {
+        let mut sim = Sim::new(2, Settings::default());
+        sim.one_process = true;
+        sim.world.tasks.script(|call| Answer::echo(call, Duration::from_secs(5)));
+        sim.start(&Arc::new(machine), "e", "{}");
+        while sim.world.tasks.calls().is_empty() {
+            assert!(sim.step().unwrap());
+        }
+        sim.world.faults.set(down.clone());
+        let until = sim.world.clock.now().0 + minutes * 60_000;
+        while sim.world.clock.now().0 < until {
+            sim.step().unwrap();
+        }
+        sim.calm();
+        sim.run().unwrap();
+        assert_eq!((status(&sim), sim.world.tasks.calls().len()), (("SUCCEEDED", None), 1));
+    }
+}
+
+#[test]
 fn a_retrier_may_take_it_up() {
     let retry = r#","Retry":[{"ErrorEquals":["Lambda.Unknown"],"IntervalSeconds":1}]"#;
     let sim = crash_in_call(task(FUNCTION, retry));
