@@ -63,7 +63,7 @@ fn what_a_call_came_to_outlasts_a_store_that_takes_nothing() {
         while sim.world.tasks.calls().is_empty() {
             assert!(sim.step().unwrap());
         }
-        sim.world.faults.set(down.clone());
+        sim.world.faults.set(down);
         let until = sim.world.clock.now().0 + minutes * 60_000;
         while sim.world.clock.now().0 < until {
             sim.step().unwrap();
