@@ -6,11 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use stepwell_engine::port::Clock;
-use stepwell_engine::{Driven, Engine};
 use stepwell_expr::Value;
 use stepwell_expr::json::parse;
 use stepwell_interpreter::Timestamp;
-use stepwell_test_support::{Delivery, Executor, Random, World};
+use stepwell_test_support::{Process, World};
 use stepwell_wire::{Api, Settings};
 
 /// What every ARN of a machine begins with.
@@ -30,17 +29,15 @@ pub(crate) const WAIT: &str = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Se
 pub(crate) struct Site {
     pub(crate) world: World,
     pub(crate) api: Api,
-    executor: Executor,
-    random: Random,
+    process: Process,
 }
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let world = World::new(1);
-        let engine = Engine::new(world.ports(), stepwell_engine::Settings::default());
+        let process = Process::new(1);
         let settings = Settings { account: "123456789012".into(), region: "us-east-1".into() };
-        let (api, executor, random) = (Api::new(engine, settings), Executor::default(), Random::new(1));
-        Site { world, api, executor, random }
+        let api = Api::new(process.engine().clone(), settings);
+        Site { world: process.world.clone(), api, process }
     }
 
     /// Calls `operation` and gives status and body.
@@ -56,14 +53,11 @@ impl Site {
     pub(crate) fn begin(&mut self, operation: &str, body: impl AsRef<[u8]>) -> Rc<RefCell<Option<Value>>> {
         let (api, body) = (self.api.clone(), body.as_ref().to_vec());
         let target = format!("AWSStepFunctions.{operation}");
-        let slot = Rc::new(RefCell::new(None));
-        let filled = slot.clone();
-        self.executor.spawn(async move {
+        self.process.begin(async move {
             let reply = api.call(&target, &body).await;
             let text = std::str::from_utf8(&reply.body).expect("a body is UTF-8");
-            *filled.borrow_mut() = Some(parse(text).expect("a body is JSON"));
-        });
-        slot
+            parse(text).expect("a body is JSON")
+        })
     }
 
     /// Calls `operation`, which succeeds.
@@ -108,53 +102,20 @@ impl Site {
     /// Lets everything happen that happens within `duration`.
     pub(crate) fn settle(&mut self, duration: Duration) {
         let until = Timestamp(self.world.clock.now().0 + duration.as_millis() as i64);
-        while self.step(until) {}
+        while self.process.step(until) {}
         self.world.clock.advance_to(until);
     }
 
     /// Runs a future to its end.
     pub(crate) fn wait_for<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
-        let slot = Rc::new(RefCell::new(None));
-        let filled = slot.clone();
-        self.executor.spawn(async move { *filled.borrow_mut() = Some(future.await) });
+        let slot = self.process.begin(future);
         let until = Timestamp(self.world.clock.now().0 + 600_000);
         loop {
             if let Some(value) = slot.borrow_mut().take() {
                 return value;
             }
-            let has_moved = self.executor.step(&mut self.random).is_some() || self.advance(until);
-            assert!(has_moved, "the call does not end");
+            assert!(self.process.step_deaf(until), "the call does not end");
         }
-    }
-
-    fn step(&mut self, until: Timestamp) -> bool {
-        if let Some(delivery) = self.world.queue.receive(&mut self.random) {
-            self.drive(delivery);
-            return true;
-        }
-        self.executor.step(&mut self.random).is_some() || self.advance(until)
-    }
-
-    fn drive(&mut self, delivery: Delivery) {
-        let (engine, queue) = (self.api.engine().clone(), self.world.queue.clone());
-        let id = delivery.claimant.message.clone();
-        self.executor.spawn(async move {
-            match engine.drive(delivery.message, delivery.claimant, delivery.receives).await {
-                Driven::Done => queue.delete(&id),
-                Driven::Again { after } => queue.put_back(&id, after),
-            }
-        });
-    }
-
-    /// Lets time go by to the next thing that is due up to `until`.
-    fn advance(&mut self, until: Timestamp) -> bool {
-        let now = self.world.clock.now();
-        let due = [self.world.clock.next_wake(), self.world.queue.next_visible()];
-        let Some(next) = due.into_iter().flatten().filter(|due| *due > now && *due <= until).min() else {
-            return false;
-        };
-        self.world.clock.advance_to(next);
-        true
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepwell_engine::port::{Clock, Tasks};
-use stepwell_engine::{Driven, Engine, Ports, Settings, StepFunctions};
+use stepwell_engine::{Engine, Ports, Settings, StepFunctions};
 use stepwell_integrations::{Integrations, Lambda, Sfn, States};
 use stepwell_interpreter::Timestamp;
 use stepwell_test_support::{Executor, Random, Rates, TaskId};
@@ -165,15 +165,9 @@ impl World {
     /// Hands every message that is due to a driver.
     fn deliver(&mut self) {
         while let Some(delivery) = self.ports.queue.receive(&mut self.random) {
-            let (engine, queue) = (self.engine.clone(), self.ports.queue.clone());
-            let id = delivery.claimant.message.clone();
-            let message = id.clone();
-            let driver = self.executor.spawn(async move {
-                match engine.drive(delivery.message, delivery.claimant, delivery.receives).await {
-                    Driven::Done => queue.delete(&id),
-                    Driven::Again { after } => queue.put_back(&id, after),
-                }
-            });
+            let message = delivery.claimant.message.clone();
+            let queue = self.ports.queue.clone();
+            let driver = self.executor.spawn(queue.drive(self.engine.clone(), delivery));
             if self.drivers_die {
                 self.drivers.insert(driver, message);
             }

@@ -1,15 +1,12 @@
 //! The API over an engine whose ports are in memory, with something in it to ask about.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use stepwell_engine::port::Clock;
-use stepwell_engine::{Driven, Engine};
 use stepwell_expr::Value;
 use stepwell_expr::json::{parse, write_string};
 use stepwell_interpreter::Timestamp;
-use stepwell_test_support::{Delivery, Executor, Random, World};
+use stepwell_test_support::Process;
 use stepwell_wire::{Api, Reply, Settings};
 
 /// What the ARNs of everything begin with.
@@ -26,12 +23,10 @@ const MACHINE: &str = r#"{"StartAt":"P","States":{
 /// Steps after which a world is given up.
 const STEPS_MAX: u32 = 200_000;
 
-/// One process in a world where no time goes by but what is waited for. Two of them are the same.
+/// The API of a process that answers nobody else. Two of them are the same.
 pub(super) struct Site {
-    world: World,
+    process: Process,
     api: Api,
-    executor: Executor,
-    random: Random,
     steps: u32,
     /// The last task token that an answer had.
     task_token: String,
@@ -42,14 +37,11 @@ pub(super) struct Site {
 impl Site {
     /// A world with nothing in it.
     pub(super) fn empty() -> Self {
-        let world = World::new(1);
-        let engine = Engine::new(world.ports(), stepwell_engine::Settings::default());
+        let process = Process::new(1);
         let settings = Settings { account: "123456789012".into(), region: "us-east-1".into() };
         Site {
-            api: Api::new(engine, settings),
-            world,
-            executor: Executor::default(),
-            random: Random::new(1),
+            api: Api::new(process.engine().clone(), settings),
+            process,
             steps: 0,
             task_token: String::new(),
             next_token: String::new(),
@@ -106,10 +98,8 @@ impl Site {
             }
         }
         let (api, target) = (self.api.clone(), format!("{}{operation}", Api::TARGET_PREFIX));
-        let slot = Rc::new(RefCell::new(None));
-        let filled = slot.clone();
-        self.executor.spawn(async move { *filled.borrow_mut() = Some(api.call(&target, &body).await) });
-        let until = Timestamp(self.world.clock.now().0 + 3_600_000);
+        let slot = self.process.begin(async move { api.call(&target, &body).await });
+        let until = Timestamp(self.process.world.clock.now().0 + 3_600_000);
         let reply: Reply = loop {
             if let Some(reply) = slot.borrow_mut().take() {
                 break reply;
@@ -126,42 +116,14 @@ impl Site {
 
     /// Lets everything happen that happens within `duration`.
     pub(super) fn settle(&mut self, duration: Duration) {
-        let until = Timestamp(self.world.clock.now().0.saturating_add(duration.as_millis() as i64));
+        let until = Timestamp(self.process.world.clock.now().0.saturating_add(duration.as_millis() as i64));
         while self.step(until) {}
     }
 
     /// Lets one thing happen; `false` where nothing can until then.
     fn step(&mut self, until: Timestamp) -> bool {
         self.steps += 1;
-        if self.steps > STEPS_MAX {
-            return false;
-        }
-        if let Some(delivery) = self.world.queue.receive(&mut self.random) {
-            self.drive(delivery);
-            return true;
-        }
-        self.executor.step(&mut self.random).is_some() || self.advance(until)
-    }
-
-    fn drive(&mut self, delivery: Delivery) {
-        let (engine, queue) = (self.api.engine().clone(), self.world.queue.clone());
-        let id = delivery.claimant.message.clone();
-        self.executor.spawn(async move {
-            match engine.drive(delivery.message, delivery.claimant, delivery.receives).await {
-                Driven::Done => queue.delete(&id),
-                Driven::Again { after } => queue.put_back(&id, after),
-            }
-        });
-    }
-
-    fn advance(&mut self, until: Timestamp) -> bool {
-        let now = self.world.clock.now();
-        let due = [self.world.clock.next_wake(), self.world.queue.next_visible()];
-        let Some(next) = due.into_iter().flatten().filter(|due| *due > now && *due <= until).min() else {
-            return false;
-        };
-        self.world.clock.advance_to(next);
-        true
+        self.steps <= STEPS_MAX && self.process.step(until)
     }
 }
 
