@@ -3,7 +3,7 @@
 //!
 //! None of it is documented; each rule is read off what AWS answered.
 
-use crate::json::{Number, Value};
+use crate::json::{Notation, Number, Value, write_as};
 
 /// `String.hashCode`: over UTF-16 code units.
 pub(crate) fn hash_string(text: &str) -> i32 {
@@ -79,68 +79,42 @@ fn order_in(hashes: &[i32], table: usize) -> Vec<usize> {
 
 const TABLE_MIN: usize = 16;
 
-/// Appends `String.valueOf` of what Jackson reads `value` into: `{a=1, b=[x, null]}`.
-pub(crate) fn write_value(value: &Value, out: &mut String) {
-    write_value_within(value, out, usize::MAX);
-}
+/// `String.valueOf` of what Jackson reads a value into: `{a=1, b=[x, null]}`.
+struct Java;
 
-/// [`write_value`], which stops soon after `out` has `bytes_max`. Returns whether all of it is there.
-pub(crate) fn write_value_within(value: &Value, out: &mut String, bytes_max: usize) -> bool {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(number) => write_number(number, out),
-        Value::String(text) if text.len() > bytes_max.saturating_sub(out.len()) => return false,
-        Value::String(text) => out.push_str(text),
-        Value::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push_str(", ");
-                }
-                if !write_value_within(item, out, bytes_max) {
-                    return false;
-                }
-            }
-            out.push(']');
-        }
-        Value::Object(map) => {
-            out.push('{');
-            for (at, (key, member)) in map.iter().enumerate() {
-                if at > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(key);
-                out.push('=');
-                if !write_value_within(member, out, bytes_max) {
-                    return false;
+impl Notation for Java {
+    const COMMA: &str = ", ";
+    const COLON: &str = "=";
+
+    fn write_string(text: &str, out: &mut String) {
+        out.push_str(text);
+    }
+
+    fn write_number(number: &Number, out: &mut String) {
+        match number {
+            Number::Text(text) if text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) => {
+                let value = number.as_f64();
+                if value.is_finite() {
+                    Number::Float(value).write(out);
+                } else {
+                    out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
                 }
             }
-            out.push('}');
+            other => other.write(out),
         }
     }
-    out.len() <= bytes_max
 }
 
-/// [`write_value`] as a new text.
+/// Appends `value` as [`Java`] shows it, and stops soon after `out` has `bytes_max`. Returns whether all of it is there.
+pub(crate) fn write_value_within(value: &Value, out: &mut String, bytes_max: usize) -> bool {
+    write_as::<Java, true>(value, out, bytes_max)
+}
+
+/// `value` as [`Java`] shows it.
 pub(crate) fn text(value: &Value) -> String {
     let mut out = String::new();
-    write_value(value, &mut out);
+    write_value_within(value, &mut out, usize::MAX);
     out
-}
-
-fn write_number(number: &Number, out: &mut String) {
-    match number {
-        Number::Text(text) if text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) => {
-            let value = number.as_f64();
-            if value.is_finite() {
-                Number::Float(value).write(out);
-            } else {
-                out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
-            }
-        }
-        other => other.write(out),
-    }
 }
 
 /// `java.util.Random`.

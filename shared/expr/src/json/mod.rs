@@ -14,4 +14,5 @@ pub use read::{
     Build, DEPTH_MAX, JsonError, JsonErrorKind, Options, Values, check, parse, parse_with, source_location,
 };
 pub use value::{Kind, Value};
+pub(crate) use write::{Notation, write_as};
 pub use write::{write_string, write_value, write_value_within};

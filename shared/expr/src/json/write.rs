@@ -1,55 +1,67 @@
-//! Writes compact JSON.
+//! Writes compact JSON, and values in whatever else looks like it.
 
-use super::Value;
+use super::{Number, Value};
 
 /// Appends the compact JSON text of `value`.
 ///
 /// Recursion is as deep as the value; [`super::DEPTH_MAX`] bounds what is read, and states check what they build.
 pub fn write_value(value: &Value, out: &mut String) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(true) => out.push_str("true"),
-        Value::Bool(false) => out.push_str("false"),
-        Value::Number(number) => number.write(out),
-        Value::String(text) => write_string(text, out),
-        Value::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_value(item, out);
-            }
-            out.push(']');
-        }
-        Value::Object(map) => {
-            out.push('{');
-            for (at, (key, member)) in map.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_string(key, out);
-                out.push(':');
-                write_value(member, out);
-            }
-            out.push('}');
-        }
-    }
+    write_as::<Json, false>(value, out, 0);
 }
 
 /// Appends the compact JSON text of `value`, and stops soon after `out` has `bytes_max`. Returns whether all of it is there.
 ///
 /// Values share their parts, so that a small one may have a text that fits no memory.
 pub fn write_value_within(value: &Value, out: &mut String, bytes_max: usize) -> bool {
+    write_as::<Json, true>(value, out, bytes_max)
+}
+
+/// How a text shows a value.
+pub(crate) trait Notation {
+    /// What stands between two items.
+    const COMMA: &str;
+    /// What stands between a key and its member.
+    const COLON: &str;
+    /// Appends a string, or a key.
+    fn write_string(text: &str, out: &mut String);
+    /// Appends a number.
+    fn write_number(number: &Number, out: &mut String);
+}
+
+struct Json;
+
+impl Notation for Json {
+    const COMMA: &str = ",";
+    const COLON: &str = ":";
+
+    fn write_string(text: &str, out: &mut String) {
+        write_string(text, out);
+    }
+
+    fn write_number(number: &Number, out: &mut String) {
+        number.write(out);
+    }
+}
+
+/// [`write_value_within`] in a notation; what is not `BOUNDED` is written whole.
+pub(crate) fn write_as<N: Notation, const BOUNDED: bool>(
+    value: &Value,
+    out: &mut String,
+    bytes_max: usize,
+) -> bool {
     match value {
-        Value::String(text) if text.len() > bytes_max.saturating_sub(out.len()) => return false,
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(number) => N::write_number(number, out),
+        Value::String(text) if BOUNDED && text.len() > bytes_max.saturating_sub(out.len()) => return false,
+        Value::String(text) => N::write_string(text, out),
         Value::Array(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
-                    out.push(',');
+                    out.push_str(N::COMMA);
                 }
-                if !write_value_within(item, out, bytes_max) {
+                if !write_as::<N, BOUNDED>(item, out, bytes_max) {
                     return false;
                 }
             }
@@ -59,19 +71,18 @@ pub fn write_value_within(value: &Value, out: &mut String, bytes_max: usize) -> 
             out.push('{');
             for (at, (key, member)) in map.iter().enumerate() {
                 if at > 0 {
-                    out.push(',');
+                    out.push_str(N::COMMA);
                 }
-                write_string(key, out);
-                out.push(':');
-                if !write_value_within(member, out, bytes_max) {
+                N::write_string(key, out);
+                out.push_str(N::COLON);
+                if !write_as::<N, BOUNDED>(member, out, bytes_max) {
                     return false;
                 }
             }
             out.push('}');
         }
-        other => write_value(other, out),
     }
-    out.len() <= bytes_max
+    !BOUNDED || out.len() <= bytes_max
 }
 
 /// Appends `text` as a JSON string, escaping what the grammar demands and nothing else.
