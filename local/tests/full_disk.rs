@@ -9,46 +9,22 @@
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
-use support::{Folder, post};
+use support::{Folder, Local};
 
 /// A server whose files may not grow beyond what the test says.
-struct Server {
-    child: Child,
-    address: String,
-}
+struct Server(Local);
 
 impl Server {
     fn start(data: &Path) -> Self {
         // A write that there is no room for is to fail, not to be a signal.
-        let mut child = Command::new("sh")
-            .args([
-                "-c",
-                r#"trap "" XFSZ; exec "$0" "$@""#,
-                env!("CARGO_BIN_EXE_stepwell"),
-                "local",
-                "--port",
-                "0",
-            ])
-            .arg("--data-dir")
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned()));
-        Server { child, address: address.expect("it listens") }
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        Server(Local::of(&mut shielded("", data)))
     }
 
     /// Lets no file be written beyond so many bytes, or no room be on the disk; `None` gives room again.
@@ -65,11 +41,12 @@ impl Server {
             }
             return;
         }
-        prlimit(Some(self.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+        let pid = Pid::from_raw(self.0.pid() as i32).unwrap();
+        prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
     }
 
     fn ask(&self, operation: &str, request: Value) -> (u16, Value) {
-        post(&self.address, operation, &request).unwrap_or_else(|| panic!("no answer to {operation}"))
+        self.0.ask(operation, &request)
     }
 
     fn start_execution(&self, machine: &str, name: &str) -> (u16, Value) {
@@ -78,7 +55,7 @@ impl Server {
 
     /// Processor time in ticks of 10 ms, and memory in KiB.
     fn weight(&self) -> (u64, u64) {
-        let pid = self.child.id();
+        let pid = self.0.pid();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         let ticks = [11, 12].map(|at| fields[at].parse::<u64>().unwrap()).iter().sum();
@@ -86,18 +63,15 @@ impl Server {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         (ticks, line.split_whitespace().nth(1).unwrap().parse().unwrap())
     }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The program, after what a shell does.
+fn shielded(first: &str, data: &Path) -> Command {
+    let script = format!(r#"trap "" XFSZ; {first} exec "$0" "$@""#);
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_stepwell"), "local", "--port", "0", "--data-dir"]);
+    command.arg(data);
+    command
 }
 
 fn machine(server: &Server, name: &str, definition: &Value) -> String {
@@ -190,7 +164,7 @@ fn without_room_it_says_so_and_goes_on_with_room() {
     start(&server, "last");
     acknowledged.push("last".to_owned());
     server.room(Some(4096));
-    server.kill();
+    server.0.kill();
     if std::env::var_os("STEPWELL_SMALL_DISK").is_some() {
         std::fs::remove_file(data.with_file_name("filler")).unwrap();
     }
@@ -203,15 +177,9 @@ fn without_room_it_says_so_and_goes_on_with_room() {
 #[test]
 fn a_store_that_cannot_be_opened_for_want_of_room_says_so() {
     let folder = Folder::new("full-open");
-    let start = |limit: &str| {
-        let script = format!(r#"trap "" XFSZ; ulimit -f {limit}; exec "$0" "$@""#);
-        let mut command = Command::new("sh");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_stepwell"), "local", "--port", "0", "--data-dir"]);
-        command.arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
-        command
-    };
-    let output = start("8").output().unwrap();
+    let mut small = shielded("ulimit -f 8;", folder.path());
+    let output = small.stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && error.contains("stepwell.db"), "{error}");
-    Server::start(folder.path()).kill();
+    Server::start(folder.path()).0.kill();
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +17,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4::SigningParams;
 use serde_json::{Value, json};
 use stepwell::keys::AccessKeys;
-use support::{Folder, have};
+use support::{Folder, Program, have};
 
 /// What every secret and payload begins with here.
 const MARK: &str = "MARK-";
@@ -109,7 +109,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Seen>) -> Option<()> {
 
 /// The program, whose output goes into a file.
 struct Talkative {
-    child: Child,
+    program: Program,
     address: String,
     output: PathBuf,
     /// Where requests have to be signed: the id and secret to sign with.
@@ -130,7 +130,7 @@ impl Talkative {
         if signed {
             command.arg("--require-signatures");
         }
-        let child = command
+        command
             .current_dir(folder)
             .env("STEPWELL_LOG", "trace")
             .env("RUST_BACKTRACE", "full")
@@ -140,10 +140,9 @@ impl Talkative {
             .env("AWS_SESSION_TOKEN", format!("{MARK}session-token"))
             .env("SOMEBODYS_PASSWORD", format!("{MARK}inherited"))
             .stdout(Stdio::from(file.try_clone().unwrap()))
-            .stderr(Stdio::from(file))
-            .spawn()
-            .unwrap();
-        let mut program = Talkative { child, address: String::new(), output, key, signatures: vec![] };
+            .stderr(Stdio::from(file));
+        let program = Program::start(&mut command);
+        let mut program = Talkative { program, address: String::new(), output, key, signatures: vec![] };
         program.address = wait(|| {
             let said = program.said();
             let line = said.lines().find_map(|line| line.strip_prefix("listening on http://"))?;
@@ -210,17 +209,10 @@ impl Talkative {
 
     /// Stops it as a user does, and gives all that it said.
     fn stop(mut self) -> String {
-        let id = rustix::process::Pid::from_child(&self.child);
+        let id = rustix::process::Pid::from_child(&self.program.0);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap();
+        self.program.0.wait().unwrap();
         self.said()
-    }
-}
-
-impl Drop for Talkative {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -14,9 +14,8 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ use stepwell_test_support::Random;
 
 use client::Known;
 use function::Function;
-use support::Folder;
+use support::{Folder, Program};
 
 /// How often the program is killed, where nobody says otherwise.
 const KILLS: u64 = 12;
@@ -36,50 +35,21 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// A server; killed with SIGKILL when this is dropped.
-struct Server {
-    child: Child,
-    address: Option<String>,
-}
-
-impl Server {
-    fn spawn(folder: &Path, lambda: &str) -> Self {
-        let log = File::options().append(true).create(true).open(folder.join("log.txt")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_stepwell"))
-            .args(["local", "--port", "0", "--data-dir"])
-            .arg(folder.join("data"))
-            .current_dir(folder)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .env("AWS_ENDPOINT_URL_LAMBDA", lambda)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Server { child, address: None }
-    }
-
-    /// Waits until it listens.
-    fn address(&mut self) -> String {
-        let mut lines = BufReader::new(self.child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned()));
-        let address = address.unwrap_or_else(|| panic!("it does not listen: see its log"));
-        self.address = Some(address.clone());
-        address
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A server, which may not listen yet.
+fn spawn(folder: &Path, lambda: &str) -> Program {
+    let log = File::options().append(true).create(true).open(folder.join("log.txt")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stepwell"));
+    command
+        .args(["local", "--port", "0", "--data-dir"])
+        .arg(folder.join("data"))
+        .current_dir(folder)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_ENDPOINT_URL_LAMBDA", lambda)
+        .stdout(Stdio::piped())
+        .stderr(log);
+    Program::start(&mut command)
 }
 
 fn rest(duration: Duration) {
@@ -101,7 +71,7 @@ fn nothing_is_lost_and_nothing_is_done_twice() {
     let mut arns = BTreeMap::new();
     let mut early = 0;
     for life in 0..kills {
-        let mut server = Server::spawn(folder.path(), function.url());
+        let mut server = spawn(folder.path(), function.url());
         if life > 0 && random.chance(100) {
             // Before it listens: while it opens the store, or reads what is there.
             rest(Duration::from_micros(random.below(120_000) as u64));
@@ -126,7 +96,7 @@ fn nothing_is_lost_and_nothing_is_done_twice() {
             server.kill();
         });
     }
-    let mut server = Server::spawn(folder.path(), function.url());
+    let mut server = spawn(folder.path(), function.url());
     let known = known.into_inner().unwrap();
     let figures = audit::check(&server.address(), &arns, known, &function);
     println!("{kills} kills, {early} of them before the program listened; {figures}");

@@ -36,29 +36,58 @@ impl Drop for Folder {
 }
 
 /// A running program; killed with SIGKILL when it is dropped.
+pub(crate) struct Program(pub(crate) Child);
+
+impl Program {
+    /// Starts it.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Program(command.spawn().unwrap())
+    }
+
+    /// Waits until it says that it listens, and gives where: what it writes comes here.
+    pub(crate) fn address(&mut self) -> String {
+        let mut lines = BufReader::new(self.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned()));
+        address.expect("it listens")
+    }
+
+    /// SIGKILL, and no word more.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A `stepwell local` that listens.
 pub(crate) struct Local {
-    child: Child,
+    program: Program,
     address: String,
 }
 
 impl Local {
     /// Starts it on a free port and waits until it says that it listens.
     pub(crate) fn start(project: &Path, data_dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stepwell"))
-            .args(["local", "--port", "0", "--project"])
-            .arg(project)
-            .arg("--data-dir")
-            .arg(data_dir)
-            .current_dir(project)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address =
-            lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned())).unwrap_or_default();
-        assert!(!address.is_empty(), "it does not listen");
-        Local { child, address }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stepwell"));
+        command.args(["local", "--port", "0", "--project"]).arg(project).arg("--data-dir").arg(data_dir);
+        Local::of(command.current_dir(project))
+    }
+
+    /// Starts what runs it in the end.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut program = Program::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
+        Local { address: program.address(), program }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.0.id()
     }
 
     /// The endpoint.
@@ -68,7 +97,12 @@ impl Local {
 
     /// A call whose answer is needed.
     pub(crate) fn call(&self, operation: &str, request: Value) -> Value {
-        self.try_call(operation, &request).unwrap_or_else(|| panic!("no answer to {operation}"))
+        self.ask(operation, &request).1
+    }
+
+    /// The status and the answer of a call.
+    pub(crate) fn ask(&self, operation: &str, request: &Value) -> (u16, Value) {
+        post(&self.address, operation, request).unwrap_or_else(|| panic!("no answer to {operation}"))
     }
 
     /// A call that may get no answer.
@@ -77,9 +111,8 @@ impl Local {
     }
 
     /// SIGKILL, and no word more.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        self.program.kill();
     }
 }
 
@@ -99,11 +132,4 @@ pub(crate) fn post(address: &str, operation: &str, request: &Value) -> Option<(u
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some((status, serde_json::from_str(body).ok()?))
-}
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
