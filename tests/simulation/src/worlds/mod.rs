@@ -415,46 +415,29 @@ impl Seen {
             raced,
             faults,
         } = others;
-        let mine = [
-            &mut self.worlds,
-            &mut self.steps,
-            &mut self.executions,
-            &mut self.pages,
-            &mut self.calls,
-            &mut self.callbacks,
-            &mut self.redrives,
-            &mut self.given,
-            &mut self.compared,
-            &mut self.raced,
-        ];
-        let theirs = [worlds, steps, executions, pages, calls, callbacks, redrives, given, compared, raced];
-        mine.into_iter().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        self.worlds += worlds;
+        self.steps += steps;
+        self.executions += executions;
+        self.pages += pages;
+        self.calls += calls;
+        self.callbacks += callbacks;
+        self.redrives += redrives;
+        self.given += given;
+        self.compared += compared;
+        self.raced += raced;
         self.faults.add(faults);
     }
 }
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Seen {
-            worlds,
-            steps,
-            executions,
-            pages,
-            calls,
-            callbacks,
-            redrives,
-            given,
-            compared,
-            raced,
-            faults,
-        } = self;
-        writeln!(
-            f,
-            "{worlds} seeds, {steps} steps, {executions} executions, {pages} pages, {calls} calls, {callbacks} callbacks, \
-             {redrives} redrives, {given} tasks given to workers; {compared} ends as without faults, {raced} that differ by themselves"
-        )?;
-        writeln!(f, "{} faults:", faults.total())?;
-        write!(f, "{faults}")
+        write!(f, "{} seeds, {} steps, ", self.worlds, self.steps)?;
+        write!(f, "{} executions, {} pages, {} calls, ", self.executions, self.pages, self.calls)?;
+        write!(f, "{} callbacks, {} redrives, ", self.callbacks, self.redrives)?;
+        write!(f, "{} tasks given to workers; ", self.given)?;
+        writeln!(f, "{} ends as without faults, {} that differ by themselves", self.compared, self.raced)?;
+        writeln!(f, "{} faults:", self.faults.total())?;
+        write!(f, "{}", self.faults)
     }
 }
 
