@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use stepwell_engine::Driven;
 use stepwell_engine::message::{Message, MessageBody};
-use stepwell_engine::meta::{End, Meta, RunId};
+use stepwell_engine::meta::{End, Meta};
 use stepwell_engine::port::{Page, Ports, Seq, Writer};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, TimerId, Timestamp};
 use stepwell_local::{Drive, LocalStore, Options};
-use stepwell_test_support::NoTasks;
+use stepwell_test_support::{NoTasks, execution};
 
 /// A driver with nothing to do.
 #[derive(Clone)]
@@ -114,32 +114,9 @@ async fn one_writer(work: Work, ports: Ports, ids: Arc<AtomicU64>, stop: Arc<Ato
 
 async fn start(ports: &Ports, id: u64) -> Arc<Meta> {
     let name = format!("{id:08}-0000-4000-8000-{:012x}", ports.clock.random() >> 16);
-    let arn = "arn:aws:states:us-east-1:123456789012";
-    let execution_arn: Arc<str> = format!("{arn}:execution:bench:{name}").into();
-    let info = ExecutionInfo {
-        execution_arn: execution_arn.clone(),
-        name: name.into(),
-        state_machine_arn: format!("{arn}:stateMachine:bench").into(),
-        state_machine_name: "bench".into(),
-        role_arn: "arn:aws:iam::123456789012:role/bench".into(),
-        version_arn: None,
-        alias_arn: None,
-        started_at: ports.clock.now(),
-        express: false,
-    };
-    let meta = Arc::new(Meta {
-        execution_arn,
-        run: RunId(id.into()),
-        epoch: 0,
-        info: Arc::new(info),
-        input: Payload::trusted("{\"n\": 7, \"text\": \"small\"}"),
-        revision: "r1".into(),
-        trace_header: None,
-        end: None,
-        parked: None,
-        parent: None,
-        redriven_at: None,
-    });
+    let info = ExecutionInfo { started_at: ports.clock.now(), ..execution("bench", &name) };
+    let input = Payload::trusted("{\"n\": 7, \"text\": \"small\"}");
+    let meta = Arc::new(stepwell_test_support::meta(info, id.into(), input));
     let body = MessageBody::Start(Some(meta.clone()));
     ports.queue.send(message(ports, &meta, body), None).await.expect("sent");
     ports.journal.put_meta(meta.clone()).await.expect("put");

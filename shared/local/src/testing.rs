@@ -10,7 +10,7 @@ use stepwell_engine::meta::{End, Meta, RunId};
 use stepwell_engine::port::{Clock, Page, Ports, Writer};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, Timestamp};
-use stepwell_test_support::NoTasks;
+use stepwell_test_support::{NoTasks, execution};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -90,31 +90,8 @@ pub(crate) fn arn(name: &str) -> String {
 }
 
 pub(crate) fn meta(name: &str, run: u128, started_at: i64, input: &str) -> Arc<Meta> {
-    let execution_arn: Arc<str> = arn(name).into();
-    let info = ExecutionInfo {
-        execution_arn: execution_arn.clone(),
-        name: name.into(),
-        state_machine_arn: MACHINE.into(),
-        state_machine_name: "orders".into(),
-        role_arn: "arn:aws:iam::123456789012:role/r".into(),
-        version_arn: None,
-        alias_arn: None,
-        started_at: Timestamp(started_at),
-        express: false,
-    };
-    Arc::new(Meta {
-        execution_arn,
-        run: RunId(run),
-        epoch: 0,
-        info: Arc::new(info),
-        input: Payload::trusted(input),
-        revision: "r1".into(),
-        trace_header: None,
-        end: None,
-        parked: None,
-        parent: None,
-        redriven_at: None,
-    })
+    let info = ExecutionInfo { started_at: Timestamp(started_at), ..execution("orders", name) };
+    Arc::new(stepwell_test_support::meta(info, run, Payload::trusted(input)))
 }
 
 pub(crate) fn end(status: &'static str, output: Option<&str>) -> End {

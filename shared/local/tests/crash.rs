@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use stepwell_engine::message::{Message, MessageBody};
-use stepwell_engine::meta::{End, Meta, RunId};
+use stepwell_engine::meta::{End, Meta};
 use stepwell_engine::port::{Page, Ports, Seq, Writer};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, ExecutionInfo, TimerId, Timestamp};
 use stepwell_local::{LocalStore, Options};
-use stepwell_test_support::NoTasks;
+use stepwell_test_support::{NoTasks, execution};
 
 /// Where the child process writes; it is this test binary again, with this variable set.
 const DIRECTORY: &str = "STEPWELL_CRASH_TEST_DIRECTORY";
@@ -130,32 +130,8 @@ fn check(directory: &Path, acknowledged: &[String]) {
 }
 
 fn meta(name: &str) -> Arc<Meta> {
-    let arn = "arn:aws:states:us-east-1:123456789012";
-    let execution_arn: Arc<str> = format!("{arn}:execution:m:{name}").into();
-    let info = ExecutionInfo {
-        execution_arn: execution_arn.clone(),
-        name: name.into(),
-        state_machine_arn: format!("{arn}:stateMachine:m").into(),
-        state_machine_name: "m".into(),
-        role_arn: "arn:aws:iam::123456789012:role/r".into(),
-        version_arn: None,
-        alias_arn: None,
-        started_at: Timestamp(1),
-        express: false,
-    };
-    Arc::new(Meta {
-        execution_arn,
-        run: RunId(7),
-        epoch: 0,
-        info: Arc::new(info),
-        input: Payload::trusted(format!("{{\"name\":{name:?}}}")),
-        revision: "r1".into(),
-        trace_header: None,
-        end: None,
-        parked: None,
-        parent: None,
-        redriven_at: None,
-    })
+    let info = ExecutionInfo { started_at: Timestamp(1), ..execution("m", name) };
+    Arc::new(stepwell_test_support::meta(info, 7, Payload::trusted(format!("{{\"name\":{name:?}}}"))))
 }
 
 fn page(name: &str, seq: u64) -> Page {

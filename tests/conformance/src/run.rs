@@ -14,6 +14,7 @@ use stepwell_interpreter::{
     Resource, TimerId, TimerPurpose, Timestamp, Trigger, advance, advance_without, apply, child_inputs,
     evolve,
 };
+use stepwell_test_support::execution;
 
 use crate::script::{Step, TaskEvent, TaskName};
 
@@ -92,17 +93,7 @@ impl<'a> Run<'a> {
     ///
     /// What does not hold.
     pub fn start(definition: &'a Definition, input: Payload) -> Result<Self> {
-        let info = ExecutionInfo {
-            execution_arn: EXECUTION_ARN.into(),
-            name: "run".into(),
-            state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:Machine".into(),
-            state_machine_name: "Machine".into(),
-            role_arn: "arn:aws:iam::123456789012:role/machine".into(),
-            version_arn: None,
-            alias_arn: None,
-            started_at: STARTED_AT,
-            express: false,
-        };
+        let info = ExecutionInfo { started_at: STARTED_AT, ..execution("Machine", "run") };
         let mut run = Run {
             definition,
             execution: Execution::default(),

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use stepwell_engine::map_run::{Change, Known, MapRun, Outcome};
+use stepwell_engine::map_run::{
+    Change, Claims, Count, Cursor, Ended, Known, MapRun, Outcome, Transformation,
+};
+use stepwell_engine::meta::RunId;
 use stepwell_engine::port::{Changed, ListedMapRuns, MapRuns, MapRunsError, MapRunsQuery};
 use stepwell_engine::stored::{decode_map_run, encode_map_run};
 use stepwell_expr::Payload;
+use stepwell_interpreter::{AttemptId, MapRunLimits, Timestamp};
 
 use crate::faults::At;
 use crate::{Faults, Place, lock};
@@ -121,5 +125,35 @@ impl MapRuns for MemoryMapRuns {
     async fn list(&self, query: MapRunsQuery) -> Result<ListedMapRuns, MapRunsError> {
         self.faults.before().await.map_err(MapRunsError)?;
         Ok(lock(&self.inner).list(&query))
+    }
+}
+
+/// A Map Run that has just begun, of the state `label` in the execution `parent` of the machine `machine`.
+pub fn map_run(machine: &str, parent: &str, name: &str) -> MapRun {
+    const ARN: &str = "arn:aws:states:us-east-1:123456789012";
+    MapRun {
+        arn: format!("{ARN}:mapRun:{machine}/label:{name}").into(),
+        execution_arn: format!("{ARN}:execution:{machine}:{parent}").into(),
+        run: RunId(7),
+        epoch: 0,
+        attempt: AttemptId(1),
+        state_machine_arn: format!("{ARN}:stateMachine:{machine}/label").into(),
+        express: false,
+        started_at: Timestamp(0),
+        items: 0,
+        limits: MapRunLimits::default(),
+        updates: 0,
+        transformation: Transformation::None,
+        cursor: Cursor::default(),
+        ended: Ended::default(),
+        result_bytes: 0,
+        ending: None,
+        closed_at: None,
+        redrives: 0,
+        redriven_at: None,
+        unsuccessful: Ended::default(),
+        not_redrivable: Count::default(),
+        claims: Claims::default(),
+        failure_bytes: 0,
     }
 }

@@ -9,6 +9,7 @@ use stepwell_engine::meta::{End, Meta, RunId};
 use stepwell_engine::port::{AppendError, Clock, Journal, ListQuery, Page, PutMetaError, Seq, Writer};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{Claimant, ErrorOutput, ExecutionInfo, Timestamp};
+use stepwell_test_support::execution;
 
 use crate::support::World;
 
@@ -20,29 +21,12 @@ pub(crate) fn arn(name: &str) -> String {
 
 pub(crate) fn meta(name: &str, run: u128, started_at: i64, input: &str) -> Arc<Meta> {
     let info = ExecutionInfo {
-        execution_arn: arn(name).into(),
-        name: name.into(),
-        state_machine_arn: MACHINE.into(),
-        state_machine_name: "orders".into(),
-        role_arn: "arn:aws:iam::123456789012:role/orders".into(),
         version_arn: Some(format!("{MACHINE}:1").into()),
         alias_arn: Some(format!("{MACHINE}:PROD").into()),
         started_at: Timestamp(started_at),
-        express: false,
+        ..execution("orders", name)
     };
-    Arc::new(Meta {
-        execution_arn: info.execution_arn.clone(),
-        run: RunId(run),
-        epoch: 0,
-        info: Arc::new(info),
-        input: Payload::parse(input).expect("it is JSON"),
-        revision: "r".into(),
-        trace_header: None,
-        end: None,
-        parked: None,
-        parent: None,
-        redriven_at: None,
-    })
+    Arc::new(stepwell_test_support::meta(info, run, Payload::parse(input).expect("it is JSON")))
 }
 
 pub(crate) fn end(at: i64, output: &str) -> End {

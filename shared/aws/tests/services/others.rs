@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use stepwell_engine::map_run::{Change, Claims, Count, Cursor, Ended, MapRun, Outcome, Transformation};
+use stepwell_engine::map_run::{Change, MapRun, Outcome};
 use stepwell_engine::meta::RunId;
 use stepwell_engine::port::{Publication, RegistryError, WaitingTask};
 use stepwell_expr::Payload;
-use stepwell_interpreter::{AttemptId, MapRunLimits, Timestamp};
+use stepwell_interpreter::{AttemptId, Timestamp};
 use stepwell_test_support::{activity, machine};
 
 use crate::support::World;
@@ -140,35 +140,6 @@ fn outcome(index: u64) -> Change {
 }
 
 pub(crate) fn map_run() -> Arc<MapRun> {
-    Arc::new(MapRun {
-        arn: "arn:aws:states:us-east-1:123456789012:mapRun:a/label:1".into(),
-        execution_arn: "arn:aws:states:us-east-1:123456789012:execution:a:b".into(),
-        run: RunId(7),
-        epoch: 0,
-        attempt: AttemptId(1),
-        state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:a/label".into(),
-        express: false,
-        started_at: Timestamp(1),
-        items: 99,
-        limits: MapRunLimits {
-            max_concurrency: 0,
-            tolerated_failure_count: None,
-            tolerated_failure_percentage: None,
-            max_items_per_batch: None,
-            max_input_bytes_per_batch: None,
-        },
-        updates: 0,
-        transformation: Transformation::None,
-        cursor: Cursor::default(),
-        ended: Ended::default(),
-        result_bytes: 0,
-        ending: None,
-        closed_at: None,
-        redrives: 0,
-        redriven_at: None,
-        unsuccessful: Ended::default(),
-        not_redrivable: Count::default(),
-        claims: Claims::default(),
-        failure_bytes: 0,
-    })
+    let map_run = stepwell_test_support::map_run("a", "b", "1");
+    Arc::new(MapRun { started_at: Timestamp(1), items: 99, ..map_run })
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use stepwell_engine::{Caller, StepFunctions, StepFunctionsCall};
 use stepwell_expr::Value;
-use stepwell_interpreter::{ExecutionInfo, Timestamp};
-use stepwell_test_support::Answer;
+use stepwell_test_support::{Answer, execution};
 use stepwell_wire::TaskCalls;
 
-use crate::site::{EXECUTION, MACHINE, PASS, Site, body, create, start, text};
+use crate::site::{PASS, Site, body, create, start, text};
 
 const OTHER: &str = "000000000002";
 const TOKEN: &str = "InvalidToken: Invalid Token: 'Invalid token'";
@@ -169,17 +168,7 @@ fn a_task_has_no_worker_in_another_account() {
 
 /// What a task of an execution in the account 123456789012 is answered that lists state machines in a role.
 fn listed(site: &mut Site, calls: &Arc<TaskCalls>, role: Option<&'static str>) -> (u16, String) {
-    let info = ExecutionInfo {
-        execution_arn: format!("{EXECUTION}m:e").into(),
-        name: "e".into(),
-        state_machine_arn: format!("{MACHINE}m").into(),
-        state_machine_name: "m".into(),
-        role_arn: "arn:aws:iam::123456789012:role/m".into(),
-        version_arn: None,
-        alias_arn: None,
-        started_at: Timestamp(0),
-        express: false,
-    };
+    let info = execution("m", "e");
     let calls = calls.clone();
     let answer = site.wait_for(async move {
         let caller = Caller { info: &info, role, parent: None };

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use stepwell_engine::map_run::{
-    Change, Claims, Count, Cursor, Ended, Ending, LimitsUpdate, MapRun, Outcome, Transformation,
+    Change, Count, Cursor, Ended, Ending, LimitsUpdate, MapRun, Outcome, Transformation,
 };
-use stepwell_engine::meta::RunId;
 use stepwell_engine::port::{MapRuns, MapRunsQuery};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{AttemptId, MapRunLimits, Timestamp};
 
-use super::{MACHINE, arn};
+use super::arn;
 
 /// What every store of Map Runs does.
 pub async fn map_runs(map_runs: &dyn MapRuns) {
@@ -215,12 +214,8 @@ async fn found(map_runs: &dyn MapRuns, run: &MapRun) -> Option<Arc<MapRun>> {
 
 fn map_run(name: &str, execution: &str, started_at: i64) -> Arc<MapRun> {
     Arc::new(MapRun {
-        arn: format!("arn:aws:states:us-east-1:123456789012:mapRun:Suite/label:{name}").into(),
-        execution_arn: arn(execution).into(),
-        run: RunId(7),
         epoch: 1,
         attempt: AttemptId(3),
-        state_machine_arn: format!("{MACHINE}/label").into(),
         express: true,
         started_at: Timestamp(started_at),
         items: 12,
@@ -231,18 +226,7 @@ fn map_run(name: &str, execution: &str, started_at: i64) -> Arc<MapRun> {
             max_items_per_batch: Some(2),
             max_input_bytes_per_batch: Some(1000),
         },
-        updates: 0,
         transformation: Transformation::Flatten,
-        cursor: Cursor::default(),
-        ended: Ended::default(),
-        result_bytes: 0,
-        ending: None,
-        closed_at: None,
-        redrives: 0,
-        redriven_at: None,
-        unsuccessful: Ended::default(),
-        not_redrivable: Count::default(),
-        claims: Claims::default(),
-        failure_bytes: 0,
+        ..crate::map_run("Suite", execution, name)
     })
 }

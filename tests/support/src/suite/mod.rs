@@ -11,7 +11,7 @@ mod registry;
 
 use std::sync::Arc;
 
-use stepwell_engine::meta::{End, Meta, RunId};
+use stepwell_engine::meta::{End, Meta};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, ExecutionInfo, Timestamp};
 
@@ -29,29 +29,12 @@ fn arn(name: &str) -> String {
 
 fn meta(name: &str, run: u128, started_at: i64) -> Arc<Meta> {
     let info = ExecutionInfo {
-        execution_arn: arn(name).into(),
-        name: name.into(),
-        state_machine_arn: MACHINE.into(),
-        state_machine_name: "Suite".into(),
-        role_arn: "arn:aws:iam::123456789012:role/suite".into(),
         version_arn: Some(format!("{MACHINE}:3").into()),
-        alias_arn: None,
         started_at: Timestamp(started_at),
-        express: false,
+        ..crate::execution("Suite", name)
     };
-    Arc::new(Meta {
-        execution_arn: info.execution_arn.clone(),
-        run: RunId(run),
-        epoch: 0,
-        info: Arc::new(info),
-        input: Payload::parse(r#"{ "spaces" : "stay",  "ö": 1.0 }"#).expect("this is JSON"),
-        revision: "revision".into(),
-        trace_header: Some("Root=1".into()),
-        end: None,
-        parked: None,
-        parent: None,
-        redriven_at: None,
-    })
+    let input = Payload::parse(r#"{ "spaces" : "stay",  "ö": 1.0 }"#).expect("this is JSON");
+    Arc::new(Meta { trace_header: Some("Root=1".into()), ..crate::meta(info, run, input) })
 }
 
 fn end(status: &'static str, output: Option<&str>) -> End {
