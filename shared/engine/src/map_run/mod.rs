@@ -251,99 +251,94 @@ impl MapRun {
     /// The Map Run after `change`; `None` where its condition does not hold. That the outcome of an
     /// [`Change::Outcome`] is not known yet is for the store to see.
     pub fn changed(&self, change: &Change) -> Option<MapRun> {
-        let mut next = self.clone();
+        self.allows(change).then(|| {
+            let mut next = self.clone();
+            next.take(change);
+            next
+        })
+    }
+
+    /// Whether the condition of `change` holds.
+    fn allows(&self, change: &Change) -> bool {
         let is_open = self.ending.is_none() && self.closed_at.is_none();
+        let Claims { done, claimed } = self.claims;
         match change {
-            Change::Outcome(_) if self.closed_at.is_some() => return None,
-            Change::Outcome(outcome) => {
-                if outcome.redrives != self.redrives {
-                    return None;
-                }
-                let one = Count { children: 1, items: outcome.items };
-                next.ended.of(outcome.status).add(one);
-                if outcome.not_redrivable {
-                    next.not_redrivable.add(one);
-                }
-                let bytes = outcome.result.bytes() as u64 + 1;
-                match outcome.status {
-                    "SUCCEEDED" => next.result_bytes += bytes,
-                    _ => next.failure_bytes += bytes,
-                }
-            }
-            Change::In(redrives, change) => {
-                return if self.redrives == *redrives { self.changed(change) } else { None };
-            }
-            Change::Redrive { redrives, at, known, begun } => {
-                if self.closed_at.is_none() || self.redrives >= *redrives {
-                    return None;
-                }
-                (next.redrives, next.epoch, next.attempt) = (*redrives, begun.epoch, begun.attempt);
-                (next.redriven_at, next.closed_at, next.ending) = (Some(*at), None, begun.ending.clone());
-                if next.cursor == Cursor::default() {
-                    // It may have been put when nobody waited for it any more, and nobody knew what it was to do.
-                    let limits = if next.updates == 0 { begun.limits } else { next.limits };
-                    (next.items, next.limits, next.transformation) =
-                        (begun.items, limits, begun.transformation);
-                    next.express = begun.express;
-                }
-                next.unsuccessful = Ended { succeeded: Count::default(), ..*known };
-                next.ended = Ended { succeeded: known.succeeded, ..Ended::default() };
-                next.not_redrivable = Count::default();
-                next.claims = Claims::default();
-                next.failure_bytes = 0;
-            }
-            Change::Claim { from, to, which } => {
-                let Claims { done, claimed } = self.claims;
-                if !is_open || done != claimed || claimed != *from {
-                    return None;
-                }
-                match which {
-                    Some(which) => next.unsuccessful.subtract(which),
-                    None => next.take_back(),
-                }
-                next.claims.claimed = *to;
-                if which.is_none() {
-                    next.claims.done = *to;
-                }
-            }
-            Change::Claimed(to) => {
-                if self.claims.claimed != *to || self.claims.done >= *to {
-                    return None;
-                }
-                next.claims.done = *to;
-            }
-            Change::Advance { from, to } => {
-                if !is_open || self.cursor != *from {
-                    return None;
-                }
-                next.cursor = *to;
-            }
-            Change::Limits { after, update } => {
-                if !is_open || self.updates != *after {
-                    return None;
-                }
-                next.updates += 1;
-                update.apply(&mut next.limits);
-            }
-            Change::End(ending) => {
-                if !is_open {
-                    return None;
-                }
-                next.ending = Some(ending.clone());
-            }
-            Change::Close { ending, at } => {
-                let other = self.ending.as_ref().is_some_and(|known| known != ending);
-                if self.closed_at.is_some() || other {
-                    return None;
-                }
-                next.ending = Some(ending.clone());
-                next.closed_at = Some(*at);
-                let not_redrivable = next.not_redrivable;
-                next.take_back();
-                next.not_redrivable = not_redrivable;
+            Change::Outcome(outcome) => self.closed_at.is_none() && self.redrives == outcome.redrives,
+            Change::Redrive { redrives, .. } => self.closed_at.is_some() && self.redrives < *redrives,
+            Change::In(redrives, change) => self.redrives == *redrives && self.allows(change),
+            Change::Claim { from, .. } => is_open && done == claimed && claimed == *from,
+            Change::Claimed(to) => claimed == *to && done < *to,
+            Change::Advance { from, .. } => is_open && self.cursor == *from,
+            Change::Limits { after, .. } => is_open && self.updates == *after,
+            Change::End(_) => is_open,
+            Change::Close { ending, .. } => {
+                self.closed_at.is_none() && self.ending.as_ref().is_none_or(|known| known == ending)
             }
         }
-        Some(next)
+    }
+
+    /// Does a `change` whose condition holds.
+    fn take(&mut self, change: &Change) {
+        match change {
+            Change::Outcome(outcome) => self.count(outcome),
+            Change::Redrive { redrives, at, known, begun } => {
+                (self.redrives, self.redriven_at) = (*redrives, Some(*at));
+                self.reopen(known, begun);
+            }
+            Change::In(_, change) => self.take(change),
+            Change::Claim { to, which: Some(which), .. } => {
+                self.unsuccessful.subtract(which);
+                self.claims.claimed = *to;
+            }
+            Change::Claim { to, which: None, .. } => {
+                self.take_back();
+                self.claims = Claims { done: *to, claimed: *to };
+            }
+            Change::Claimed(to) => self.claims.done = *to,
+            Change::Advance { to, .. } => self.cursor = *to,
+            Change::Limits { update, .. } => {
+                self.updates += 1;
+                update.apply(&mut self.limits);
+            }
+            Change::End(ending) => self.ending = Some(ending.clone()),
+            Change::Close { ending, at } => {
+                (self.ending, self.closed_at) = (Some(ending.clone()), Some(*at));
+                let not_redrivable = self.not_redrivable;
+                self.take_back();
+                self.not_redrivable = not_redrivable;
+            }
+        }
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        let one = Count { children: 1, items: outcome.items };
+        self.ended.of(outcome.status).add(one);
+        if outcome.not_redrivable {
+            self.not_redrivable.add(one);
+        }
+        let bytes = outcome.result.bytes() as u64 + 1;
+        match outcome.status {
+            "SUCCEEDED" => self.result_bytes += bytes,
+            _ => self.failure_bytes += bytes,
+        }
+    }
+
+    fn reopen(&mut self, known: &Ended, begun: &MapRun) {
+        (self.epoch, self.attempt) = (begun.epoch, begun.attempt);
+        (self.closed_at, self.ending) = (None, begun.ending.clone());
+        if self.cursor == Cursor::default() {
+            // It may have been put when nobody waited for it any more, and nobody knew what it was to do.
+            if self.updates == 0 {
+                self.limits = begun.limits;
+            }
+            (self.items, self.transformation) = (begun.items, begun.transformation);
+            self.express = begun.express;
+        }
+        self.unsuccessful = Ended { succeeded: Count::default(), ..*known };
+        self.ended = Ended { succeeded: known.succeeded, ..Ended::default() };
+        self.not_redrivable = Count::default();
+        self.claims = Claims::default();
+        self.failure_bytes = 0;
     }
 
     /// Whether the result of one more execution of that status is kept: what is too much for the state's output
