@@ -31,7 +31,7 @@ SCHEDULER = "scheduler.amazonaws.com"
 
 _file = os.environ.get("STEPWELL_DECISIONS")
 _noted, _lock = set(), threading.Lock()
-# What the evaluator was asked last within one request: the context and the policies.
+# What the evaluator was asked first about one action of a request: the context, the policies, and what they say.
 _asked = contextvars.ContextVar("asked", default=None)
 
 
