@@ -132,7 +132,7 @@ def told(destination, function, event, result, tell=functions._route_async_failu
         tell(destination, function, event, result)
 
 
-# What Lambda needs to read a source.
+# What Lambda needs to read a source (Developer Guide, "Execution role permissions").
 READS = {
     "sqs": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
     "dynamodb": [
