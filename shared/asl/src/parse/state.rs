@@ -40,7 +40,8 @@ pub(crate) fn state(
 }
 
 /// Reports fields that do not belong to the type of state or to its language.
-fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[(&str, In)]) {
+fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[&Allowed]) {
+    let allowed = allowed.concat();
     if checker.language == QueryLanguage::Jsonata && !fields.is_jsonata() {
         // The other language's fields are not reported on top of this.
         let names: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
@@ -49,7 +50,7 @@ fn check(checker: &mut Checker<'_>, fields: &Fields<'_>, allowed: &[(&str, In)])
         let span = fields.get("QueryLanguage").map_or(fields.span, |node| &node.span);
         checker.schema(fields.pointer, span, message);
     } else {
-        fields::check(checker, fields, allowed);
+        fields::check(checker, fields, &allowed);
     }
 }
 
@@ -123,139 +124,80 @@ pub(crate) fn is_terminal(state: &State) -> bool {
 
 // Which field belongs to which type and language. (ASL: State Types, and what the service refuses.)
 
-const PASS: &[(&str, In)] = &[
-    ("Type", Both),
-    ("Comment", Both),
-    ("QueryLanguage", Both),
-    ("Next", Both),
-    ("End", Both),
-    ("InputPath", Path),
-    ("OutputPath", Path),
-    ("Parameters", Path),
-    ("ResultPath", Path),
-    ("Result", Path),
-    ("Output", Jsonata),
-    ("Assign", Both),
+type Allowed = [(&'static str, In)];
+
+/// Of every type.
+const ANY: &Allowed = &[("Type", Both), ("Comment", Both), ("QueryLanguage", Both)];
+/// Of those that another state follows.
+const FOLLOWED: &Allowed = &[("Next", Both), ("End", Both)];
+/// Of those that hand data on.
+const DATA: &Allowed = &[("InputPath", Path), ("OutputPath", Path), ("Output", Jsonata)];
+const ASSIGN: &Allowed = &[("Assign", Both)];
+/// Of those that have a result beside their input.
+const RESULT: &Allowed = &[("Parameters", Path), ("ResultPath", Path)];
+/// Of those whose result is somebody's work.
+const WORK: &Allowed = &[("ResultSelector", Path), ("Retry", Both), ("Catch", Both)];
+const ARGUMENTS: &Allowed = &[("Arguments", Jsonata)];
+
+const PASS: &[&Allowed] = &[ANY, FOLLOWED, DATA, ASSIGN, RESULT, &[("Result", Path)]];
+
+const TASK: &[&Allowed] = &[
+    ANY,
+    FOLLOWED,
+    DATA,
+    ASSIGN,
+    RESULT,
+    WORK,
+    ARGUMENTS,
+    &[
+        ("Resource", Both),
+        ("TimeoutSeconds", Both),
+        ("TimeoutSecondsPath", Path),
+        ("HeartbeatSeconds", Both),
+        ("HeartbeatSecondsPath", Path),
+        ("Credentials", Both),
+    ],
 ];
 
-const TASK: &[(&str, In)] = &[
-    ("Type", Both),
-    ("Comment", Both),
-    ("QueryLanguage", Both),
-    ("Next", Both),
-    ("End", Both),
-    ("InputPath", Path),
-    ("OutputPath", Path),
-    ("Parameters", Path),
-    ("ResultSelector", Path),
-    ("ResultPath", Path),
-    ("Arguments", Jsonata),
-    ("Output", Jsonata),
-    ("Assign", Both),
-    ("Retry", Both),
-    ("Catch", Both),
-    ("Resource", Both),
-    ("TimeoutSeconds", Both),
-    ("TimeoutSecondsPath", Path),
-    ("HeartbeatSeconds", Both),
-    ("HeartbeatSecondsPath", Path),
-    ("Credentials", Both),
+const CHOICE: &[&Allowed] = &[ANY, DATA, ASSIGN, &[("Choices", Both), ("Default", Both)]];
+
+const WAIT: &[&Allowed] = &[
+    ANY,
+    FOLLOWED,
+    DATA,
+    ASSIGN,
+    &[("Seconds", Both), ("Timestamp", Both), ("SecondsPath", Path), ("TimestampPath", Path)],
 ];
 
-const CHOICE: &[(&str, In)] = &[
-    ("Type", Both),
-    ("Comment", Both),
-    ("QueryLanguage", Both),
-    ("InputPath", Path),
-    ("OutputPath", Path),
-    ("Output", Jsonata),
-    ("Assign", Both),
-    ("Choices", Both),
-    ("Default", Both),
-];
+const SUCCEED: &[&Allowed] = &[ANY, DATA];
 
-const WAIT: &[(&str, In)] = &[
-    ("Type", Both),
-    ("Comment", Both),
-    ("QueryLanguage", Both),
-    ("Next", Both),
-    ("End", Both),
-    ("InputPath", Path),
-    ("OutputPath", Path),
-    ("Output", Jsonata),
-    ("Assign", Both),
-    ("Seconds", Both),
-    ("Timestamp", Both),
-    ("SecondsPath", Path),
-    ("TimestampPath", Path),
-];
+const FAIL: &[&Allowed] =
+    &[ANY, &[("Error", Both), ("Cause", Both), ("ErrorPath", Path), ("CausePath", Path)]];
 
-const SUCCEED: &[(&str, In)] = &[
-    ("Type", Both),
-    ("Comment", Both),
-    ("QueryLanguage", Both),
-    ("InputPath", Path),
-    ("OutputPath", Path),
-    ("Output", Jsonata),
-];
+const PARALLEL: &[&Allowed] = &[ANY, FOLLOWED, DATA, ASSIGN, RESULT, WORK, ARGUMENTS, &[("Branches", Both)]];
 
-const FAIL: &[(&str, In)] = &[
-    ("Type", Both),
-    ("Comment", Both),
-    ("QueryLanguage", Both),
-    ("Error", Both),
-    ("Cause", Both),
-    ("ErrorPath", Path),
-    ("CausePath", Path),
-];
-
-const PARALLEL: &[(&str, In)] = &[
-    ("Type", Both),
-    ("Comment", Both),
-    ("QueryLanguage", Both),
-    ("Next", Both),
-    ("End", Both),
-    ("InputPath", Path),
-    ("OutputPath", Path),
-    ("Parameters", Path),
-    ("ResultSelector", Path),
-    ("ResultPath", Path),
-    ("Arguments", Jsonata),
-    ("Output", Jsonata),
-    ("Assign", Both),
-    ("Retry", Both),
-    ("Catch", Both),
-    ("Branches", Both),
-];
-
-const MAP: &[(&str, In)] = &[
-    ("Type", Both),
-    ("Comment", Both),
-    ("QueryLanguage", Both),
-    ("Next", Both),
-    ("End", Both),
-    ("InputPath", Path),
-    ("OutputPath", Path),
-    ("Parameters", Path),
-    ("ResultSelector", Path),
-    ("ResultPath", Path),
-    ("Output", Jsonata),
-    ("Assign", Both),
-    ("Retry", Both),
-    ("Catch", Both),
-    ("ItemProcessor", Both),
-    ("Iterator", Both),
-    ("ItemsPath", Path),
-    ("Items", Jsonata),
-    ("ItemSelector", Both),
-    ("ItemReader", Both),
-    ("ItemBatcher", Both),
-    ("ResultWriter", Both),
-    ("Label", Both),
-    ("MaxConcurrency", Both),
-    ("ToleratedFailureCount", Both),
-    ("ToleratedFailurePercentage", Both),
-    ("MaxConcurrencyPath", Path),
-    ("ToleratedFailureCountPath", Path),
-    ("ToleratedFailurePercentagePath", Path),
+const MAP: &[&Allowed] = &[
+    ANY,
+    FOLLOWED,
+    DATA,
+    ASSIGN,
+    RESULT,
+    WORK,
+    &[
+        ("ItemProcessor", Both),
+        ("Iterator", Both),
+        ("ItemsPath", Path),
+        ("Items", Jsonata),
+        ("ItemSelector", Both),
+        ("ItemReader", Both),
+        ("ItemBatcher", Both),
+        ("ResultWriter", Both),
+        ("Label", Both),
+        ("MaxConcurrency", Both),
+        ("ToleratedFailureCount", Both),
+        ("ToleratedFailurePercentage", Both),
+        ("MaxConcurrencyPath", Path),
+        ("ToleratedFailureCountPath", Path),
+        ("ToleratedFailurePercentagePath", Path),
+    ],
 ];
