@@ -88,16 +88,7 @@ fn an_idempotent_call_is_made_again_as_the_same_attempt() {
         task("arn:aws:states:::dynamodb:getItem", r#","Parameters":{"TableName":"t","Key":{}}"#),
         StateMachine { machine_type: MachineType::Express, ..task(FUNCTION, "") },
     ] {
-        let mut sim = Sim::new(1, Settings::default());
-        sim.world.tasks.script(|call| Answer::echo(call, Duration::from_secs(30)));
-        sim.start(&Arc::new(machine), "e", "{}");
-        while sim.world.tasks.calls().is_empty() {
-            assert!(sim.step().unwrap());
-        }
-        for _ in 0..20 {
-            sim.crash_process();
-        }
-        sim.run().unwrap();
+        let sim = crash_in_call(machine);
         assert_eq!(status(&sim), ("SUCCEEDED", None));
         assert_eq!(sim.world.tasks.calls().into_values().collect::<Vec<_>>(), [2]);
     }
