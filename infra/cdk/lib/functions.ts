@@ -8,10 +8,11 @@ import type { StepwellProps } from './props';
 
 /** What one of the functions is made with. */
 export interface Making {
-  /** The construct's id, as in infra/template.yaml: `Step` of `StepFunction`, `StepLogGroup`, `StepFunctionRole`. */
+  /**
+   * The construct's id, as in infra/template.yaml: `Step` of `StepFunction`, `StepLogGroup`, `StepFunctionRole`; in lower case the last
+   * part of its name.
+   */
   readonly id: string;
-  /** The last part of its name. */
-  readonly suffix: string;
   /** What it is built from. */
   readonly code: FunctionName;
   readonly description: string;
@@ -42,8 +43,9 @@ export function allow(
 
 /** Makes a function that may do what is said, and no more. */
 export function make(scope: Construct, name: string, props: StepwellProps, making: Making): Made {
+  const suffix = making.id.toLowerCase();
   const logGroup = new logs.LogGroup(scope, `${making.id}LogGroup`, {
-    logGroupName: `/aws/lambda/${name}-${making.suffix}`,
+    logGroupName: `/aws/lambda/${name}-${suffix}`,
     retention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
     removalPolicy: cdk.RemovalPolicy.DESTROY,
   });
@@ -52,11 +54,11 @@ export function make(scope: Construct, name: string, props: StepwellProps, makin
     description: making.roleDescription,
     assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
     ...(making.managedPolicies?.length ? { managedPolicies: making.managedPolicies } : {}),
-    inlinePolicies: { [making.suffix]: new iam.PolicyDocument({ statements: [log, ...making.statements], minimize: false }) },
+    inlinePolicies: { [suffix]: new iam.PolicyDocument({ statements: [log, ...making.statements], minimize: false }) },
   });
   const architecture = props.architecture ?? lambda.Architecture.ARM_64;
   const fn = new lambda.Function(scope, `${making.id}Function`, {
-    functionName: `${name}-${making.suffix}`,
+    functionName: `${name}-${suffix}`,
     description: making.description,
     runtime: lambda.Runtime.PROVIDED_AL2023,
     handler: 'bootstrap',

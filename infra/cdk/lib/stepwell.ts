@@ -193,15 +193,8 @@ export class Stepwell extends Construct {
     const stack = cdk.Stack.of(this);
     const bus = stack.formatArn({ service: 'events', resource: 'event-bus', resourceName: 'default' });
     const schedules = stack.formatArn({ service: 'scheduler', resource: 'schedule', resourceName: `${group.ref}/*` });
-    const tasksFunctions = stack.formatArn({
-      service: 'lambda',
-      resource: 'function',
-      resourceName: '*',
-      arnFormat: cdk.ArnFormat.COLON_RESOURCE_NAME,
-    });
     const made = make(this, name, props, {
       id: 'Step',
-      suffix: 'step',
       code: 'step',
       description: 'Drives executions',
       roleDescription: "Stepwell's function that drives executions",
@@ -228,7 +221,7 @@ export class Stepwell extends Construct {
         allow(
           'LongTasks',
           ['lambda:GetFunctionConfiguration', 'lambda:GetFunctionEventInvokeConfig'],
-          [tasksFunctions],
+          [functionArn(stack, '*')],
         ),
         allow('ScheduleRole', ['iam:PassRole'], [scheduleRole.roleArn], {
           StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' },
@@ -252,7 +245,6 @@ export class Stepwell extends Construct {
   private start(name: string, props: StepwellProps, environment: Record<string, string>): Made {
     const made = make(this, name, props, {
       id: 'Start',
-      suffix: 'start',
       code: 'start',
       description: 'Starts executions, and runs synchronous ones',
       roleDescription: "Stepwell's function that starts executions, and runs synchronous ones",
@@ -275,7 +267,6 @@ export class Stepwell extends Construct {
   private callback(name: string, props: StepwellProps, environment: Record<string, string>): Made {
     const made = make(this, name, props, {
       id: 'Callback',
-      suffix: 'callback',
       code: 'callback',
       description: 'Takes in what task tokens report',
       roleDescription: "Stepwell's function that takes in what task tokens report",
@@ -296,7 +287,6 @@ export class Stepwell extends Construct {
     const { payloadBucket, queues, table } = this;
     const made = make(this, name, props, {
       id: 'Timer',
-      suffix: 'timer',
       code: 'timer',
       description: 'Ends long waits, and removes what expired executions leave',
       roleDescription: "Stepwell's function that ends long waits and removes what expired executions leave",
@@ -354,7 +344,6 @@ export class Stepwell extends Construct {
     ];
     const made = make(this, name, props, {
       id: 'Api',
-      suffix: 'api',
       code: 'api',
       description: 'Answers the Step Functions API, custom resources and the macro of CloudFormation',
       roleDescription: "Stepwell's function that answers the Step Functions API",
@@ -395,7 +384,6 @@ export class Stepwell extends Construct {
     });
     const made = make(this, name, props, {
       id: 'Keys',
-      suffix: 'keys',
       code: 'api',
       description: 'Answers the Step Functions API to holders of access keys that Stepwell issued',
       roleDescription: "Stepwell's function that answers holders of its access keys",
