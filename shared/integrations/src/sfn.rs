@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stepwell_asl::ErrorName;
 use stepwell_engine::port::TaskCall;
 use stepwell_engine::{Caller, StepFunctions, StepFunctionsCall};
 use stepwell_expr::{Map, Payload, Value, json};
@@ -32,9 +33,9 @@ impl Integration for Sfn {
         };
         let request = respelled(task.call.parameters.value(), &uncapitalised);
         let answer = Answered::to(&*self.api, &operation, &request, task.into()).await;
-        match answer.refusal() {
+        match answer.error(|refusal| sdk_refused("Sfn", refusal)) {
             None => Ok(Payload::of(respelled(&answer.body, &capitalised))),
-            Some(refusal) => Err(sdk_refused("Sfn", &refusal)),
+            Some(error) => Err(error),
         }
     }
 
@@ -42,6 +43,10 @@ impl Integration for Sfn {
         matches!(pattern, Pattern::RequestResponse | Pattern::WaitForTaskToken)
     }
 }
+
+/// What the engine's own API says to one thing alone: that the task may not assume the role of its `Credentials`. AWS finds that
+/// out before it calls a service, whose exception it therefore is not.
+const NOT_ASSUMED: &str = "AccessDeniedException";
 
 /// An answer of the API, read.
 pub(crate) struct Answered {
@@ -68,6 +73,15 @@ impl Answered {
             request_id: answer.request_id,
             error_type: answer.error_type,
         }
+    }
+
+    /// What the task fails with, if the answer is an exception; `told` is how the service's are.
+    pub(crate) fn error(&self, told: impl Fn(&Refusal<'_>) -> ErrorOutput) -> Option<ErrorOutput> {
+        let refusal = self.refusal()?;
+        if refusal.code != NOT_ASSUMED {
+            return Some(told(&refusal));
+        }
+        Some(ErrorOutput::new(ErrorName::TASK_FAILED, refusal.message.unwrap_or_default()))
     }
 
     /// The exception, if it is one.

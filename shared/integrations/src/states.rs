@@ -35,9 +35,9 @@ const PARAMETERS: [&str; 4] = ["Input", "Name", "StateMachineArn", "TraceHeader"
 impl Integration for States {
     async fn call(&self, task: &TaskCall) -> Result<Payload, ErrorOutput> {
         let answer = Answered::to(&*self.api, "StartExecution", &request(task)?, task.into()).await;
-        match answer.refusal() {
+        match answer.error(|refusal| STATES.refused(refusal)) {
             None => Ok(result(&answer)),
-            Some(refusal) => Err(STATES.refused(&refusal)),
+            Some(error) => Err(error),
         }
     }
 

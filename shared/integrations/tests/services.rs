@@ -330,6 +330,15 @@ async fn machines_call_with_their_own_roles() {
     assert_eq!(machine, body);
     assert!(of_task.contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Ftask&"), "{of_task}");
     assert!(sqs.asked().iter().all(|asked| asked.header("authorization").contains("Credential=ASSUMED/")));
+    // The machine's role may be assumed, and may not assume the task's.
+    let sts = Stub::answering_by(|asked| match asked.body.contains("role%2Ftask&") {
+        true => (403, XML.to_vec(), DENIED.into()),
+        false => (200, XML.to_vec(), ASSUMED.into()),
+    });
+    let refused = error(calling(&sts.await).call(task(Some("arn:aws:iam::1:role/task"))).await);
+    let cause = "The role arn:aws:iam::123456789012:role/role is not authorized to assume the task state's role, \
+                 arn:aws:iam::1:role/task.";
+    assert_eq!(refused, ("States.TaskFailed".to_owned(), cause.to_owned()));
     let integrations = calling(&Stub::answering(403, &XML, DENIED).await);
     let cause =
         "Stepwell cannot assume the role of the state machine, arn:aws:iam::123456789012:role/role: no";

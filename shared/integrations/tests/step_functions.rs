@@ -141,6 +141,17 @@ async fn exceptions_have_the_names_of_their_sdk() {
     .await;
 }
 
+/// Before AWS calls anything it assumes the role of the task's `Credentials`: that it may not is no exception of the service.
+#[tokio::test]
+async fn a_role_that_may_not_be_assumed_is_no_exception_of_the_service() {
+    let denied =
+        (Some("AccessDeniedException"), r#"{"__type":"AccessDeniedException","Message":"The role m …"}"#);
+    for resource in ["states:startExecution", "states:startExecution.sync:2", "aws-sdk:sfn:startExecution"] {
+        let (answer, _) = answered(resource, r#"{"StateMachineArn":"m"}"#, denied).await;
+        assert_eq!(error(answer), ("States.TaskFailed".to_owned(), "The role m …".to_owned()), "{resource}");
+    }
+}
+
 #[tokio::test]
 async fn only_starts_that_are_awaited_may_be_made_again() {
     let api = Arc::new(Answering { status: 200, error_type: None, body: "{}", asked: Mutex::default() });

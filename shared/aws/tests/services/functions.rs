@@ -451,6 +451,56 @@ async fn a_callback_ends_a_task() {
     assert_eq!(described[2]["output"], "3");
 }
 
+/// AWS assumes the role of a task's `Credentials` once the task has begun, and before it calls anything.
+#[tokio::test]
+async fn a_task_whose_role_may_not_be_assumed_fails() {
+    const REFUSED: &str = "arn:aws:iam::123456789012:role/refused";
+    const ABROAD: &str = "arn:aws:iam::000000000002:role/abroad";
+    let task = |resource: &str, parameters: Value, role: &str, next: &str| {
+        let catch = json!([{ "ErrorEquals": ["States.TaskFailed"], "Next": next }]);
+        json!({ "Type": "Task", "Resource": resource, "Parameters": parameters,
+            "Credentials": { "RoleArn": role }, "Catch": catch, "End": true })
+    };
+    let function = "arn:aws:lambda:us-east-1:123456789012:function:f";
+    let (called, started) = (json!({ "FunctionName": "f" }), json!({ "StateMachineArn": MACHINE }));
+    let account = Account::with(json!({ "StartAt": "A", "States": {
+        "A": task(function, json!({}), REFUSED, "B"),
+        "B": task("arn:aws:states:::lambda:invoke", called, REFUSED, "C"),
+        "C": task("arn:aws:states:::states:startExecution.sync:2", started.clone(), ABROAD, "D"),
+        "D": task("arn:aws:states:::aws-sdk:sfn:startExecution", started, ABROAD, "E"),
+        "E": { "Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause" } } }))
+    .await;
+    account.start(&json!({ "stateMachineArn": MACHINE, "name": "a" })).await.expect("started");
+    account.drive().await;
+    let described = account.describe("a").await;
+    let cause = |role: &str| {
+        let machine = "arn:aws:iam::123456789012:role/r";
+        format!("The role {machine} is not authorized to assume the task state's role, {role}.")
+    };
+    assert_eq!((&described["status"], &described["error"]), (&json!("FAILED"), &json!("States.TaskFailed")));
+    assert_eq!(described["cause"], cause(ABROAD));
+    assert!(account.lambda.payloads().is_empty(), "nothing was called");
+
+    let arn = "arn:aws:states:us-east-1:123456789012:execution:orders:a";
+    let history = account.http("GetExecutionHistory", json!({ "executionArn": arn })).await;
+    let events = history["events"].as_array().expect("there are events");
+    let expected = [
+        ("lambdaFunction", "LambdaFunction", REFUSED),
+        ("task", "Task", REFUSED),
+        ("task", "Task", ABROAD),
+        ("task", "Task", ABROAD),
+    ];
+    for (at, (member, name, role)) in expected.into_iter().enumerate() {
+        let [scheduled, started, failed] = [2, 3, 4].map(|n| &events[at * 5 + n]);
+        let types = [scheduled, started, failed].map(|event| event["type"].as_str().unwrap_or_default());
+        assert_eq!(types, ["Scheduled", "Started", "Failed"].map(|stage| format!("{name}{stage}")));
+        let details = |event: &Value, stage: &str| event[format!("{member}{stage}EventDetails")].clone();
+        assert_eq!(details(scheduled, "Scheduled")["taskCredentials"], json!({ "roleArn": role }));
+        let failed = details(failed, "Failed");
+        assert_eq!((&failed["error"], &failed["cause"]), (&json!("States.TaskFailed"), &json!(cause(role))));
+    }
+}
+
 #[tokio::test]
 async fn what_is_done_with_is_deleted_while_others_go_on() {
     let definition = json!({ "StartAt": "C", "States": {

@@ -1,4 +1,4 @@
-//! Lambda and STS, as the client of tasks sees them: an echo on loopback, which any role may call.
+//! Lambda and STS, as the client of tasks sees them: an echo on loopback, which any role may call, but for the one `refused`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,6 +109,10 @@ impl State {
         let answer = |status: &str, headers: &str, body: &str| {
             Some(format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()))
         };
+        if body.starts_with("Action=AssumeRole&") && body.contains("role%2Frefused&") {
+            let error = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+            return answer("403 Forbidden", "", error);
+        }
         if body.starts_with("Action=AssumeRole&") {
             let keys = "<AccessKeyId>ASSUMED</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
                         <Expiration>2099-01-01T00:00:00Z</Expiration>";
