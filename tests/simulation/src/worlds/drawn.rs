@@ -123,7 +123,7 @@ fn play(seed: u64, plan: Plan, cast: &Cast) -> Result<Played, Broken> {
             }
             Status::New | Status::Running => continue,
             Status::Succeeded { output, .. } => ("SUCCEEDED", output.clone(), ErrorOutput::default()),
-            Status::Failed { error, .. } => ("FAILED", Payload::default(), error.clone()),
+            Status::Failed { error, .. } => ("FAILED", Payload::default(), of_no_event(error)),
             Status::Aborted { error, .. } => ("ABORTED", Payload::default(), error.clone()),
             Status::TimedOut { .. } => ("TIMED_OUT", Payload::default(), ErrorOutput::default()),
         };
@@ -132,6 +132,15 @@ fn play(seed: u64, plan: Plan, cast: &Cast) -> Result<Played, Broken> {
         }
     }
     Ok(Played { seen: Seen::of(&sim), ends, is_late })
+}
+
+/// The same without the ids of events in its cause: how many came before depends on what was tried again.
+fn of_no_event(error: &ErrorOutput) -> ErrorOutput {
+    let mut parts = error.cause.as_deref().unwrap_or_default().split("event id #");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let cause = parts
+        .fold(first, |cause, part| cause + part.trim_start_matches(|digit: char| digit.is_ascii_digit()));
+    ErrorOutput { cause: error.cause.as_ref().map(|_| cause.into()), ..error.clone() }
 }
 
 /// The calls that go on by themselves, and how each ends.
