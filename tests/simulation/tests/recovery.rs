@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use stepwell_asl::MachineType;
-use stepwell_engine::message::{Callback, MessageBody};
+use stepwell_engine::message::{Callback, MapRunMessage, MessageBody};
 use stepwell_engine::port::{Clock, Seq, StateMachine};
 use stepwell_engine::{Driven, Settings};
 use stepwell_expr::Payload;
@@ -495,3 +496,68 @@ fn a_map_run_that_was_given_up_before_it_began_is_aborted() {
     }
     assert!(given_up > 0, "every Map Run was begun before its execution was stopped");
 }
+
+/// Of two deliveries of the message that redrives a Map Run, one begins the redrive and dies; the other, which had found nothing to do
+/// before that, must not take it for done. (Seed 7559 of `redrives_among_zombies`.)
+#[test]
+fn a_redrive_of_a_map_run_is_not_left_to_one_who_dies() {
+    let redrive = |sim: &Sim| {
+        let mut messages = sim.world.queue.messages().into_iter();
+        let is_it = |body: &MessageBody| matches!(body, MessageBody::MapRun(MapRunMessage::Redrive { .. }));
+        messages.find(|(_, message)| is_it(&message.body))
+    };
+    let mut left = 0;
+    for (slow, steps) in (2..10).flat_map(|slow| (60..100).map(move |steps| (slow, steps))) {
+        let mut sim = Sim::new(1, Settings { former_deliveries_are_dead: false, ..Settings::default() });
+        sim.world.faults.set(Rates { delay: 1_000, delay_max: Duration::from_millis(2), ..Rates::default() });
+        sim.world.tasks.script(|call| match call.call.attempt {
+            AttemptId(0) => Answer::echo(call, Duration::from_secs(3_600)),
+            _ => Answer::echo(call, Duration::from_millis(5)),
+        });
+        let processor = task(FUNCTION, "").definition.replacen('{', DISTRIBUTED, 1);
+        let states = format!(
+            r#"{{"StartAt":"D","States":{{"D":{{"Type":"Map","End":true,"ItemProcessor":{processor}}}}}}}"#
+        );
+        sim.start(&Arc::new(machine("M", &states)), "e", "[1]");
+        while sim.world.tasks.calls().is_empty() {
+            assert!(sim.step().unwrap());
+        }
+        let arn = sim.started().remove(0);
+        sim.stop(&arn);
+        while sim.world.journal.meta_of(&arn).unwrap().end.is_none() {
+            assert!(sim.step().unwrap());
+        }
+        sim.redrive(&arn);
+        while redrive(&sim).is_none() {
+            assert!(sim.step().unwrap());
+        }
+        let (id, message) = redrive(&sim).unwrap();
+        let (engine, claimant) = (sim.engine(), Claimant { message: id.clone(), delivery: 7 });
+        let mut driving = Box::pin(async move { engine.drive(message, claimant, 1).await });
+        let clock = sim.world.clock.clone();
+        let mut go_on = || {
+            let driven = driving.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            clock.advance(Duration::from_millis(2));
+            driven
+        };
+        assert!((0..slow).all(|_| go_on().is_pending()));
+        for _ in 0..steps {
+            sim.step().unwrap();
+        }
+        for _ in 0..20 {
+            sim.crash_process();
+        }
+        left += usize::from(sim.world.queue.holds(&id));
+        match sim.block_on(driving) {
+            Driven::Done => sim.world.queue.delete(&id),
+            Driven::Again { after } => sim.world.queue.put_back(&id, after),
+        }
+        sim.calm();
+        sim.run().unwrap_or_else(|broken| panic!("{slow} polls, {steps} steps: {broken:?}"));
+        assert_eq!(sim.world.journal.meta_of(&arn).unwrap().status(), "SUCCEEDED");
+    }
+    assert!(left > 100, "{left}");
+}
+
+/// Behind the brace that a definition begins with.
+const DISTRIBUTED: &str = r#"{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},"#;

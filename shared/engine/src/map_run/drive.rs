@@ -126,11 +126,12 @@ impl Engine {
             }
             MapRunMessage::Continue => {}
         }
-        let driven = self.drive_on(arn).await?;
+        // Looked at before what there is to do is done: another delivery of this message may begin the redrive behind that, and die.
         let comes_again = match message {
             MapRunMessage::Redrive { redrives, .. } => !self.has_begun_redrive(arn, *redrives).await?,
             _ => false,
         };
+        let driven = self.drive_on(arn).await?;
         Ok(if comes_again { Driven::Again { after: REDRIVE_WAIT } } else { driven })
     }
 
