@@ -41,6 +41,25 @@ pub struct Rates {
     pub jump: u32,
 }
 
+impl Rates {
+    /// Nothing goes wrong.
+    pub const NONE: Rates = Rates {
+        delay: 0,
+        delay_max: Duration::ZERO,
+        refuse: 0,
+        lose_reply: 0,
+        crash: 0,
+        duplicate: 0,
+        early: 0,
+        late: 0,
+        task: 0,
+        undeleted: 0,
+        stop: 0,
+        freeze: 0,
+        jump: 0,
+    };
+}
+
 /// Where something goes wrong: a port, or who stands on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {

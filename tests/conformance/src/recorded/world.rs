@@ -26,21 +26,7 @@ pub(crate) const REGION: &str = "us-east-1";
 const BEGINNING: Timestamp = Timestamp(1_893_456_000_000);
 
 /// In all worlds but the first, some calls of ports take their time.
-const SLOW_PORTS: Rates = Rates {
-    delay: 200,
-    delay_max: Duration::from_millis(20),
-    refuse: 0,
-    lose_reply: 0,
-    crash: 0,
-    duplicate: 0,
-    early: 0,
-    late: 0,
-    task: 0,
-    undeleted: 0,
-    stop: 0,
-    freeze: 0,
-    jump: 0,
-};
+const SLOW_PORTS: Rates = Rates { delay: 200, delay_max: Duration::from_millis(20), ..Rates::NONE };
 
 /// How often a driver dies, in a thousand steps of a world where they do.
 const DEATHS: u32 = 100;

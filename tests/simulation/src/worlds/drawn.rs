@@ -10,9 +10,9 @@ use stepwell_engine::port::{StateMachine, TaskAnswer, TaskCall};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{ErrorOutput, Outcome, Pattern, Resource, Status};
 use stepwell_test_support::definitions::{ACTIVITY, Wanted};
-use stepwell_test_support::{Answer, Choices, Random, activity, machine};
+use stepwell_test_support::{Answer, Choices, Random, Rates, activity, machine};
 
-use super::{NONE, Plan, Seen, sim};
+use super::{Plan, Seen, sim};
 use crate::steady::{CHILD, TELLER, TELLER_DEFINITION, steady};
 use crate::{Broken, Sim};
 
@@ -65,7 +65,8 @@ pub(super) fn simulate(seed: u64, plan: Plan) -> Result<Seen, Broken> {
     if !cast.is_steady {
         return play(seed, plan, &cast).map(|played| played.seen);
     }
-    let calm = Plan { rates: NONE, redeliver: 0, crash_process: 0, stop: false, redrive: 0, race: 0, ..plan };
+    let calm =
+        Plan { rates: Rates::NONE, redeliver: 0, crash_process: 0, stop: false, redrive: 0, race: 0, ..plan };
     let expected = play(seed, calm, &cast)?.ends;
     let Played { mut seen, ends, is_late } = play(seed, plan, &cast)?;
     for (arn, end) in &expected {

@@ -86,24 +86,10 @@ const HEALTHY: Plan = Plan {
     healthy: true,
 };
 
-const NONE: Rates = Rates {
-    delay: 0,
-    delay_max: Duration::ZERO,
-    refuse: 0,
-    lose_reply: 0,
-    crash: 0,
-    duplicate: 0,
-    early: 0,
-    late: 0,
-    task: 0,
-    undeleted: 0,
-    stop: 0,
-    freeze: 0,
-    jump: 0,
-};
-const SLOW: Rates = Rates { delay: 300, delay_max: Duration::from_millis(300), ..NONE };
+const SLOW: Rates = Rates { delay: 300, delay_max: Duration::from_millis(300), ..Rates::NONE };
 /// Handlers and drivers that stand still for minutes, and go on when others have taken their place.
-const ZOMBIES: Rates = Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 10, freeze: 4, ..NONE };
+const ZOMBIES: Rates =
+    Rates { delay: 60, delay_max: Duration::from_secs(240), crash: 10, freeze: 4, ..Rates::NONE };
 /// A little of everything.
 const ALL: Rates = Rates {
     crash: 10,
@@ -160,7 +146,13 @@ pub const WORLDS: &[World] = &[
     World {
         name: "short_leases",
         plan: Plan {
-            rates: Rates { freeze: 40, duplicate: 50, delay: 200, delay_max: Duration::from_secs(8), ..NONE },
+            rates: Rates {
+                freeze: 40,
+                duplicate: 50,
+                delay: 200,
+                delay_max: Duration::from_secs(8),
+                ..Rates::NONE
+            },
             redeliver: 150,
             visibility: Duration::from_secs(1),
             slice: Duration::from_secs(60),
@@ -172,7 +164,13 @@ pub const WORLDS: &[World] = &[
     World {
         name: "short_slices",
         plan: Plan {
-            rates: Rates { freeze: 60, crash: 40, delay: 200, delay_max: Duration::from_secs(8), ..NONE },
+            rates: Rates {
+                freeze: 60,
+                crash: 40,
+                delay: 200,
+                delay_max: Duration::from_secs(8),
+                ..Rates::NONE
+            },
             redeliver: 200,
             visibility: Duration::from_secs(1),
             slice: Duration::from_millis(30),
@@ -250,7 +248,13 @@ pub const WORLDS: &[World] = &[
     World {
         name: "stops_and_redrives",
         plan: Plan {
-            rates: Rates { delay: 300, delay_max: Duration::from_secs(20), crash: 15, stop: 2, ..NONE },
+            rates: Rates {
+                delay: 300,
+                delay_max: Duration::from_secs(20),
+                crash: 15,
+                stop: 2,
+                ..Rates::NONE
+            },
             stop: true,
             redrive: 80,
             ..SICK
