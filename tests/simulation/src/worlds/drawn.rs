@@ -49,8 +49,8 @@ impl Cast {
     }
 }
 
-/// How an execution ended.
-type End = (&'static str, Payload, ErrorOutput);
+/// How an execution ended: its status, the text of its output, and why it failed.
+type End = (&'static str, String, ErrorOutput);
 
 /// What came of a cast.
 struct Played {
@@ -123,10 +123,15 @@ fn play(seed: u64, plan: Plan, cast: &Cast) -> Result<Played, Broken> {
                 return Err(Broken(format!("5: {} has not ended", meta.execution_arn)));
             }
             Status::New | Status::Running => continue,
-            Status::Succeeded { output, .. } => ("SUCCEEDED", output.clone(), ErrorOutput::default()),
-            Status::Failed { error, .. } => ("FAILED", Payload::default(), of_no_event(error)),
-            Status::Aborted { error, .. } => ("ABORTED", Payload::default(), error.clone()),
-            Status::TimedOut { .. } => ("TIMED_OUT", Payload::default(), ErrorOutput::default()),
+            Status::Succeeded { output, .. } => {
+                ("SUCCEEDED", of_no_event(output.text()), ErrorOutput::default())
+            }
+            Status::Failed { error, .. } => {
+                let cause = error.cause.as_deref().map(|cause| of_no_event(cause).into());
+                ("FAILED", String::new(), ErrorOutput { cause, ..error.clone() })
+            }
+            Status::Aborted { error, .. } => ("ABORTED", String::new(), error.clone()),
+            Status::TimedOut { .. } => ("TIMED_OUT", String::new(), ErrorOutput::default()),
         };
         if meta.execution_arn.contains(":execution:Drawn") && meta.parent.is_none() {
             ends.insert(meta.execution_arn.clone(), end);
@@ -135,13 +140,11 @@ fn play(seed: u64, plan: Plan, cast: &Cast) -> Result<Played, Broken> {
     Ok(Played { seen: Seen::of(&sim), ends, is_late })
 }
 
-/// The same without the ids of events in its cause: how many came before depends on what was tried again.
-fn of_no_event(error: &ErrorOutput) -> ErrorOutput {
-    let mut parts = error.cause.as_deref().unwrap_or_default().split("event id #");
+/// `text` without the ids of events that causes name: how many came before depends on what was tried again.
+fn of_no_event(text: &str) -> String {
+    let mut parts = text.split("event id #");
     let first = parts.next().unwrap_or_default().to_owned();
-    let cause = parts
-        .fold(first, |cause, part| cause + part.trim_start_matches(|digit: char| digit.is_ascii_digit()));
-    ErrorOutput { cause: error.cause.as_ref().map(|_| cause.into()), ..error.clone() }
+    parts.fold(first, |text, part| text + part.trim_start_matches(|digit: char| digit.is_ascii_digit()))
 }
 
 /// The calls that go on by themselves, and how each ends.
