@@ -9,9 +9,11 @@
 mod support;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -22,9 +24,12 @@ use support::{Folder, Local};
 struct Server(Local);
 
 impl Server {
-    fn start(data: &Path) -> Self {
+    fn start(data: &Path, lambda: &str) -> Self {
         // A write that there is no room for is to fail, not to be a signal.
-        Server(Local::of(&mut shielded("", data)))
+        let mut command = shielded("", data);
+        command.env("AWS_ENDPOINT_URL_LAMBDA", lambda).env("AWS_DEFAULT_REGION", "us-east-1");
+        command.envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
+        Server(Local::of(&mut command))
     }
 
     /// Lets no file be written beyond so many bytes, or no room be on the disk; `None` gives room again.
@@ -74,6 +79,43 @@ fn shielded(first: &str, data: &Path) -> Command {
     command
 }
 
+/// A stand-in for Lambda, which answers each call when it is let to.
+struct Function {
+    url: String,
+    called: Receiver<()>,
+    answers: Sender<()>,
+}
+
+impl Function {
+    fn serve() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let ((calls, called), (answers, let_to)) = (channel(), channel());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = BufReader::new(stream.unwrap());
+                let head: Vec<String> = stream
+                    .by_ref()
+                    .lines()
+                    .map(|line| line.unwrap())
+                    .take_while(|line| !line.is_empty())
+                    .collect();
+                let length = head.iter().find_map(|line| {
+                    let (name, value) = line.split_once(':')?;
+                    name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
+                });
+                stream.read_exact(&mut vec![0; length.unwrap_or(0)]).unwrap();
+                if calls.send(()).is_err() || let_to.recv().is_err() {
+                    return;
+                }
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n42";
+                stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        Function { url, called, answers }
+    }
+}
+
 fn machine(server: &Server, name: &str, definition: &Value) -> String {
     let request = json!({
         "name": name, "definition": definition.to_string(), "roleArn": "arn:aws:iam::123456789012:role/r"
@@ -101,7 +143,11 @@ fn without_room_it_says_so_and_goes_on_with_room() {
     let folder = Folder::new("full");
     let data = std::env::var_os("STEPWELL_SMALL_DISK").map(|disk| Path::new(&disk).join("data"));
     let data = data.unwrap_or_else(|| folder.path().to_owned());
-    let server = Server::start(&data);
+    let function = Function::serve();
+    let server = Server::start(&data, &function.url);
+    let resource = "arn:aws:lambda:us-east-1:123456789012:function:f";
+    let call = json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": resource, "End": true}}});
+    let call = machine(&server, "call", &call);
     let wait = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3, "Next": "P"}, "P": {"Type": "Pass", "End": true}}});
     let wait = machine(&server, "wait", &wait);
     let mut acknowledged: Vec<String> = vec![];
@@ -114,8 +160,11 @@ fn without_room_it_says_so_and_goes_on_with_room() {
         assert_eq!(start(&server, &format!("before-{n}")).0, 200);
         acknowledged.push(format!("before-{n}"));
     }
-    // While their Wait goes on, what is left of the disk fills up.
+    assert_eq!(server.start_execution(&call, "called").0, 200);
+    function.called.recv().unwrap();
+    // While their Wait and a call go on, what is left of the disk fills up.
     server.room(Some(4096));
+    function.answers.send(()).unwrap();
     let before = server.weight();
     let began = Instant::now();
     std::thread::scope(|scope| {
@@ -142,6 +191,11 @@ fn without_room_it_says_so_and_goes_on_with_room() {
         Some("RUNNING"),
         "what it does next cannot be written"
     );
+    // Nobody is patient for longer, but who waits to write what the function answered.
+    while began.elapsed() < Duration::from_secs(33) {
+        assert_eq!(status(&server, &call, "called").as_deref(), Some("RUNNING"));
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
 
     server.room(None);
     let began = Instant::now();
@@ -149,6 +203,8 @@ fn without_room_it_says_so_and_goes_on_with_room() {
         assert!(began.elapsed() < Duration::from_secs(60), "it does not go on");
     }
     acknowledged.push("after".to_owned());
+    until_ended(&server, &call, "called");
+    assert!(function.called.try_recv().is_err(), "it is called once");
     for name in &acknowledged {
         until_ended(&server, &wait, name);
     }
@@ -168,7 +224,7 @@ fn without_room_it_says_so_and_goes_on_with_room() {
     if std::env::var_os("STEPWELL_SMALL_DISK").is_some() {
         std::fs::remove_file(data.with_file_name("filler")).unwrap();
     }
-    let server = Server::start(&data);
+    let server = Server::start(&data, &function.url);
     for name in &acknowledged {
         until_ended(&server, &wait, name);
     }
@@ -181,5 +237,5 @@ fn a_store_that_cannot_be_opened_for_want_of_room_says_so() {
     let output = small.stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && error.contains("stepwell.db"), "{error}");
-    Server::start(folder.path()).0.kill();
+    Server::start(folder.path(), "http://127.0.0.1:9").0.kill();
 }
