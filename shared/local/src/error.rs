@@ -101,11 +101,13 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
-    /// What a port answers with. What is damaged is so however often it is read.
+    /// What a port answers with. What is damaged is so however often it is read, and a closed store stays closed.
     pub(crate) fn boxed(self) -> BoxError {
         match self {
             StoreError::Token => Box::new(NoSuchPlace),
-            error if error.is_damage() => Box::new(Refused(Box::new(error))),
+            error if error.is_damage() || matches!(error, StoreError::Closed) => {
+                Box::new(Refused(Box::new(error)))
+            }
             error => Box::new(error),
         }
     }
