@@ -34,6 +34,8 @@ const START_AGE_MAX: Duration = Duration::from_secs(15 * 60);
 const START_WAIT: Duration = Duration::from_millis(20);
 /// How soon the end of an execution is told again, where the answer to the call that started it is not recorded yet.
 const CHILD_WAIT: Duration = Duration::from_millis(20);
+/// How soon a copy of a message comes at the soonest: queues that give up delay by seconds.
+const COPY_WAIT: Duration = Duration::from_secs(1);
 /// How soon a message comes again at the soonest whose timer is still set.
 const AGAIN_AT_LEAST: Duration = Duration::from_millis(1);
 /// How soon a message comes again after an error of ours.
@@ -107,6 +109,18 @@ impl Engine {
                 after_error(AGAIN_AFTER * receives.clamp(least, 60))
             }
         }
+    }
+
+    /// A message that has come too early comes again. Where the queue gives up what it has delivered often it comes as a copy, since
+    /// nothing has failed, after a second or more.
+    pub(crate) async fn too_early(&self, message: &Message, after: Duration) -> Result<Driven, DriveError> {
+        let (settings, ports) = (&self.inner.settings, &self.inner.ports);
+        if settings.receives_max.is_none() {
+            return Ok(Driven::Again { after });
+        }
+        let due = later(ports.clock.now(), after.max(COPY_WAIT).min(settings.queue_delay_max));
+        self.patiently(|| ports.queue.send(message.clone(), Some(due))).await?;
+        Ok(Driven::Done)
     }
 
     /// What is stored of an execution is damaged: nobody can say what it is to do next, so it rests, and META says why.
@@ -675,11 +689,11 @@ impl<'e> Driver<'e> {
             if let Some(left) = self.time_until_due(&run).filter(|_| void && !planted(Bug::EarlyTimerDropped))
             {
                 self.engine.keep(run);
-                return Ok(Driven::Again { after: left.max(AGAIN_AT_LEAST) });
+                return self.engine.too_early(&self.message, left.max(AGAIN_AT_LEAST)).await;
             }
             if void && self.is_early(&run) {
                 self.engine.keep(run);
-                return Ok(Driven::Again { after: CHILD_WAIT });
+                return self.engine.too_early(&self.message, CHILD_WAIT).await;
             }
             if self.slice_is_over() && run.execution.is_ready() && !planted(Bug::ContinueForgotten) {
                 self.send(&run, MessageBody::Continue { after: run.seq.0, bury: None }, None).await?;

@@ -7,8 +7,8 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use stepwell_asl::MachineType;
-use stepwell_engine::message::{Callback, MapRunMessage, MessageBody};
-use stepwell_engine::port::{Clock, Seq, StateMachine};
+use stepwell_engine::message::{Callback, MapRunMessage, Message, MessageBody};
+use stepwell_engine::port::{Clock, Queue, Seq, StateMachine};
 use stepwell_engine::{Driven, Settings};
 use stepwell_expr::Payload;
 use stepwell_interpreter::{AttemptId, Claimant, ErrorOutput, Event, EventBody, Record};
@@ -275,6 +275,28 @@ fn an_execution_that_fails_again_and_again_is_parked() {
     let meta = sim.world.journal.metas().remove(0);
     assert!(meta.parked.as_ref().is_some_and(|parked| parked.message == "m1"), "{meta:?}");
     assert_eq!(meta.status(), "RUNNING");
+}
+
+/// The end of a nested execution, told before the answer to the call that started it is recorded, does not use up its receipts.
+#[test]
+fn an_end_that_is_told_early_is_not_given_up() {
+    let mut sim = Sim::new(19, Settings { receives_max: Some(5), ..Settings::default() });
+    sim.world.tasks.script(|_| Answer::submit(Duration::from_secs(30)));
+    let call =
+        r#","Parameters":{"StateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:Child"}"#;
+    sim.start(&Arc::new(task("arn:aws:states:::states:startExecution.sync:2", call)), "e", "{}");
+    while sim.world.tasks.calls().is_empty() {
+        assert!(sim.step().unwrap());
+    }
+    let (meta, sent_at) = (sim.world.journal.metas().remove(0), sim.world.clock.now());
+    let outcome = Callback::Success(Payload::parse(r#"{"n":1}"#).unwrap());
+    let body = MessageBody::ChildFinished { attempt: AttemptId(0), outcome };
+    let message = Message { execution: meta.execution_arn.clone(), run: meta.run, epoch: 0, sent_at, body };
+    let queue = sim.world.queue.clone();
+    sim.block_on(async move { queue.send(message, None).await.unwrap() });
+    sim.run().unwrap();
+    let meta = sim.world.journal.metas().remove(0);
+    assert_eq!((meta.status(), &meta.parked), ("SUCCEEDED", &None), "{:?}", meta.end);
 }
 
 #[test]

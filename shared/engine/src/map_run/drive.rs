@@ -94,11 +94,13 @@ impl Engine {
         arn: &Arc<str>,
         body: MapRunMessage,
     ) -> Result<(), DriveError> {
-        let (sent_at, run) = (self.inner.ports.clock.now(), RunId::default());
-        let body = MessageBody::MapRun(body);
-        let message = Message { execution: arn.clone(), run, epoch: 0, sent_at, body };
-        let queue = &self.inner.ports.queue;
+        let (queue, message) = (&self.inner.ports.queue, self.map_run_message(arn, body));
         Ok(self.patiently(|| queue.send(message.clone(), None)).await?)
+    }
+
+    fn map_run_message(&self, arn: &Arc<str>, body: MapRunMessage) -> Message {
+        let (sent_at, run) = (self.inner.ports.clock.now(), RunId::default());
+        Message { execution: arn.clone(), run, epoch: 0, sent_at, body: MessageBody::MapRun(body) }
     }
 
     /// Drives the Map Run that a message is for.
@@ -132,7 +134,10 @@ impl Engine {
             _ => false,
         };
         let driven = self.drive_on(arn).await?;
-        Ok(if comes_again { Driven::Again { after: REDRIVE_WAIT } } else { driven })
+        if comes_again {
+            return self.too_early(&self.map_run_message(arn, message.clone()), REDRIVE_WAIT).await;
+        }
+        Ok(driven)
     }
 
     /// Does for a Map Run what there is to do.
