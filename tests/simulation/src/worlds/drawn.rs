@@ -76,7 +76,7 @@ pub(super) fn simulate(seed: u64, plan: Plan) -> Result<Seen, Broken> {
         }
         // Branches may fail each in its own way, and which comes first is nobody's to say.
         let is_race = || {
-            (1..6).any(|other| {
+            (1..40).any(|other| {
                 let slow = Plan { rates: super::SLOW, ..calm };
                 play(seed ^ (other << 40), slow, &cast).is_ok_and(|played| played.ends.get(arn) != Some(end))
             })
