@@ -237,11 +237,11 @@ mod tests {
             [[package]]
             name = "tokio"
             version = "1.54.1"
-            source = "registry+https://github.com/rust-lang/crates.io-index"
+            source = "registry+https://index.example"
             [[package]]
             name = "newcomer"
             version = "1.0.0"
-            source = "registry+https://github.com/rust-lang/crates.io-index"
+            source = "registry+https://index.example"
         "#;
         let packages = packages_of(lock).unwrap();
         assert_eq!(packages, names(&["newcomer", "tokio"]));
